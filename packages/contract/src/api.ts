@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import { checkSchema } from './check.ts';
+import { handoverKindSchema, planStepSchema } from './plan.ts';
+import { sizeSchema } from './size.ts';
+import { vmNameSchema, vmSpecSchema } from './spec.ts';
+
+/** Bodies of the agent's HTTP API; paths and methods are in the OpenAPI document (docs/openapi.json). */
+export const errorBodySchema = z.object({
+  error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }),
+});
+
+export const hostSchema = z.object({
+  hostname: z.string(),
+  version: z.string().describe("Exuvia's version"),
+  kernel: z.string(),
+  bootId: z.string(),
+  qemu: z.string().nullable(),
+  kernels: z.array(z.string()).describe('Installed kernel releases'),
+  packages: z.record(z.string(), z.string()),
+  cpuModel: z.string(),
+  cpus: z.int(),
+  memoryBytes: z.int(),
+  hypervisor: z.string().nullable(),
+  store: z
+    .object({
+      kind: z.literal('dax'),
+      device: z.string(),
+      mountPoint: z.string(),
+      physicalStart: z.int().nullable(),
+      sizeBytes: z.int(),
+      freeBytes: z.int(),
+    })
+    .nullable(),
+  update: z.string().nullable().describe('The update that is running, if any'),
+});
+export type Host = z.infer<typeof hostSchema>;
+
+export const vmStateSchema = z.enum(['running', 'paused', 'stopped', 'failed']);
+
+export const vmSchema = z.object({
+  name: vmNameSchema,
+  state: vmStateSchema,
+  spec: vmSpecSchema,
+  pid: z.int().nullable(),
+  scope: z.string().nullable(),
+  startedAt: z.string().nullable(),
+  ramFile: z.string().nullable(),
+  console: z.string().nullable(),
+});
+export type Vm = z.infer<typeof vmSchema>;
+
+export const doctorSchema = z.object({
+  checks: z.array(checkSchema),
+  handovers: z.array(
+    z.object({ handover: handoverKindSchema, possible: z.boolean(), reasons: z.array(z.string()) }),
+  ),
+});
+export type Doctor = z.infer<typeof doctorSchema>;
+
+export const setupRequestSchema = z.strictObject({ memory: sizeSchema });
+export const setupResultSchema = z.object({
+  state: z.enum(['ready', 'reboot-needed', 'undone']),
+  region: z.object({ start: z.int(), size: z.int() }).nullable(),
+  source: z.enum(['memmap', 'type-7', 'nvdimm']).nullable(),
+  changedFiles: z.array(z.string()),
+  message: z.string(),
+});
+export type SetupResult = z.infer<typeof setupResultSchema>;
+
+/** Faults that tests inject for real; refused unless the agent's configuration allows it. */
+export const faultSchema = z.strictObject({
+  step: z.string(),
+  /** `hold`: wait in front of the step until aborted or continued; `fail`: make it fail; `kill`: SIGKILL the agent. */
+  action: z.enum(['hold', 'fail', 'kill']),
+  when: z.enum(['before', 'after']).default('after'),
+});
+export type Fault = z.infer<typeof faultSchema>;
+
+export const updateRequestSchema = z.strictObject({
+  plan: z.string().optional().describe('Id of a plan made before; else kernel'),
+  kernel: z.string().optional(),
+  handover: handoverKindSchema.optional(),
+  fault: faultSchema.optional(),
+});
+export type UpdateRequest = z.infer<typeof updateRequestSchema>;
+
+export const updateStateSchema = z.enum([
+  'preparing',
+  'pausing',
+  'jumping',
+  'verifying',
+  'undoing',
+  'completed',
+  'aborted',
+  'failed',
+]);
+
+export const updateSchema = z.object({
+  id: z.string(),
+  state: updateStateSchema,
+  handover: handoverKindSchema,
+  from: z.string(),
+  to: z.string(),
+  startedAt: z.string(),
+  finishedAt: z.string().nullable(),
+  reason: z.string().nullable(),
+  steps: z.array(
+    planStepSchema.extend({
+      state: z.enum(['pending', 'running', 'done', 'failed', 'undone']),
+      ms: z.number().nullable(),
+    }),
+  ),
+});
+export type Update = z.infer<typeof updateSchema>;
+
+/** What the server-sent event stream of an update carries. */
+export const updateEventSchema = z.object({ at: z.string(), message: z.string(), update: updateSchema });
+export type UpdateEvent = z.infer<typeof updateEventSchema>;

@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { phaseTimingSchema } from './phase.ts';
+import { handoverKindSchema } from './plan.ts';
+import { vmNameSchema } from './spec.ts';
+
+/** What somebody outside the host saw of a VM during an update: the truth about the blackout. */
+export const observationSchema = z.strictObject({
+  observer: z.string().min(1).max(64),
+  clock: z.string().max(200).describe('Which clock the observer used'),
+  vms: z
+    .array(
+      z.strictObject({
+        name: vmNameSchema,
+        blackoutMs: z
+          .number()
+          .nonnegative()
+          .describe('The largest gap between two heartbeats around the update'),
+        bootIdSame: z.boolean(),
+        sequenceMonotonic: z.boolean(),
+        integrity: z.enum(['ok', 'failed', 'unknown']),
+        /** [ms since the first sample, gap in ms], thinned for the plot. */
+        gaps: z.array(z.tuple([z.number(), z.number()])).max(2000),
+      }),
+    )
+    .max(1000),
+});
+export type Observation = z.infer<typeof observationSchema>;
+
+export const reportSchema = z.object({
+  version: z.literal(1),
+  update: z.string(),
+  outcome: z.enum(['completed', 'aborted', 'failed', 'running']),
+  reason: z.string().nullable(),
+  handover: handoverKindSchema,
+  startedAt: z.string(),
+  finishedAt: z.string().nullable(),
+  host: z.object({
+    hostname: z.string(),
+    kernelBefore: z.string(),
+    kernelAfter: z.string(),
+    qemu: z.string(),
+    cpuModel: z.string(),
+    cpus: z.int(),
+    hypervisor: z.string().nullable().describe('What the host itself runs on, null on bare metal'),
+    packages: z.record(z.string(), z.string()).describe('Versions of the packages that matter'),
+  }),
+  /** All ten, in order; empty when the update never paused a VM. */
+  phases: z.array(phaseTimingSchema),
+  vms: z.array(
+    z.object({
+      name: vmNameSchema,
+      outcome: z.enum(['running', 'lost', 'untouched']),
+      phases: z.array(phaseTimingSchema).describe("The VM's own times where they differ from the host's"),
+      /** First stop to last resume by the host's own stamps: a lower bound, never called a blackout. */
+      pausedMs: z.number().nullable(),
+      bootIdSame: z.boolean().nullable().describe('null: the VM has no heartbeat page'),
+      heartbeatContinued: z.boolean().nullable(),
+    }),
+  ),
+  totalMs: z.number().nullable().describe('First stop to last resume, by the TSC'),
+  phaseSumMs: z.number().nullable(),
+  /** |sum - total| / total * 100; flagged above 2. */
+  deviationPct: z.number().nullable(),
+  initramfsBytes: z.number().nullable(),
+  observation: observationSchema.nullable(),
+});
+export type Report = z.infer<typeof reportSchema>;
+
+/** The phases may differ from the total by this much before a report is flagged. */
+export const PHASE_SUM_TOLERANCE_PCT = 2;

@@ -1,0 +1,97 @@
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { ExuviaError } from './errors.ts';
+import { sizeSchema } from './size.ts';
+
+/** VM names become path elements, systemd unit names and metric labels. */
+export const vmNameSchema = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9-]{0,30}$/,
+    'must be 1 to 31 lower-case letters, digits and hyphens, starting with a letter',
+  );
+
+const absolutePath = z
+  .string()
+  .regex(/^\/[^\0\n,]*$/, 'must be an absolute path without commas or line breaks')
+  .refine((path) => !path.split('/').includes('..'), 'must not contain ".."');
+
+const oneLine = z.string().regex(/^[^\0\n]*$/, 'must be a single line');
+
+const diskSchema = z
+  .strictObject({
+    file: absolutePath.describe('Image file or block device on the host'),
+    format: z.enum(['raw', 'qcow2']).default('qcow2'),
+    cache: z.enum(['none', 'writeback', 'directsync', 'writethrough']).default('writeback'),
+    readOnly: z.boolean().default(false),
+  })
+  .describe('A virtio-blk disk');
+
+const bootSchema = z.union([
+  z.strictObject({
+    kernel: absolutePath,
+    initrd: absolutePath.optional(),
+    cmdline: oneLine.default(''),
+  }),
+  z.strictObject({ firmware: absolutePath }),
+]);
+
+/** What a VM is; one YAML file a VM in /etc/exuvia/vms, named after the VM. */
+export const vmSpecSchema = z.strictObject({
+  version: z.literal(1).default(1),
+  name: vmNameSchema,
+  vcpus: z.int().min(1).max(288).default(1),
+  memory: sizeSchema,
+  machine: z
+    .string()
+    .regex(
+      /^pc-(q35|i440fx)-[0-9]+\.[0-9]+$/,
+      'must be a versioned machine type such as pc-q35-10.0: an unversioned one changes with QEMU and cannot be restored',
+    )
+    .default('pc-q35-10.0'),
+  cpu: z
+    .string()
+    .regex(/^[A-Za-z0-9._+=,-]+$/, 'must be a QEMU CPU model, for example host or EPYC-v4')
+    .default('host'),
+  boot: bootSchema,
+  disks: z.array(diskSchema).max(24).default([]),
+  serial: z.boolean().default(true).describe('A serial console with a log and a socket'),
+  priority: z.int().min(0).max(1000).default(100).describe('Lower is restored first'),
+  autostart: z.boolean().default(false),
+  heartbeat: z
+    .boolean()
+    .default(false)
+    .describe('The guest keeps a heartbeat page (docs/heartbeat.md); the agent verifies it after an update'),
+  extraArgs: z.array(oneLine).max(64).default([]).describe('Further QEMU arguments, given as they are'),
+});
+
+export type VmSpec = z.infer<typeof vmSpecSchema>;
+
+/**
+ * Parses one spec file.
+ *
+ * @throws ExuviaError `spec-invalid`, naming the file and every field that is wrong.
+ */
+export function parseVmSpec(text: string, file: string): VmSpec {
+  let value: unknown;
+  try {
+    value = parseYaml(text);
+  } catch (cause) {
+    throw new ExuviaError('spec-invalid', `${file} is not valid YAML.`, { cause, hint: 'Mend the file.' });
+  }
+  const result = vmSpecSchema.safeParse(value);
+  if (!result.success) throw specError(file, result.error);
+  return result.data;
+}
+
+/** The JSON Schema of a spec file, for editors. */
+export function vmSpecJsonSchema(): unknown {
+  return z.toJSONSchema(vmSpecSchema, { io: 'input' });
+}
+
+function specError(file: string, error: z.ZodError): ExuviaError {
+  const problems = error.issues.map((issue) => `${issue.path.join('.') || 'the document'} ${issue.message}`);
+  return new ExuviaError('spec-invalid', `${file}: ${problems.join('; ')}.`, {
+    hint: 'See `exuvia vm schema` for the fields of a VM spec.',
+  });
+}
