@@ -1,5 +1,6 @@
 export * from './api.ts';
 export * from './check.ts';
+export * from './config.ts';
 export * from './errors.ts';
 export * from './heartbeat.ts';
 export * from './journal.ts';

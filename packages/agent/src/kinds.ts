@@ -1,0 +1,103 @@
+import type {
+  Check,
+  Fault,
+  HandoverKind,
+  PhaseName,
+  Plan,
+  PlanRequest,
+  Report,
+  Vm,
+  VmSpec,
+} from '@exuvia/contract';
+
+/**
+ * The narrow interfaces between the update engine and what it drives. A handover contributes steps and
+ * finishes an update after the jump; stores and workloads are called by the steps.
+ */
+
+/** What a step may know and do. Its state outlives the agent in the update's own directory. */
+export interface StepContext {
+  readonly plan: Plan;
+  /** /var/lib/exuvia/updates/ID: the update's own files. */
+  readonly directory: string;
+  readonly fault: Fault | undefined;
+  /** Aborted when somebody asks to abort: long steps give up early, short ones need not look. */
+  readonly signal: AbortSignal;
+  log(message: string): void;
+  /** Writes a small JSON document durably (fsync'ed), for this step's undo in a later process. */
+  remember(key: string, value: unknown): Promise<void>;
+  /** Reads it back; `undefined` when it was never written. */
+  recall(key: string): Promise<unknown>;
+}
+
+/**
+ * One step before the jump.
+ *
+ * `undo` must be idempotent, must work in a fresh process after the agent was killed at any point of
+ * `run`, and must do nothing when `run` had not begun to change anything.
+ */
+export interface Step {
+  readonly name: string;
+  /** null: happens while the VMs run. */
+  readonly phase: PhaseName | null;
+  readonly description: string;
+  run(context: StepContext): Promise<void>;
+  undo?(context: StepContext): Promise<void>;
+}
+
+/** A way in which control passes from old software to new. */
+export interface Handover {
+  readonly kind: HandoverKind;
+  /** Everything that must hold before an update of this kind may start; never throws for a failed check. */
+  checks(request: PlanRequest & { kernel: string }, vms: readonly Vm[]): Promise<Check[]>;
+  /** In order; the last one jumps and does not return when it succeeds. */
+  steps(plan: Pick<Plan, 'id' | 'target' | 'vms'>): readonly Step[];
+  /**
+   * Runs at the first agent start after the jump, on the new side: adopts and verifies the VMs, cleans up,
+   * and returns the report. Idempotent: the agent may be killed anywhere in it.
+   */
+  finish(context: StepContext): Promise<Report>;
+}
+
+/** Where a workload's memory and state outlive the kernel. */
+export interface Store {
+  readonly kind: 'dax';
+  checks(): Promise<Check[]>;
+  /** Finds, formats if it is new and empty, and mounts the store; `null` when the host has none. */
+  open(): Promise<StoreStatus | null>;
+  status(): Promise<StoreStatus | null>;
+  /** Creates a VM's RAM file, every block allocated and zeroed. Throws `store-full`, `store-missing`. */
+  allocate(name: string, bytes: number): Promise<string>;
+  /** Overwrites a VM's memory and state with zeros, then removes them. Survives a crash in the middle. */
+  scrub(name: string): Promise<void>;
+  /** Finishes scrubs that a crash interrupted, and scrubs what belongs to no VM in `keep`. */
+  scrubOrphans(keep: ReadonlySet<string>): Promise<string[]>;
+}
+
+export interface StoreStatus {
+  readonly kind: 'dax';
+  readonly device: string;
+  readonly mountPoint: string;
+  readonly physicalStart: number | null;
+  readonly sizeBytes: number;
+  readonly freeBytes: number;
+}
+
+/** The VMs of this host. */
+export interface VmManager {
+  list(): Promise<Vm[]>;
+  get(name: string): Promise<Vm>;
+  create(spec: VmSpec): Promise<Vm>;
+  start(name: string): Promise<Vm>;
+  /** Powers the guest down (ACPI), after `timeoutMs` ends QEMU. Its RAM is scrubbed. */
+  stop(name: string, options: { timeoutMs: number }): Promise<Vm>;
+  /** Stops, scrubs RAM and state, removes the spec. Disks are left alone. */
+  destroy(name: string): Promise<void>;
+  /** Finds QEMU processes that run already (agent restart, or restored after a jump) and moves them into their scopes. */
+  adopt(): Promise<Vm[]>;
+  checks(name: string): Promise<Check[]>;
+  /** The complete argv that starts this VM so that it waits for its saved state (`-incoming defer`). */
+  restoreArguments(name: string): Promise<readonly string[]>;
+  /** Resumes a VM that a failed or aborted update left paused. Idempotent. */
+  resume(name: string): Promise<void>;
+}

@@ -1,0 +1,68 @@
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { ExuviaError } from './errors.ts';
+
+const path = z.string().regex(/^\/[^\0\n]*$/, 'must be an absolute path');
+
+export const cpuListSchema = z
+  .string()
+  .regex(/^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$/, 'must be a CPU list such as 1-3,6');
+
+/** /etc/exuvia/agent.yaml. Every field has a default: an absent file is a valid one. */
+export const agentConfigSchema = z.strictObject({
+  version: z.literal(1).default(1),
+  remote: z
+    .strictObject({
+      listen: z.string().regex(/^\S+:[0-9]{1,5}$/, 'must be ADDRESS:PORT'),
+      ca: path.describe('Certificates that sign the clients that are let in'),
+      cert: path,
+      key: path,
+    })
+    .optional()
+    .describe('Access over TLS with client certificates; absent: the unix socket only'),
+  vmCpus: cpuListSchema.optional().describe('CPUs that VMs may run on; absent: all. Leave one for the host'),
+  keepServices: z
+    .array(z.string().regex(/^[A-Za-z0-9:_.@\\*-]+$/))
+    .default([])
+    .describe('Units (globs) that an update does not stop beforehand'),
+  kernelArguments: z
+    .array(z.string().regex(/^\S+$/))
+    .default([])
+    .describe('Further arguments for the kernel command line of an update'),
+  allowFaultInjection: z
+    .boolean()
+    .default(false)
+    .describe('For tests of Exuvia itself; never on a real host'),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+});
+export type AgentConfig = z.infer<typeof agentConfigSchema>;
+
+/**
+ * Parses the agent's configuration.
+ *
+ * @throws ExuviaError `config-invalid`, naming the file and every field that is wrong.
+ */
+export function parseAgentConfig(text: string, file: string): AgentConfig {
+  let value: unknown;
+  try {
+    value = parseYaml(text) ?? {};
+  } catch (cause) {
+    throw new ExuviaError('config-invalid', `${file} is not valid YAML.`, { cause, hint: 'Mend the file.' });
+  }
+  const result = agentConfigSchema.safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(
+    (issue) => `${issue.path.join('.') || 'the document'} ${issue.message}`,
+  );
+  throw new ExuviaError('config-invalid', `${file}: ${problems.join('; ')}.`, { hint: 'Mend the file.' });
+}
+
+/** Expands a CPU list (`1-3,6`) that has passed {@link cpuListSchema} into sorted CPU numbers. */
+export function expandCpuList(list: string): number[] {
+  const cpus = new Set<number>();
+  for (const part of list.split(',')) {
+    const [first = '0', last = first] = part.split('-');
+    for (let cpu = Number(first); cpu <= Number(last); cpu++) cpus.add(cpu);
+  }
+  return [...cpus].sort((a, b) => a - b);
+}
