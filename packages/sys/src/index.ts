@@ -1,1 +1,3 @@
-export {};
+export * from './files/durable.ts';
+export * from './files/errno.ts';
+export * from './process/run.ts';
