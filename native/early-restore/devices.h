@@ -1,0 +1,148 @@
+/* Modules and file systems: what udev, modprobe and mount do later, for the few that the VMs need now. */
+#ifndef EXUVIA_DEVICES_H
+#define EXUVIA_DEVICES_H
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "log.h"
+#include "plan.h"
+
+#define DEVICE_TIMEOUT_MS 20000
+
+static void load_module(const struct module *module) {
+  int fd = open(module->file, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    logf_kernel("%s: %s", module->file, strerror(errno));
+    return;
+  }
+  if (syscall(SYS_finit_module, fd, module->options, 0) < 0 && errno != EEXIST)
+    logf_kernel("%s: %s", module->file, strerror(errno));
+  close(fd);
+  unlink(module->file); /* the initramfs stays in memory for ever: leave nothing in it */
+}
+
+/* Starts one process a group; they end when their modules are loaded. Returns how many there are. */
+static size_t start_loading(pid_t *pids, size_t room) {
+  size_t count = 0;
+  for (size_t i = 0; i < module_count && count < room; i++) {
+    if (modules[i].taken) continue;
+    pid_t pid = fork();
+    if (pid == 0) {
+      for (size_t k = i; k < module_count; k++)
+        if (strcmp(modules[k].group, modules[i].group) == 0) load_module(&modules[k]);
+      _exit(0);
+    }
+    for (size_t k = i; k < module_count; k++)
+      if (strcmp(modules[k].group, modules[i].group) == 0) {
+        modules[k].taken = true;
+        if (pid < 0) load_module(&modules[k]);
+      }
+    if (pid > 0) pids[count++] = pid;
+  }
+  return count;
+}
+
+static void format_uuid(const unsigned char *u, char *to) {
+  for (int i = 0; i < 16; i++) to += sprintf(to, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", u[i]);
+}
+
+/* Offsets of magic, UUID and label: Linux 6.12 fs/ext4/ext4.h, fs/xfs/libxfs/xfs_format.h, fs/btrfs. */
+static bool device_is(const char *device, const struct file_system *fs) {
+  static unsigned char head[0x10140];
+  int fd = open(device, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  size_t want = strcmp(fs->type, "btrfs") == 0 ? sizeof head : 4096;
+  ssize_t n = pread(fd, head, want, 0);
+  close(fd);
+  if (n != (ssize_t)want) return false;
+  char uuid[40], label[257] = "";
+  if (strcmp(fs->type, "ext4") == 0) {
+    if (head[0x438] != 0x53 || head[0x439] != 0xef) return false;
+    format_uuid(head + 0x468, uuid);
+    memcpy(label, head + 0x478, 16);
+  } else if (strcmp(fs->type, "xfs") == 0) {
+    if (memcmp(head, "XFSB", 4) != 0) return false;
+    format_uuid(head + 32, uuid);
+    memcpy(label, head + 108, 12);
+  } else if (strcmp(fs->type, "btrfs") == 0) {
+    if (memcmp(head + 0x10040, "_BHRfS_M", 8) != 0) return false;
+    format_uuid(head + 0x10020, uuid);
+  } else {
+    return false;
+  }
+  return strcmp(fs->id, fs->by_label ? label : uuid) == 0;
+}
+
+/* Finds the block device of a file system among those that exist now. */
+static bool find_device(const struct file_system *fs, char *device, size_t size) {
+  DIR *dir = opendir("/sys/class/block");
+  if (!dir) return false;
+  bool found = false;
+  struct dirent *entry;
+  while (!found && (entry = readdir(dir))) {
+    if (entry->d_name[0] == '.' || strncmp(entry->d_name, "loop", 4) == 0 || strncmp(entry->d_name, "ram", 3) == 0)
+      continue;
+    if (fs->by_label && strncmp(entry->d_name, "pmem", 4) != 0) continue;
+    snprintf(device, size, "/dev/%.200s", entry->d_name);
+    found = device_is(device, fs);
+  }
+  closedir(dir);
+  return found;
+}
+
+static unsigned long split_options(const char *options, char *data, size_t size) {
+  static const struct {
+    const char *name;
+    unsigned long flag;
+  } known[] = {{"rw", 0},
+               {"defaults", 0},
+               {"ro", MS_RDONLY},
+               {"noatime", MS_NOATIME},
+               {"relatime", MS_RELATIME},
+               {"nodiratime", MS_NODIRATIME},
+               {"nosuid", MS_NOSUID},
+               {"nodev", MS_NODEV},
+               {"noexec", MS_NOEXEC},
+               {"lazytime", MS_LAZYTIME}};
+  unsigned long flags = 0;
+  char copy[1024];
+  data[0] = 0;
+  snprintf(copy, sizeof copy, "%s", options);
+  for (char *save = NULL, *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+    bool is_flag = false;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+      if (strcmp(word, known[i].name) == 0) {
+        flags |= known[i].flag;
+        is_flag = true;
+      }
+    if (is_flag) continue;
+    size_t used = strlen(data);
+    snprintf(data + used, size - used, "%s%s", used ? "," : "", word);
+  }
+  return flags;
+}
+
+/* Waits for a file system's device and mounts it below `below`. */
+static bool mount_file_system(const struct file_system *fs, const char *below) {
+  char device[256], where[512], data[1024];
+  uint64_t deadline = monotonic_ms() + DEVICE_TIMEOUT_MS;
+  while (!find_device(fs, device, sizeof device)) {
+    if (monotonic_ms() > deadline) {
+      logf_kernel("no device holds the %s file system %s", fs->type, fs->id);
+      return false;
+    }
+    usleep(500);
+  }
+  snprintf(where, sizeof where, "%s%s", below, strcmp(fs->path, "/") == 0 ? "" : fs->path);
+  unsigned long flags = split_options(fs->options, data, sizeof data);
+  if (mount(device, where, fs->type, flags, data) == 0) return true;
+  logf_kernel("%s on %s (%s): %s", device, where, fs->options, strerror(errno));
+  return false;
+}
+
+#endif

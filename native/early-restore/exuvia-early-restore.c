@@ -1,0 +1,90 @@
+/*
+ * exuvia-early-restore: process 1 of the initramfs that the jump boots.
+ *
+ * Brings back the VMs before anything else: loads the few modules that they need, mounts the host's root file
+ * system and the store, starts every QEMU in its final cgroup from the plan (/plan, see plan.h), leads all of
+ * them to the running guest, and becomes the host's ordinary init, which then boots under running VMs. What
+ * happened, with TSC stamps, lies in /run/exuvia/restore for the agent.
+ *
+ *   init-start  modules ------- mounts -- qemu-exec ---- qemu-ready -- restored -- resumed   init-exec
+ *   | kernel st.|        userland startup      | QEMU startup | VM restore | VM resume |
+ *
+ * A VM that cannot be restored does not hold up the others; its memory and state stay in the store. When there
+ * is no root file system nothing can be done here: the machine is reset through its firmware.
+ */
+#include <sys/reboot.h>
+
+#include "devices.h"
+#include "log.h"
+#include "plan.h"
+#include "vm.h"
+
+#define SYSROOT "/sysroot"
+
+static void give_up(const char *why) {
+  logf_kernel("%s; resetting the machine", why);
+  sleep(5); /* so that a serial console has the message */
+  reboot(RB_AUTOBOOT);
+  for (;;) pause();
+}
+
+static void mount_kernel_file_systems(void) {
+  mkdir("/proc", 0755);
+  mkdir("/sys", 0755);
+  mkdir("/dev", 0755);
+  mkdir(SYSROOT, 0755);
+  mount("proc", "/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
+  mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
+  mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
+}
+
+/* As an initrd hands them over: systemd keeps what is mounted already (systemd 257, src/shared/mount-setup.c). */
+static void move_into_sysroot(void) {
+  mount("/dev", SYSROOT "/dev", NULL, MS_MOVE, NULL);
+  mount("/proc", SYSROOT "/proc", NULL, MS_MOVE, NULL);
+  mount("/sys", SYSROOT "/sys", NULL, MS_MOVE, NULL);
+  mount("cgroup2", SYSROOT "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NOEXEC | MS_NODEV,
+        "nsdelegate,memory_recursiveprot");
+  mount("tmpfs", SYSROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=0755,size=20%,nr_inodes=800k");
+}
+
+static void save_record(void) {
+  make_directories(SYSROOT, "/run/exuvia/restore");
+  int fd = open(SYSROOT "/run/exuvia/restore/record", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return;
+  write_fully(fd, record, record_used);
+  close(fd);
+}
+
+static void become_init(void) {
+  if (chdir(SYSROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
+    give_up("the root file system could not be switched to");
+  unlink("/plan");
+  char *const arguments[] = {(char *)init_program, NULL};
+  execv(init_program, arguments);
+  give_up("the host's init could not be started");
+}
+
+int main(void) {
+  uint64_t tsc = tsc_now(), ns = clock_ns(CLOCK_MONOTONIC), raw = clock_ns(CLOCK_MONOTONIC_RAW);
+  note("clock %llu %llu\n", (unsigned long long)tsc, (unsigned long long)raw);
+  note("kernel-ns %llu\n", (unsigned long long)ns);
+  stamp("init-start", "-");
+  mount_kernel_file_systems();
+  logf_kernel("restoring virtual machines");
+  if (!read_plan("/plan")) give_up(plan_error);
+  pid_t loaders[16];
+  size_t loader_count = start_loading(loaders, sizeof loaders / sizeof loaders[0]);
+  for (size_t i = 0; i < mount_count; i++) {
+    if (!mount_file_system(&mounts[i], SYSROOT) && i == 0) give_up("no root file system");
+    stamp("mounted", mounts[i].path);
+  }
+  move_into_sysroot();
+  for (size_t i = 0; i < loader_count; i++) waitpid(loaders[i], NULL, 0);
+  stamp("modules-loaded", "-");
+  restore_vms(SYSROOT);
+  stamp("init-exec", "-");
+  logf_kernel("virtual machines done, starting %s", init_program);
+  save_record();
+  become_init();
+}

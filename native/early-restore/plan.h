@@ -1,0 +1,132 @@
+/*
+ * The restore plan, compiled by the agent beforehand; a directive a line:
+ *   exuvia-early-restore 1                     the format's version
+ *   module GROUP FILE [OPTIONS]                groups load in parallel, the modules of one in this order
+ *   root UUID TYPE OPTIONS                     the host's root file system
+ *   mount UUID TYPE PATH OPTIONS               further file systems that VMs need
+ *   store LABEL TYPE PATH OPTIONS              where memory and state of the VMs lie
+ *   manifest FILE                              `state NAME BYTES CRC32` of every saved VM (exuvia-pause wrote it)
+ *   vm NAME                                    a VM, in the order of their priority, followed by its
+ *     ram FILE  state FILE  scope CGROUP  log FILE  runtime DIRECTORY  cpus LIST  arg WORD...  env NAME=VALUE...
+ *   timeout-ms N                               for each VM
+ *   init FILE                                  what becomes process 1 afterwards
+ * Paths are those of the running host.
+ */
+#ifndef EXUVIA_PLAN_H
+#define EXUVIA_PLAN_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "qmp.h"
+#include "text.h"
+
+#define MAX_VMS 256
+#define MAX_MODULES 256
+#define MAX_MOUNTS 16
+#define MAX_WORDS 256
+
+struct module {
+  const char *group, *file, *options;
+  bool taken;
+};
+
+struct file_system {
+  const char *id, *type, *path, *options;
+  bool by_label;
+};
+
+enum progress { STARTING, LOADING, RESUMING, RESTORED, FAILED };
+
+struct vm {
+  const char *name, *ram, *state, *scope, *log, *runtime, *cpus;
+  const char *args[MAX_WORDS + 1], *env[MAX_WORDS + 1];
+  size_t arg_count, env_count;
+  pid_t pid;
+  enum progress progress;
+  struct qmp qmp;
+  unsigned long long state_bytes;
+  unsigned state_crc;
+  bool sealed, damaged;
+};
+
+static struct module modules[MAX_MODULES];
+static struct file_system mounts[MAX_MOUNTS]; /* the root file system first, then in mounting order */
+static struct vm vms[MAX_VMS];
+static size_t module_count, mount_count, vm_count;
+static const char *manifest, *init_program = "/sbin/init";
+static unsigned timeout_ms = 30000;
+static char plan_error[256];
+
+static bool plan_fails(const char *what, const char *word) {
+  snprintf(plan_error, sizeof plan_error, "restore plan: %s: %s", word, what);
+  return false;
+}
+
+static bool plan_file_system(const char *word, char *rest) {
+  if (mount_count == MAX_MOUNTS) return plan_fails("too many", word);
+  struct file_system *fs = &mounts[mount_count++];
+  fs->by_label = strcmp(word, "store") == 0;
+  fs->id = next_word(&rest);
+  fs->type = next_word(&rest);
+  fs->path = strcmp(word, "root") == 0 ? "/" : next_word(&rest);
+  fs->options = rest ? rest : "";
+  return fs->path || plan_fails("a field is missing", word);
+}
+
+static bool plan_module(char *rest) {
+  if (module_count == MAX_MODULES) return plan_fails("too many", "module");
+  struct module *module = &modules[module_count++];
+  module->group = next_word(&rest);
+  module->file = next_word(&rest);
+  module->options = rest ? rest : "";
+  return module->file || plan_fails("a field is missing", "module");
+}
+
+static bool plan_vm_field(struct vm *vm, const char *word, const char *value) {
+  if (strcmp(word, "arg") == 0 && vm->arg_count < MAX_WORDS) vm->args[vm->arg_count++] = value;
+  else if (strcmp(word, "env") == 0 && vm->env_count < MAX_WORDS) vm->env[vm->env_count++] = value;
+  else if (strcmp(word, "ram") == 0) vm->ram = value;
+  else if (strcmp(word, "state") == 0) vm->state = value;
+  else if (strcmp(word, "scope") == 0) vm->scope = value;
+  else if (strcmp(word, "log") == 0) vm->log = value;
+  else if (strcmp(word, "runtime") == 0) vm->runtime = value;
+  else if (strcmp(word, "cpus") == 0) vm->cpus = value;
+  else return plan_fails("no directive, or too many of them", word);
+  return true;
+}
+
+static bool read_plan(const char *path) {
+  char *text = read_whole(path, 4 << 20), *line;
+  if (!text) return plan_fails(strerror(errno), path);
+  line = next_line(&text);
+  if (!line || strcmp(line, "exuvia-early-restore 1") != 0) return plan_fails("not version 1", path);
+  struct vm *vm = NULL;
+  while ((line = next_line(&text))) {
+    char *rest = line, *word = next_word(&rest);
+    if (!word) continue;
+    if (!rest) return plan_fails("lacks its value", word);
+    bool good = true;
+    if (strcmp(word, "vm") == 0) {
+      if (vm_count == MAX_VMS) return plan_fails("too many", word);
+      vm = &vms[vm_count++];
+      vm->name = rest;
+    } else if (strcmp(word, "module") == 0) good = plan_module(rest);
+    else if (strcmp(word, "root") == 0 || strcmp(word, "mount") == 0 || strcmp(word, "store") == 0)
+      good = plan_file_system(word, rest);
+    else if (strcmp(word, "manifest") == 0) manifest = rest;
+    else if (strcmp(word, "init") == 0) init_program = rest;
+    else if (strcmp(word, "timeout-ms") == 0) timeout_ms = (unsigned)strtoul(rest, NULL, 10);
+    else if (vm) good = plan_vm_field(vm, word, rest);
+    else good = plan_fails("no directive", word);
+    if (!good) return false;
+  }
+  for (size_t i = 0; i < vm_count; i++)
+    if (!vms[i].ram || !vms[i].state || !vms[i].scope || !vms[i].log || !vms[i].runtime || !vms[i].arg_count)
+      return plan_fails("a field is missing", vms[i].name);
+  if (mount_count == 0 || strcmp(mounts[0].path, "/") != 0 || !manifest)
+    return plan_fails("no root file system or manifest", path);
+  return true;
+}
+
+#endif

@@ -1,0 +1,216 @@
+/* Starting the QEMUs and leading them from the saved state to the running guest, all at once. */
+#ifndef EXUVIA_VM_H
+#define EXUVIA_VM_H
+
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/file.h>
+
+#include "crc32.h"
+#include "devices.h"
+#include "log.h"
+#include "plan.h"
+
+#define QMP_FD 3
+
+static void vm_fail(struct vm *vm, const char *why) {
+  if (vm->progress == FAILED) return;
+  vm->progress = FAILED;
+  if (vm->pid > 0) kill(vm->pid, SIGKILL); /* half restored: it must never run */
+  if (vm->qmp.fd >= 0) close(vm->qmp.fd);
+  vm->qmp.fd = -1;
+  note("vm %s failed %s\n", vm->name, why);
+  logf_kernel("VM %s: %s", vm->name, why);
+}
+
+static void make_directories(const char *below, const char *path) {
+  char whole[512];
+  snprintf(whole, sizeof whole, "%s%s", below, path);
+  for (char *p = whole + 1; *p; p++)
+    if (*p == '/') {
+      *p = 0;
+      mkdir(whole, 0755);
+      *p = '/';
+    }
+  mkdir(whole, 0700);
+}
+
+static void join_cgroup(const char *below, const char *scope) {
+  char path[512], procs[560];
+  snprintf(path, sizeof path, "/sys/fs/cgroup/%s", scope);
+  make_directories(below, path);
+  snprintf(procs, sizeof procs, "%s%s/cgroup.procs", below, path);
+  int fd = open(procs, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, "0", 1) != 1) logf_kernel("%s: %s", procs, strerror(errno));
+  if (fd >= 0) close(fd);
+}
+
+static void stay_on_cpus(const char *list) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const char *p = list; p && *p;) {
+    char *end;
+    unsigned long first = strtoul(p, &end, 10), last = first;
+    if (end == p) return;
+    if (*end == '-') last = strtoul(end + 1, &end, 10);
+    for (unsigned long cpu = first; cpu <= last && cpu < CPU_SETSIZE; cpu++) CPU_SET(cpu, &set);
+    p = *end == ',' ? end + 1 : end;
+  }
+  if (CPU_COUNT(&set) && sched_setaffinity(0, sizeof set, &set) < 0) logf_kernel("cpus %s: %s", list, strerror(errno));
+}
+
+/* In the child: everything that must hold from QEMU's first instruction on. Returns only on failure. */
+static void become_qemu(const struct vm *vm, const char *below, int qmp) {
+  setsid();
+  join_cgroup(below, vm->scope);
+  if (vm->cpus) stay_on_cpus(vm->cpus);
+  if (chroot(below) < 0 || chdir("/") < 0) _exit(71);
+  int log = open(vm->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (nothing >= 0) dup2(nothing, STDIN_FILENO);
+  if (log >= 0) {
+    dup2(log, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+  }
+  /* The lock lives as long as this process: a second QEMU on the same memory cannot start. */
+  int ram = open(vm->ram, O_RDWR);
+  if (ram < 0 || flock(ram, LOCK_EX | LOCK_NB) < 0) {
+    dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->ram, strerror(errno));
+    _exit(75);
+  }
+  if (ram == QMP_FD) ram = fcntl(ram, F_DUPFD, QMP_FD + 1);
+  if (dup2(qmp, QMP_FD) < 0) _exit(71);
+  execve(vm->args[0], (char *const *)vm->args, (char *const *)vm->env);
+  dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->args[0], strerror(errno));
+  _exit(127);
+}
+
+static void vm_start(struct vm *vm, const char *below) {
+  int pair[2];
+  vm->qmp.fd = -1;
+  make_directories(below, vm->runtime);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+    vm_fail(vm, strerror(errno));
+    return;
+  }
+  stamp("qemu-exec", vm->name);
+  vm->pid = fork();
+  if (vm->pid == 0) become_qemu(vm, below, pair[1]);
+  close(pair[1]);
+  vm->qmp.fd = pair[0];
+  if (vm->pid < 0) vm_fail(vm, "no process could be made");
+}
+
+/* Compares the saved state with what the old kernel wrote down; runs while the QEMUs start. */
+static void check_state(struct vm *vm, const char *below) {
+  static unsigned char block[65536];
+  char path[512];
+  snprintf(path, sizeof path, "%s%s", below, vm->state);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  uint32_t crc = 0;
+  unsigned long long bytes = 0;
+  ssize_t n = -1;
+  while (fd >= 0 && (n = read(fd, block, sizeof block)) > 0) {
+    crc = crc32_update(crc, block, (size_t)n);
+    bytes += (unsigned long long)n;
+  }
+  if (fd >= 0) close(fd);
+  vm->damaged = !vm->sealed || n != 0 || bytes != vm->state_bytes || crc != vm->state_crc;
+}
+
+static bool read_manifest(const char *below) {
+  char path[512], *line;
+  snprintf(path, sizeof path, "%s%s", below, manifest);
+  char *text = read_whole(path, 1 << 20);
+  if (!text) {
+    logf_kernel("%s: %s", path, strerror(errno));
+    return false;
+  }
+  while ((line = next_line(&text))) {
+    char *rest = line, *word = next_word(&rest), *name = next_word(&rest);
+    for (size_t i = 0; word && name && rest && i < vm_count; i++)
+      if (strcmp(vms[i].name, name) == 0 && sscanf(rest, "%llu %x", &vms[i].state_bytes, &vms[i].state_crc) == 2)
+        vms[i].sealed = true;
+  }
+  return true;
+}
+
+static void vm_greeted(struct vm *vm) {
+  char commands[2048];
+  stamp("qemu-ready", vm->name);
+  if (vm->damaged) {
+    vm_fail(vm, "its saved state is damaged: not loaded");
+    return;
+  }
+  snprintf(commands, sizeof commands,
+           "{\"execute\":\"qmp_capabilities\"}\r\n"
+           "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
+           "{\"capability\":\"x-ignore-shared\",\"state\":true},{\"capability\":\"events\",\"state\":true}]}}\r\n"
+           "{\"execute\":\"migrate-set-parameters\",\"arguments\":{\"mode\":\"cpr-reboot\"}}\r\n"
+           "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"file:%s\"}}",
+           vm->state);
+  vm->progress = LOADING;
+  if (qmp_send(&vm->qmp, commands) < 0) vm_fail(vm, "its QEMU went away");
+}
+
+static void vm_line(struct vm *vm) {
+  const char *line = vm->qmp.line;
+  if (vm->progress == STARTING && qmp_member(line, "QMP")) {
+    vm_greeted(vm);
+  } else if (qmp_member(line, "error")) {
+    char why[256];
+    qmp_member_copy(line, "desc", why, sizeof why);
+    vm_fail(vm, why);
+  } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "completed")) {
+    stamp("restored", vm->name);
+    vm->progress = RESUMING;
+    if (qmp_send(&vm->qmp, "{\"execute\":\"cont\"}") < 0) vm_fail(vm, "its QEMU went away");
+  } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "failed")) {
+    vm_fail(vm, "QEMU refused its saved state; see its log");
+  } else if (vm->progress == RESUMING && qmp_member_is(line, "event", "RESUME")) {
+    stamp("resumed", vm->name);
+    vm->progress = RESTORED;
+    note("vm %s restored %d\n", vm->name, (int)vm->pid);
+  }
+}
+
+static void vm_readable(struct vm *vm) {
+  if (qmp_receive(&vm->qmp) <= 0) {
+    vm_fail(vm, "its QEMU ended; see its log");
+    return;
+  }
+  while (vm->progress != FAILED && qmp_take_line(&vm->qmp)) vm_line(vm);
+}
+
+static void follow_all(void) {
+  uint64_t deadline = monotonic_ms() + timeout_ms;
+  for (;;) {
+    struct pollfd fds[MAX_VMS];
+    struct vm *who[MAX_VMS];
+    nfds_t n = 0;
+    for (size_t i = 0; i < vm_count; i++)
+      if (vms[i].progress < RESTORED) {
+        fds[n] = (struct pollfd){.fd = vms[i].qmp.fd, .events = POLLIN};
+        who[n++] = &vms[i];
+      }
+    if (n == 0) return;
+    uint64_t now = monotonic_ms();
+    int ready = now < deadline ? poll(fds, n, (int)(deadline - now)) : 0;
+    for (nfds_t i = 0; i < n; i++) {
+      if (ready == 0) vm_fail(who[i], "not restored in time");
+      else if (ready > 0 && fds[i].revents) vm_readable(who[i]);
+    }
+  }
+}
+
+/* Starts every VM and returns when each one runs or has failed. */
+static void restore_vms(const char *below) {
+  if (!read_manifest(below)) logf_kernel("no VM can be restored: the manifest is missing");
+  for (size_t i = 0; i < vm_count; i++) vm_start(&vms[i], below);
+  crc32_prepare();
+  for (size_t i = 0; i < vm_count; i++) check_state(&vms[i], below);
+  follow_all();
+}
+
+#endif
