@@ -1,0 +1,56 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { build, type Metafile } from 'esbuild';
+import { ROOT } from './paths.ts';
+
+/** The two programs of the package, and what each is called in /usr/lib/exuvia. */
+const PROGRAMS = [
+  { name: 'agent', entry: 'packages/agent/src/main.ts', external: [] },
+  // The lab builds virtual hosts; it is not part of a host. The CLI says so when it cannot import it.
+  { name: 'exuvia', entry: 'packages/cli/src/main.ts', external: ['@exuvia/lab'] },
+] as const;
+
+// CommonJS libraries inside an ES module call these; esbuild leaves them to the platform.
+const COMMONJS = `import { createRequire as exuviaRequire } from 'node:module';
+const require = exuviaRequire(import.meta.url), __filename = import.meta.filename, __dirname = import.meta.dirname;`;
+
+/**
+ * Bundles agent and CLI into `directory` (agent.js, exuvia.js, chunks/). What is imported lazily becomes a
+ * chunk of its own, so that a start loads no more than it needs.
+ *
+ * @returns every source file that went into the bundles, relative to the workspace.
+ * @throws ExuviaError `entry-missing`; esbuild's own error when a bundle fails.
+ */
+export async function bundle(directory: string): Promise<string[]> {
+  const inputs = new Set<string>();
+  for (const program of PROGRAMS) {
+    const metafile = await bundleProgram(program, directory);
+    for (const input of Object.keys(metafile.inputs)) inputs.add(input);
+  }
+  return [...inputs].sort();
+}
+
+async function bundleProgram(program: (typeof PROGRAMS)[number], directory: string): Promise<Metafile> {
+  if (!existsSync(path.join(ROOT, program.entry))) {
+    process.stderr.write(`package: ${program.entry} does not exist yet, ${program.name}.js is a stub\n`);
+    return bundleProgram({ ...program, entry: 'packaging/stub/main.ts' } as never, directory);
+  }
+  const result = await build({
+    absWorkingDir: ROOT,
+    entryPoints: { [program.name]: program.entry },
+    outdir: directory,
+    chunkNames: `chunks/${program.name}-[hash]`,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    external: [...program.external],
+    banner: { js: COMMONJS },
+    minifyWhitespace: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    metafile: true,
+  });
+  return result.metafile;
+}
