@@ -1,0 +1,172 @@
+import { ExuviaError, type Fault, type HandoverKind, type Host, type Plan, type Update } from '@exuvia/contract';
+import type { Journal, UpdateState } from '../journal/index.ts';
+import type { Handover, VmManager } from '../kinds.ts';
+import { type Closing, closeUpdate } from './closing.ts';
+import { createContext } from './context.ts';
+import { createFaultGate, type FaultGate } from './faults.ts';
+import { createLedger, type Ledger } from './ledger.ts';
+import type { ReportStore } from './reports.ts';
+import { runSteps, sentenceOf, undoSteps } from './transaction.ts';
+
+export interface EngineDependencies {
+  readonly journal: Journal;
+  readonly bootId: string;
+  readonly handovers: ReadonlyMap<HandoverKind, Handover>;
+  readonly vms: Pick<VmManager, 'resume' | 'list'>;
+  readonly reports: ReportStore;
+  readonly now: () => Date;
+  host(): Promise<Host>;
+  log(message: string): void;
+  /** Ends this process at once, as SIGKILL does (fault injection). */
+  kill(): void;
+}
+
+/** Executes updates, one at a time. */
+export interface Engine {
+  readonly ledger: Ledger;
+  readonly closing: Closing;
+  /** The update that is under way, if any; a recovery counts as one. */
+  readonly current: string | null;
+  /** Returns once the update is in the journal; it goes on by itself. Throws `update-running`, `plan-used`. */
+  begin(plan: Plan, fault?: Fault): Promise<Update>;
+  /** Throws `update-unknown`, `update-ended`, `update-jumping`. */
+  abort(update: string): Promise<Update>;
+  /** Lets an update that a fault holds go on. Throws `update-unknown`, `update-not-held`. */
+  continue(update: string): Update;
+  /** Does work that no update may run beside. Throws `update-running`. */
+  exclusively<Result>(update: string, work: (own: Own) => Promise<Result>): Promise<Result>;
+  /** Returns when nothing is under way any more. Never throws. */
+  idle(): Promise<void>;
+  /** For the agent's end: aborts what can still be aborted and waits for it; a jump is left to happen. */
+  stop(): Promise<void>;
+}
+
+/** What belongs to the one update that is under way. */
+export interface Own {
+  readonly controller: AbortController;
+  gate: FaultGate | null;
+}
+
+export function createEngine(dependencies: EngineDependencies): Engine {
+  const { journal, bootId, handovers, vms, reports, now, host, log } = dependencies;
+  const ledger = createLedger(journal, bootId, now);
+  const closing: Closing = { ledger, reports, now, host, log, vms: () => vms.list() };
+  let current: { readonly update: string; readonly own: Own; done: Promise<unknown> } | null = null;
+
+  const exclusively: Engine['exclusively'] = (update, work) => {
+    if (current !== null) throw updateRunning(current.update);
+    const own: Own = { controller: new AbortController(), gate: null };
+    const entry = { update, own, done: Promise.resolve() as Promise<unknown> };
+    current = entry;
+    const done = work(own).finally(() => {
+      if (current === entry) current = null;
+    });
+    entry.done = done.catch(() => {});
+    return done;
+  };
+
+  const execute = async (state: UpdateState, own: Own, handover: Handover, fault: Fault | undefined) => {
+    const { plan } = state;
+    const say = (message: string) => {
+      log(`${plan.id}: ${message}`);
+      ledger.say(plan.id, message);
+    };
+    const steps = handover.steps(plan);
+    const contextWith = (signal: AbortSignal) =>
+      createContext({ plan, directory: reports.directory(plan.id), fault, signal, log: say });
+    const { signal } = own.controller;
+    const gate = createFaultGate(fault, { signal, kill: dependencies.kill, consume: async () => {}, say });
+    own.gate = gate;
+    try {
+      await runSteps({ context: contextWith(signal), steps, ledger, gate });
+    } catch (error) {
+      const reason = signal.aborted ? sentenceOf(signal.reason) : sentenceOf(error);
+      const begun = ledger.get(plan.id)?.begun ?? {};
+      const started = steps.filter((step) => begun[step.name] !== undefined);
+      const context = contextWith(new AbortController().signal);
+      const problems = await undoSteps({ context, steps: started, ledger }, vms);
+      await closeUpdate(closing, state, outcomeOfUndo(reason, problems));
+    }
+  };
+
+  return {
+    ledger,
+    closing,
+    get current() {
+      return current?.update ?? null;
+    },
+    exclusively,
+    async begin(plan, fault) {
+      const handover = handovers.get(plan.handover);
+      if (handover === undefined) throw new ExuviaError('internal', `No handover ${plan.handover}.`);
+      if (ledger.get(plan.id) !== undefined) throw planUsed(plan.id);
+      const begun = Promise.withResolvers<Update>();
+      const ended = exclusively(plan.id, async (own) => {
+        await ledger.record({ kind: 'begin', update: plan.id, plan }, `The update ${plan.id} begins.`);
+        const state = known(ledger, plan.id);
+        begun.resolve(state.view);
+        await execute(state, own, handover, fault);
+      });
+      ended.catch((error: unknown) => {
+        log(`Update ${plan.id}: ${sentenceOf(error)}`);
+        begun.reject(error);
+      });
+      return begun.promise;
+    },
+    async abort(update) {
+      const { view } = known(ledger, update);
+      if (current?.update !== update) {
+        throw new ExuviaError('update-ended', `Update ${update} is ${view.state}: there is nothing to abort.`);
+      }
+      const { own } = current;
+      if (own.controller.signal.aborted || view.state === 'undoing') return view;
+      if (view.state === 'verifying' || (view.state === 'jumping' && own.gate?.holding !== true)) {
+        throw new ExuviaError('update-jumping', `Update ${update} is ${view.state}: it is past its point of no return.`);
+      }
+      await ledger.record({ kind: 'abort-requested', update }, 'An abort was requested.');
+      own.controller.abort(new ExuviaError('aborted', 'It was aborted on request.'));
+      return known(ledger, update).view;
+    },
+    continue(update) {
+      const { view } = known(ledger, update);
+      if (current?.update === update && current.own.gate?.release() === true) return view;
+      throw new ExuviaError('update-not-held', `Update ${update} is not held by a fault.`);
+    },
+    async idle() {
+      await current?.done;
+    },
+    async stop() {
+      if (current === null) return;
+      const { update, own, done } = current;
+      const state = ledger.get(update)?.view.state;
+      const jumps = state === 'jumping' || state === 'verifying';
+      if (jumps && own.gate?.holding !== true) return;
+      own.controller.abort(new ExuviaError('aborted', 'The agent was stopped.'));
+      await done;
+    },
+  };
+}
+
+/** How an update ends whose steps were undone. */
+export function outcomeOfUndo(reason: string, problems: readonly string[]) {
+  if (problems.length === 0) return { outcome: 'aborted', reason } as const;
+  return { outcome: 'failed', reason: `${reason} What could not be undone: ${problems.join('; ')}` } as const;
+}
+
+function known(ledger: Ledger, update: string): UpdateState {
+  const state = ledger.get(update);
+  if (state !== undefined) return state;
+  throw new ExuviaError('update-unknown', `There is no update ${update}.`, { hint: 'See `exuvia history`.' });
+}
+
+function updateRunning(update: string): ExuviaError {
+  return new ExuviaError('update-running', `Update ${update} is running: one at a time.`, {
+    hint: 'Wait for it, or abort it: `exuvia abort`.',
+  });
+}
+
+function planUsed(plan: string): ExuviaError {
+  return new ExuviaError('plan-used', `Plan ${plan} has been executed already.`, {
+    hint: 'Make a new one: `exuvia plan --kernel RELEASE`.',
+  });
+}

@@ -1,0 +1,52 @@
+import type { Host } from '@exuvia/contract';
+import { hostFacts, installedKernels, packageVersions } from '@exuvia/sys';
+import type { Store } from '../kinds.ts';
+
+/** Reads what this host is; everything is looked up anew at each call. */
+export interface Inventory {
+  host(): Promise<Host>;
+}
+
+export interface InventoryDependencies {
+  readonly version: string;
+  readonly store: Pick<Store, 'status'>;
+  /** Version of the QEMU that VMs are started with; `null` when there is none. */
+  qemuVersion(): Promise<string | null>;
+  /** The update that is running. */
+  currentUpdate(): string | null;
+}
+
+/** The packages whose versions a report has to name: what an update replaces or depends on. */
+const PACKAGES = [
+  'exuvia',
+  'kexec-tools',
+  'linux-image-*',
+  'qemu-system-x86',
+  'systemd',
+  'libc6',
+  'grub-pc',
+  'grub-efi-amd64',
+] as const;
+
+export function createInventory(dependencies: InventoryDependencies): Inventory {
+  return {
+    async host() {
+      const [facts, kernels, packages, store, qemu] = await Promise.all([
+        hostFacts(),
+        installedKernels(),
+        packageVersions(PACKAGES),
+        dependencies.store.status(),
+        dependencies.qemuVersion(),
+      ]);
+      return {
+        ...facts,
+        version: dependencies.version,
+        qemu,
+        kernels: kernels.map((kernel) => kernel.release),
+        packages,
+        store,
+        update: dependencies.currentUpdate(),
+      };
+    },
+  };
+}

@@ -1,0 +1,105 @@
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ExuviaError, type JournalRecord } from '@exuvia/contract';
+import { syncDirectory } from '@exuvia/sys';
+import { journalInvalid, type ParsedJournal, parseJournal } from './parse.ts';
+import { renderRecord } from './render.ts';
+import { type UpdateState, updateStates } from './states.ts';
+
+/** The append-only record of every update; the native pause program appends to the same file. */
+export interface Journal {
+  readonly file: string;
+  /** Every update that the file told of when it was opened. */
+  readonly updates: ReadonlyMap<string, UpdateState>;
+  /** Why this journal cannot be trusted; then nothing can be appended. `null` for a sound one. */
+  readonly problem: ExuviaError | null;
+  /** Returns when the records are on the disk. Throws {@link problem}, or what the file system says. */
+  append(...records: readonly JournalRecord[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * Opens the journal, creating it when there is none. A torn last line is cut off and `log` is told; an
+ * invalid journal is left as it is and opened with its `problem` set.
+ */
+export async function openJournal(file: string, log: (message: string) => void): Promise<Journal> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o750 });
+  const handle = await open(file, 'a+', 0o640);
+  await syncDirectory(dirname(file));
+  try {
+    const { updates, tornBytes } = understand(await handle.readFile(), file);
+    if (tornBytes > 0) {
+      await cutTornLine(handle);
+      log(`${file}: cut off ${tornBytes} bytes of a last line that was never finished.`);
+    }
+    return journalOn(handle, file, updates, null);
+  } catch (error) {
+    if (!(error instanceof ExuviaError)) {
+      await handle.close();
+      throw error;
+    }
+    log(error.message);
+    return journalOn(handle, file, new Map(), error);
+  }
+}
+
+function understand(bytes: Buffer, file: string): { updates: Map<string, UpdateState>; tornBytes: number } {
+  const parsed: ParsedJournal = parseJournal(bytes, file);
+  try {
+    return { updates: updateStates(parsed.records), tornBytes: parsed.tornBytes };
+  } catch (cause) {
+    if (!(cause instanceof ExuviaError)) throw cause;
+    throw journalInvalid(file, `contradicts itself: ${cause.message.replace(/\.$/, '')}`, cause);
+  }
+}
+
+function journalOn(
+  handle: FileHandle,
+  file: string,
+  updates: ReadonlyMap<string, UpdateState>,
+  problem: ExuviaError | null,
+): Journal {
+  let queue: Promise<void> = Promise.resolve();
+  return {
+    file,
+    updates,
+    problem,
+    append(...records) {
+      if (problem !== null) return Promise.reject(problem);
+      const written = queue.then(() => appendRecords(handle, records));
+      queue = written.catch(() => {});
+      return written;
+    },
+    async close() {
+      await queue;
+      await handle.close();
+    },
+  };
+}
+
+async function appendRecords(handle: FileHandle, records: readonly JournalRecord[]): Promise<void> {
+  // A write that failed halfway (a full disk) may have left half a line.
+  await cutTornLine(handle);
+  await handle.appendFile(records.map(renderRecord).join(''));
+  await handle.sync();
+}
+
+/** Shortens the file to its last line break. */
+async function cutTornLine(handle: FileHandle): Promise<void> {
+  const { size } = await handle.stat();
+  let end = size;
+  const chunk = Buffer.alloc(CHUNK_BYTES);
+  while (end > 0) {
+    const from = Math.max(0, end - CHUNK_BYTES);
+    const { bytesRead } = await handle.read(chunk, 0, end - from, from);
+    const lineBreak = chunk.subarray(0, bytesRead).lastIndexOf(0x0a);
+    end = lineBreak === -1 ? from : from + lineBreak + 1;
+    if (lineBreak !== -1) break;
+  }
+  if (end < size) {
+    await handle.truncate(end);
+    await handle.sync();
+  }
+}

@@ -1,0 +1,101 @@
+import {
+  type Check,
+  type HandoverKind,
+  type Host,
+  type Plan,
+  type PlanStep,
+  parseSize,
+  passes,
+  type Report,
+  type Vm,
+} from '@exuvia/contract';
+
+export interface PlanInputs {
+  readonly id: string;
+  readonly createdAt: Date;
+  readonly host: Host;
+  readonly kernel: string;
+  readonly handover: HandoverKind;
+  /** Those that run: the others need nothing from an update. */
+  readonly vms: readonly Vm[];
+  readonly checks: readonly Check[];
+  readonly steps: readonly PlanStep[];
+  readonly pastReports: readonly Report[];
+}
+
+/** The plan of an update, from everything that was looked up for it. Pure. */
+export function buildPlan(inputs: PlanInputs): Plan {
+  const { host, handover } = inputs;
+  const checks = withoutRepeats(inputs.checks);
+  return {
+    version: 1,
+    id: inputs.id,
+    createdAt: inputs.createdAt.toISOString(),
+    host: {
+      hostname: host.hostname,
+      bootId: host.bootId,
+      kernel: host.kernel,
+      qemu: host.qemu ?? 'none',
+    },
+    target: { kernel: inputs.kernel },
+    handover,
+    store: handover === 'reboot' ? 'disk' : 'dax',
+    vms: plannedVms(inputs.vms),
+    checks,
+    steps: inputs.steps.map(({ name, phase, description }) => ({ name, phase, description })),
+    expectedBlackoutMs: expectedBlackoutMs(inputs.pastReports, handover),
+    aptLine: aptLineOf(checks),
+    executable: passes(checks),
+  };
+}
+
+/** The VMs that an update has to carry over, in the order in which they are restored. Pure. */
+export function plannedVms(vms: readonly Vm[]): Plan['vms'] {
+  return vms
+    .filter((vm) => vm.state === 'running' || vm.state === 'paused')
+    .map(({ name, spec }) => ({ name, priority: spec.priority, memoryBytes: parseSize(spec.memory) ?? 0 }))
+    .sort((a, b) => a.priority - b.priority || a.name.localeCompare(b.name));
+}
+
+/**
+ * What the slowest VM will probably feel, in milliseconds: the median over the completed updates of that kind
+ * of what was observed from outside, or, where nobody observed, of the pause by the host's own stamps.
+ */
+export function expectedBlackoutMs(reports: readonly Report[], handover: HandoverKind): number | null {
+  const past = reports
+    .filter((report) => report.handover === handover && report.outcome === 'completed')
+    .map(slowestMs)
+    .filter((ms) => ms !== null)
+    .sort((a, b) => a - b);
+  const upper = past[Math.floor(past.length / 2)];
+  const lower = past[Math.ceil(past.length / 2) - 1];
+  return upper === undefined || lower === undefined ? null : (upper + lower) / 2;
+}
+
+function slowestMs(report: Report): number | null {
+  const observed = report.observation?.vms.map((vm) => vm.blackoutMs) ?? [];
+  const paused = report.vms.map((vm) => vm.pausedMs).filter((ms) => ms !== null);
+  const known = observed.length > 0 ? observed : paused;
+  return known.length === 0 ? null : Math.max(...known);
+}
+
+/** One apt line for everything that the checks miss. */
+function aptLineOf(checks: readonly Check[]): string | null {
+  const packages = checks.flatMap((check) => {
+    const named = check.verdict === 'ok' ? null : /\bapt(?:-get)? install ([a-z0-9][a-z0-9.+ -]*)/.exec(check.remedy ?? '');
+    return named?.[1]?.trim().replace(/\.$/, '').split(/ +/) ?? [];
+  });
+  return packages.length === 0 ? null : `apt install ${[...new Set(packages)].join(' ')}`;
+}
+
+/** The doctor and a handover may look at the same thing: the worse verdict counts. */
+function withoutRepeats(checks: readonly Check[]): Check[] {
+  const severity = { ok: 0, warn: 1, fail: 2 } as const;
+  const worst = new Map<string, Check>();
+  for (const check of checks) {
+    const key = `${check.subject}\n${check.id}`;
+    const other = worst.get(key);
+    if (other === undefined || severity[check.verdict] > severity[other.verdict]) worst.set(key, check);
+  }
+  return [...worst.values()];
+}

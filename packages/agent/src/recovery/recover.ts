@@ -1,0 +1,144 @@
+import { join } from 'node:path';
+import { ExuviaError, type Fault, faultSchema, type HandoverKind } from '@exuvia/contract';
+import { readIfExists, removeDurably, writeFileDurably } from '@exuvia/sys';
+import {
+  closeUpdate,
+  createContext,
+  createFaultGate,
+  type Engine,
+  FINISH,
+  outcomeOfUndo,
+  type ReportStore,
+  sentenceOf,
+  undoSteps,
+} from '../engine/index.ts';
+import type { UpdateState } from '../journal/index.ts';
+import type { Handover, VmManager } from '../kinds.ts';
+import { decideRecovery, type Recovery, startedSteps } from './decide.ts';
+
+export interface RecoveryDependencies {
+  readonly engine: Engine;
+  readonly bootId: string;
+  readonly handovers: ReadonlyMap<HandoverKind, Handover>;
+  readonly vms: Pick<VmManager, 'resume'>;
+  readonly reports: ReportStore;
+  allowFaultInjection(): boolean;
+  log(message: string): void;
+  kill(): void;
+}
+
+/**
+ * Does what the journal says has been left to do, at the agent's start.
+ *
+ * @returns what was done for the newest update; `nothing` when no update was open.
+ */
+export async function recover(dependencies: RecoveryDependencies): Promise<Recovery['kind']> {
+  const { engine, bootId, log } = dependencies;
+  let done: Recovery['kind'] = 'nothing';
+  for (const state of engine.ledger.list().reverse()) {
+    const { kind } = decideRecovery(state, bootId);
+    if (kind === 'nothing') continue;
+    log(`Update ${state.plan.id} was left ${state.view.state}: ${EXPLANATION[kind]}`);
+    await engine.exclusively(state.plan.id, async (own) => {
+      switch (kind) {
+        case 'undo':
+          return await undo(dependencies, state);
+        case 'finish':
+          return await finish(dependencies, state, (gate) => {
+            own.gate = gate;
+          });
+        case 'host-died':
+          return await closeUpdate(engine.closing, state, { outcome: 'failed', reason: HOST_DIED });
+      }
+    });
+    done = kind;
+  }
+  return done;
+}
+
+const HOST_DIED =
+  'The host went down before the point of no return; its VMs ended with it, as in any other power failure.';
+
+const EXPLANATION = {
+  undo: 'the agent ended, the host did not; it is undone.',
+  finish: 'the host has jumped; the new side is verified.',
+  'host-died': 'the host went down before the point of no return.',
+} as const;
+
+async function undo(dependencies: RecoveryDependencies, state: UpdateState): Promise<void> {
+  const { engine, vms } = dependencies;
+  const handover = handoverOf(dependencies, state);
+  const steps = startedSteps(handover.steps(state.plan), state.begun);
+  const last = steps.at(-1)?.name;
+  const where = last === undefined ? 'before its first step' : `in step ${last}`;
+  const reason = state.view.reason ?? `The agent ended ${where}.`;
+  const problems = await undoSteps({ context: contextOf(dependencies, state, undefined), steps, ledger: engine.ledger }, vms);
+  await closeUpdate(engine.closing, state, outcomeOfUndo(reason, problems));
+}
+
+async function finish(
+  dependencies: RecoveryDependencies,
+  state: UpdateState,
+  watch: (gate: ReturnType<typeof createFaultGate>) => void,
+): Promise<void> {
+  const { engine } = dependencies;
+  engine.ledger.verifying(state.plan.id);
+  const fault = await readFault(dependencies, state);
+  const context = contextOf(dependencies, state, fault);
+  const gate = createFaultGate(fault, {
+    signal: context.signal,
+    kill: dependencies.kill,
+    consume: () => removeDurably(faultFile(dependencies.reports, state.plan.id)),
+    say: context.log,
+  });
+  watch(gate);
+  try {
+    await gate.pass(FINISH, 'before');
+    const report = await handoverOf(dependencies, state).finish(context);
+    await gate.pass(FINISH, 'after');
+    const lost = report.vms.filter((vm) => vm.outcome === 'lost').map((vm) => vm.name);
+    const reason = lost.length === 0 ? null : `${lost.length} of ${report.vms.length} VMs were lost: ${lost.join(', ')}.`;
+    await closeUpdate(engine.closing, state, { outcome: lost.length === 0 ? 'completed' : 'failed', reason, report });
+  } catch (error) {
+    const reason = `The new side could not be verified: ${sentenceOf(error)}`;
+    await closeUpdate(engine.closing, state, { outcome: 'failed', reason });
+  }
+}
+
+/** Keeps a fault for the work after the jump, where only files are left of this process. */
+export async function keepFault(reports: ReportStore, update: string, fault: Fault): Promise<void> {
+  if (fault.step === FINISH) await writeFileDurably(faultFile(reports, update), JSON.stringify(fault));
+}
+
+async function readFault(
+  { reports, allowFaultInjection }: RecoveryDependencies,
+  state: UpdateState,
+): Promise<Fault | undefined> {
+  if (!allowFaultInjection()) return undefined;
+  const text = await readIfExists(faultFile(reports, state.plan.id));
+  return text === null ? undefined : faultSchema.parse(JSON.parse(text));
+}
+
+function faultFile(reports: ReportStore, update: string): string {
+  return join(reports.directory(update), 'fault.json');
+}
+
+function contextOf({ engine, reports, log }: RecoveryDependencies, state: UpdateState, fault: Fault | undefined) {
+  const { plan } = state;
+  return createContext({
+    plan,
+    directory: reports.directory(plan.id),
+    fault,
+    signal: new AbortController().signal,
+    log: (message) => {
+      log(`${plan.id}: ${message}`);
+      engine.ledger.say(plan.id, message);
+    },
+  });
+}
+
+function handoverOf({ handovers }: RecoveryDependencies, { plan }: UpdateState): Handover {
+  const handover = handovers.get(plan.handover);
+  if (handover !== undefined) return handover;
+  throw new ExuviaError('internal', `There is no handover ${plan.handover}.`);
+}
