@@ -1,1 +1,13 @@
-export {};
+export * from './command-line/build.ts';
+export * from './command-line/compare.ts';
+export * from './command-line/identity.ts';
+export * from './cpr/commands.ts';
+export * from './cpr/preflight.ts';
+export * from './cpr/restore.ts';
+export * from './cpr/save.ts';
+export * from './errors.ts';
+export * from './probe/probe.ts';
+export * from './qmp/client.ts';
+export type { QmpEvent } from './qmp/event.ts';
+export * from './qmp/queries.ts';
+export type { QmpCloseReason, QmpState } from './qmp/state.ts';

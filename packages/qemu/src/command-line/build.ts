@@ -1,0 +1,129 @@
+import type { VmSpec } from '@exuvia/contract';
+import { diskArguments } from './disks.ts';
+import { vmUuid } from './identity.ts';
+
+/** Where a VM's files lie; `vmPaths` of the contract has them all. */
+export interface CommandLinePaths {
+  readonly ram: string;
+  readonly qmp: string;
+  readonly handoverQmp: string;
+  readonly console: string;
+  readonly pidFile: string;
+  readonly consoleLog: string;
+  readonly qemuLog: string;
+}
+
+export interface CommandLineOptions {
+  /** QEMU's absolute path: the early restore has no PATH. */
+  readonly binary: string;
+  /** `tcg` is for tests on machines without KVM; the CPU model `host` then becomes `max`. */
+  readonly accelerator?: 'kvm' | 'tcg';
+}
+
+/** What makes a QEMU wait for a saved state instead of starting the guest. */
+export const INCOMING_ARGUMENTS: readonly string[] = ['-incoming', 'defer'];
+
+/** The memory backend that every VM has. */
+export const RAM_ID = 'ram0';
+
+/**
+ * The complete command line that starts a VM, its binary first. The same spec always gives the same one,
+ * and everything that CPR needs is set (docs/devel/migration/CPR.rst of QEMU 10.0): RAM in a shared named
+ * file, `aux-ram-share=on`, a versioned machine.
+ */
+export function startCommandLine(
+  spec: VmSpec,
+  paths: CommandLinePaths,
+  options: CommandLineOptions,
+): string[] {
+  return [
+    options.binary,
+    ...identity(spec),
+    ...SANDBOX,
+    ...machine(spec, paths, options.accelerator ?? 'kvm'),
+    ...monitors(paths),
+    ...(spec.serial ? serialConsole(paths) : []),
+    '-pidfile',
+    paths.pidFile,
+    '-D',
+    paths.qemuLog,
+    ...boot(spec),
+    ...spec.disks.flatMap((disk, index) => diskArguments(disk, index, spec.machine)),
+    ...spec.extraArgs,
+  ];
+}
+
+/** The command line that restores what {@link startCommandLine} started: the same machine, waiting. */
+export function restoreCommandLine(startedWith: readonly string[]): string[] {
+  return [...startedWith, ...INCOMING_ARGUMENTS];
+}
+
+/** libvirt's set. With it QEMU can start no program and gain no privilege; it needs neither. */
+const SANDBOX = [
+  '-sandbox',
+  'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
+] as const;
+
+function identity({ name }: VmSpec): string[] {
+  return [
+    '-name',
+    `${name},process=exuvia-${name}`,
+    '-uuid',
+    vmUuid(name),
+    '-no-user-config',
+    '-nodefaults',
+    '-display',
+    'none',
+  ];
+}
+
+function machine(spec: VmSpec, paths: CommandLinePaths, accelerator: 'kvm' | 'tcg'): string[] {
+  const cpu = accelerator === 'tcg' && spec.cpu === 'host' ? 'max' : spec.cpu;
+  return [
+    '-object',
+    `memory-backend-file,id=${RAM_ID},size=${spec.memory.replace(/iB$/, '')},mem-path=${paths.ram},share=on`,
+    '-machine',
+    `${spec.machine},memory-backend=${RAM_ID},aux-ram-share=on`,
+    '-accel',
+    accelerator,
+    '-cpu',
+    cpu,
+    '-smp',
+    String(spec.vcpus),
+    '-m',
+    spec.memory.replace(/iB$/, ''),
+  ];
+}
+
+function monitors(paths: CommandLinePaths): string[] {
+  return [monitor('qmp0', paths.qmp), monitor('handover0', paths.handoverQmp)].flat();
+}
+
+function monitor(id: string, path: string): string[] {
+  return [
+    '-chardev',
+    `socket,id=${id},path=${path},server=on,wait=off`,
+    '-mon',
+    `chardev=${id},mode=control`,
+  ];
+}
+
+function serialConsole(paths: CommandLinePaths): string[] {
+  const log = `logfile=${paths.consoleLog},logappend=on`;
+  return [
+    '-chardev',
+    `socket,id=serial0,path=${paths.console},server=on,wait=off,${log}`,
+    '-serial',
+    'chardev:serial0',
+  ];
+}
+
+function boot({ boot: how }: VmSpec): string[] {
+  if ('firmware' in how) return ['-bios', how.firmware];
+  return [
+    '-kernel',
+    how.kernel,
+    ...(how.initrd === undefined ? [] : ['-initrd', how.initrd]),
+    ...(how.cmdline === '' ? [] : ['-append', how.cmdline]),
+  ];
+}

@@ -1,0 +1,77 @@
+import { realpath, stat } from 'node:fs/promises';
+import { ExuviaError } from '@exuvia/contract';
+import { argumentValues, qmpSchemaSchema } from '../qmp/introspection.ts';
+import { checked } from '../qmp/queries.ts';
+import { machinesSchema, propertiesSchema, versionSchema } from '../qmp/replies.ts';
+import { queryOnce } from './query-once.ts';
+
+/** What one QEMU binary can do, by its own word (introspection), never by its version number. */
+export interface QemuFeatures {
+  readonly binary: string;
+  /** `10.0.13` */
+  readonly version: string;
+  /** The distribution's version, `Debian 1:10.0.13+ds-0+deb13u1`; empty for a build of one's own. */
+  readonly packageVersion: string;
+  /** The machine types that it has, unversioned aliases included. */
+  readonly machines: readonly string[];
+  /** `normal`, `cpr-reboot` (since 8.2), `cpr-transfer` (10.0), `cpr-exec` (10.2). */
+  readonly migrationModes: readonly string[];
+  readonly migrationCapabilities: readonly string[];
+  /** Machines have the property aux-ram-share (since 10.0), which cpr-transfer and cpr-exec need. */
+  readonly auxRamShare: boolean;
+}
+
+const REQUESTS = [
+  { execute: 'query-version' },
+  { execute: 'query-qmp-schema' },
+  { execute: 'query-machines' },
+  { execute: 'qom-list-properties', arguments: { typename: 'machine' } },
+];
+
+const cache = new Map<string, Promise<QemuFeatures>>();
+
+/**
+ * Asks a QEMU binary what it can do. Asked once per binary file (path, size, modification time); a package
+ * upgrade is noticed.
+ *
+ * @throws ExuviaError `qemu-missing` when there is no such file, `qemu-unusable` when it does not answer.
+ */
+export async function probeQemu(binary: string): Promise<QemuFeatures> {
+  const key = await fileKey(binary);
+  const known = cache.get(key);
+  if (known !== undefined) return known;
+  const probing = probe(binary);
+  cache.set(key, probing);
+  probing.catch(() => cache.delete(key));
+  return probing;
+}
+
+async function fileKey(binary: string): Promise<string> {
+  try {
+    const path = await realpath(binary);
+    const { size, mtimeMs } = await stat(path);
+    return `${path} ${size} ${mtimeMs}`;
+  } catch (cause) {
+    throw new ExuviaError('qemu-missing', `There is no QEMU at ${binary}.`, {
+      cause,
+      hint: 'Install it: apt install qemu-system-x86',
+    });
+  }
+}
+
+async function probe(binary: string): Promise<QemuFeatures> {
+  const [version, schemaReply, machines, properties] = await queryOnce(binary, REQUESTS);
+  const { qemu, package: packageVersion } = checked('query-version', versionSchema, version);
+  const schema = checked('query-qmp-schema', qmpSchemaSchema, schemaReply);
+  return {
+    binary,
+    version: `${qemu.major}.${qemu.minor}.${qemu.micro}`,
+    packageVersion,
+    machines: checked('query-machines', machinesSchema, machines).map(({ name }) => name),
+    migrationModes: argumentValues(schema, 'migrate-set-parameters', ['mode']),
+    migrationCapabilities: argumentValues(schema, 'migrate-set-capabilities', ['capabilities', 'capability']),
+    auxRamShare: checked('qom-list-properties', propertiesSchema, properties).some(
+      ({ name }) => name === 'aux-ram-share',
+    ),
+  };
+}
