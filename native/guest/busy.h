@@ -1,0 +1,55 @@
+/* The role `busy`: most of the memory holds a pattern that is checked and rewritten all the time. */
+#ifndef EXUVIA_BUSY_H
+#define EXUVIA_BUSY_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "heartbeat.h"
+#include "pattern.h"
+
+#define WORDS_A_PAGE (PAGE_BYTES / sizeof(uint64_t))
+/* For the kernel and this program: below it the kernel would begin to reclaim. */
+#define KEEP_FREE_KIB (40u * 1024)
+
+static unsigned long memory_available_kib(void) {
+  FILE *file = fopen("/proc/meminfo", "re");
+  char line[128];
+  unsigned long kib = 0;
+  while (file != NULL && fgets(line, sizeof line, file) != NULL)
+    if (sscanf(line, "MemAvailable: %lu kB", &kib) == 1) break;
+  if (file != NULL) fclose(file);
+  return kib;
+}
+
+static void busy_run(void) {
+  const unsigned long available = memory_available_kib();
+  if (available <= KEEP_FREE_KIB) {
+    fprintf(stderr, "busy: only %lu KiB of memory are free\n", available);
+    return;
+  }
+  const size_t pages = (size_t)(available - KEEP_FREE_KIB) / (PAGE_BYTES / 1024);
+  uint64_t *memory = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    perror("busy: mmap");
+    return;
+  }
+  for (size_t page = 0; page < pages; page++) pattern_fill(memory + page * WORDS_A_PAGE, WORDS_A_PAGE, page, 0);
+  printf("busy: %zu MiB are filled\n", pages * PAGE_BYTES >> 20);
+  for (uint64_t generation = 0;; generation++) {
+    for (size_t page = 0; page < pages; page++) {
+      uint64_t *words = memory + page * WORDS_A_PAGE;
+      if (pattern_holds(words, WORDS_A_PAGE, page, generation)) {
+        atomic_fetch_add(&work_done.verified, 1);
+      } else {
+        atomic_fetch_add(&work_done.errors, 1);
+        printf("busy: page %zu does not hold generation %lu\n", page, generation);
+      }
+      pattern_fill(words, WORDS_A_PAGE, page, generation + 1);
+      atomic_fetch_add(&work_done.written, 1);
+    }
+  }
+}
+
+#endif

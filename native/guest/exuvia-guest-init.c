@@ -1,0 +1,154 @@
+/*
+ * PID 1 of the lab's guests: a real Linux guest whose only program keeps a heartbeat and does verifiable
+ * work. Kernel command line: role=tiny|disk|busy|probe name=NAME.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/input.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "busy.h"
+#include "disk.h"
+#include "heartbeat.h"
+
+static void write_text(const char *path, const char *text) {
+  const int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  if (write(fd, text, strlen(text)) < 0) perror(path);
+  close(fd);
+}
+
+static void read_line(const char *path, char *line, size_t size) {
+  FILE *file = fopen(path, "re");
+  line[0] = '\0';
+  if (file != NULL) {
+    if (fgets(line, (int)size, file) == NULL) line[0] = '\0';
+    fclose(file);
+  }
+  line[strcspn(line, "\n")] = '\0';
+}
+
+/* The value of NAME=value on the kernel command line, or the fallback. */
+static void argument(const char *cmdline, const char *name, const char *fallback, char *value, size_t size) {
+  const size_t length = strlen(name);
+  snprintf(value, size, "%s", fallback);
+  for (const char *at = cmdline; (at = strstr(at, name)) != NULL; at += length) {
+    if ((at == cmdline || at[-1] == ' ') && at[length] == '=') {
+      snprintf(value, size, "%.*s", (int)strcspn(at + length + 1, " \n"), at + length + 1);
+      return;
+    }
+  }
+}
+
+/* Inserts /modules/NAME.ko in the order of /modules/list. */
+static void load_modules(void) {
+  FILE *list = fopen("/modules/list", "re");
+  char name[64], path[96];
+  while (list != NULL && fscanf(list, "%63s", name) == 1) {
+    snprintf(path, sizeof path, "/modules/%s", name);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST)) perror(path);
+    if (fd >= 0) close(fd);
+  }
+  if (list != NULL) fclose(list);
+}
+
+static void power_off(void) {
+  sync();
+  umount2(DISK_MOUNT, MNT_DETACH);
+  sync();
+  reboot(RB_POWER_OFF);
+}
+
+/* Waits for the ACPI power button, which is how a host asks a guest to end. */
+static void *power_button_thread(void *unused) {
+  (void)unused;
+  int fds[8], count = 0;
+  char path[64];
+  for (int i = 0; i < 8; i++) {
+    snprintf(path, sizeof path, "/dev/input/event%d", i);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) fds[count++] = fd;
+  }
+  struct pollfd polled[8];
+  for (int i = 0; i < count; i++) polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+  while (count > 0 && poll(polled, (nfds_t)count, -1) > 0) {
+    for (int i = 0; i < count; i++) {
+      struct input_event event;
+      if ((polled[i].revents & POLLIN) == 0) continue;
+      if (read(polled[i].fd, &event, sizeof event) != (ssize_t)sizeof event) continue;
+      if (event.type == EV_KEY && event.code == KEY_POWER && event.value == 1) {
+        puts("the power button was pressed");
+        power_off();
+      }
+    }
+  }
+  return NULL;
+}
+
+static void *role_thread(void *role) {
+  if (strcmp(role, "busy") == 0) busy_run();
+  if (strcmp(role, "disk") == 0) disk_run();
+  return NULL;
+}
+
+static void mount_all(void) {
+  mkdir("/proc", 0755);
+  mkdir("/sys", 0755);
+  mkdir("/dev", 0755);
+  mount("proc", "/proc", "proc", 0, NULL);
+  mount("sysfs", "/sys", "sysfs", 0, NULL);
+  mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+  const int console = open("/dev/console", O_RDWR);
+  if (console >= 0) {
+    dup2(console, 0);
+    dup2(console, 1);
+    dup2(console, 2);
+  }
+  setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+/* Keeps the kernel from moving the heartbeat page or giving work to its own housekeeping. */
+static void keep_pages_in_place(void) {
+  write_text("/proc/sys/vm/compact_unevictable_allowed", "0");
+  write_text("/proc/sys/vm/compaction_proactiveness", "0");
+  write_text("/sys/kernel/mm/transparent_hugepage/enabled", "never");
+}
+
+int main(void) {
+  char cmdline[4096], role[16], name[32], boot_id[40];
+  mount_all();
+  read_line("/proc/cmdline", cmdline, sizeof cmdline);
+  argument(cmdline, "role", "tiny", role, sizeof role);
+  argument(cmdline, "name", role, name, sizeof name);
+  if (strcmp(role, "probe") == 0) {
+    puts("EXUVIA-PROBE-OK");
+    power_off();
+  }
+  read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
+  keep_pages_in_place();
+  load_modules();
+  if (heartbeat_start(name, boot_id) != 0) perror("heartbeat");
+  printf("%s: role %s, boot id %s\n", name, role, boot_id);
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, role_thread, role) != 0) perror("role");
+  if (pthread_create(&thread, NULL, power_button_thread, NULL) != 0) perror("power button");
+  for (uint64_t before = 0;;) {
+    sleep(10);
+    const uint64_t sequence = heartbeat_page == NULL ? 0 : heartbeat_page->sequence;
+    printf("%s: %lu beats a second, verified %lu, written %lu, errors %lu\n", name, (sequence - before) / 10,
+           atomic_load(&work_done.verified), atomic_load(&work_done.written), atomic_load(&work_done.errors));
+    before = sequence;
+  }
+}

@@ -1,0 +1,89 @@
+/*
+ * The heartbeat page (packages/contract/src/heartbeat.ts has the layout): written by a thread of its own
+ * at 1 kHz, read by whoever can read the guest's memory from outside.
+ */
+#ifndef EXUVIA_HEARTBEAT_H
+#define EXUVIA_HEARTBEAT_H
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define HEARTBEAT_PERIOD_NS 1000000u
+#define PAGE_BYTES 4096
+
+struct heartbeat_page {
+  char magic[16];
+  uint32_t version, pid;
+  volatile uint64_t sequence;
+  volatile uint64_t monotonic_ns, realtime_ns;
+  char boot_id[40];
+  char name[32];
+  volatile uint64_t verified, errors, written, clock_backwards;
+  volatile uint64_t sequence_again;
+};
+_Static_assert(sizeof(struct heartbeat_page) == 160, "the layout is a contract");
+
+/* What the workers count; the heartbeat thread copies it into the page. */
+static struct {
+  _Atomic uint64_t verified, errors, written;
+} work_done;
+
+static struct heartbeat_page *heartbeat_page;
+
+static void heartbeat_write(struct heartbeat_page *page, uint64_t sequence) {
+  const uint64_t now = clock_ns(CLOCK_MONOTONIC);
+  page->sequence = sequence;
+  atomic_thread_fence(memory_order_seq_cst);
+  if (now < page->monotonic_ns) page->clock_backwards++;
+  page->monotonic_ns = now;
+  page->realtime_ns = clock_ns(CLOCK_REALTIME);
+  page->verified = atomic_load(&work_done.verified);
+  page->errors = atomic_load(&work_done.errors);
+  page->written = atomic_load(&work_done.written);
+  atomic_thread_fence(memory_order_seq_cst);
+  page->sequence_again = sequence;
+}
+
+static void *heartbeat_thread(void *unused) {
+  (void)unused;
+  const struct sched_param priority = {.sched_priority = 50};
+  pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority);
+  uint64_t next = clock_ns(CLOCK_MONOTONIC);
+  for (uint64_t sequence = 1;; sequence++) {
+    heartbeat_write(heartbeat_page, sequence);
+    next += HEARTBEAT_PERIOD_NS;
+    const uint64_t now = clock_ns(CLOCK_MONOTONIC);
+    /* Late beats are not made up for: a burst would hide how long the guest stood still. */
+    if (next < now) next = now;
+    const struct timespec until = {.tv_sec = (time_t)(next / 1000000000u), .tv_nsec = (long)(next % 1000000000u)};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+  }
+  return NULL;
+}
+
+/* Starts the heartbeat; returns -1 when the page cannot be had or pinned. */
+static int heartbeat_start(const char *name, const char *boot_id) {
+  struct heartbeat_page *page =
+      mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  if (page == MAP_FAILED || mlock(page, PAGE_BYTES) != 0) return -1;
+  page->version = 1;
+  page->pid = (uint32_t)getpid();
+  memcpy(page->boot_id, boot_id, strnlen(boot_id, 36));
+  memcpy(page->name, name, strnlen(name, sizeof page->name - 1));
+  /* Put together here, so that no copy of this program's text looks like a page. */
+  memcpy(page->magic, "EXUVIA-", 7);
+  memcpy(page->magic + 7, "HEARTBEAT", 9);
+  heartbeat_page = page;
+  pthread_t thread;
+  return pthread_create(&thread, NULL, heartbeat_thread, NULL) == 0 ? 0 : -1;
+}
+
+#endif
