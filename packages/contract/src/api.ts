@@ -49,6 +49,29 @@ export const vmSchema = z.object({
 });
 export type Vm = z.infer<typeof vmSchema>;
 
+export const stopRequestSchema = z.strictObject({
+  timeoutMs: z
+    .int()
+    .min(0)
+    .max(3_600_000)
+    .default(60_000)
+    .describe('So long the guest may take to power down; then its QEMU is ended'),
+});
+
+/** What a guest's heartbeat page says (docs/heartbeat.md). Counters are text: they have 64 bits. */
+export const heartbeatSchema = z.object({
+  name: z.string(),
+  bootId: z.string(),
+  sequence: z.string(),
+  monotonicNs: z.string(),
+  realtimeNs: z.string(),
+  verified: z.string(),
+  errors: z.string(),
+  written: z.string(),
+  clockBackwards: z.string(),
+});
+export type HeartbeatBody = z.infer<typeof heartbeatSchema>;
+
 export const doctorSchema = z.object({
   checks: z.array(checkSchema),
   handovers: z.array(

@@ -10,3 +10,4 @@ export * from './plan.ts';
 export * from './report.ts';
 export * from './size.ts';
 export * from './spec.ts';
+export * from './version.ts';
