@@ -2,7 +2,8 @@ import { mkdtemp, readdir, readFile, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { appendDurably, readIfExists, removeDurably, writeFileDurably } from './durable.ts';
+import { appendDurably, removeDurably, writeFileDurably } from './durable.ts';
+import { readIfExists } from './read.ts';
 
 let folder: string;
 beforeEach(async () => {

@@ -1,4 +1,4 @@
-import { readIfExists } from '../files/durable.ts';
+import { readIfExists } from '../files/read.ts';
 
 export interface ClockFacts {
   /** The TSC runs at one rate whatever the CPU does. */

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { readIfExists } from '../files/durable.ts';
 import { isErrno } from '../files/errno.ts';
+import { readIfExists } from '../files/read.ts';
 import { kernelRelease } from './machine.ts';
 
 /** Options of a kernel build without their CONFIG_ prefix: `y`, `m`, or the value as written. */

@@ -1,6 +1,5 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno } from '../files/errno.ts';
+import { listIfExists } from '../files/read.ts';
 
 /** An installed kernel: it has an image to load and modules to run with. */
 export interface InstalledKernel {
@@ -13,15 +12,18 @@ export interface InstalledKernel {
 
 /** Kernels with both /boot/vmlinuz-RELEASE and /lib/modules/RELEASE, oldest first. `root` is for tests. */
 export async function installedKernels(root = '/'): Promise<InstalledKernel[]> {
-  const [boot, modules] = await Promise.all([list(join(root, 'boot')), list(join(root, 'lib/modules'))]);
+  const [boot, modules] = await Promise.all([
+    listIfExists(join(root, 'boot')),
+    listIfExists(join(root, 'lib/modules')),
+  ]);
   return [...modules]
-    .filter((release) => boot.has(`vmlinuz-${release}`))
+    .filter((release) => boot.includes(`vmlinuz-${release}`))
     .sort(compareReleases)
     .map((release) => ({
       release,
       image: join(root, 'boot', `vmlinuz-${release}`),
       modules: join(root, 'lib/modules', release),
-      initrd: boot.has(`initrd.img-${release}`) ? join(root, 'boot', `initrd.img-${release}`) : null,
+      initrd: boot.includes(`initrd.img-${release}`) ? join(root, 'boot', `initrd.img-${release}`) : null,
     }));
 }
 
@@ -31,12 +33,3 @@ export function compareReleases(a: string, b: string): number {
 }
 
 const collator = new Intl.Collator('en', { numeric: true });
-
-async function list(directory: string): Promise<Set<string>> {
-  try {
-    return new Set(await readdir(directory));
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return new Set();
-    throw error;
-  }
-}

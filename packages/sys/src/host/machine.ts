@@ -1,5 +1,5 @@
 import { cpus, hostname as osHostname, release, totalmem } from 'node:os';
-import { readIfExists } from '../files/durable.ts';
+import { readIfExists } from '../files/read.ts';
 import { run } from '../process/run.ts';
 
 /** What the doctor, the planner and reports need to know of the machine. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { readIfExists } from '../files/durable.ts';
 import { isErrno } from '../files/errno.ts';
+import { readIfExists } from '../files/read.ts';
 
 export type Lockdown = 'none' | 'integrity' | 'confidentiality';
 export type SecureBoot = 'enabled' | 'disabled' | 'no-efi' | 'unknown';

@@ -1,5 +1,5 @@
 import { ExuviaError } from '@exuvia/contract';
-import { readIfExists } from '../files/durable.ts';
+import { readIfExists } from '../files/read.ts';
 import { run } from '../process/run.ts';
 
 export interface KexecImage {

@@ -41,8 +41,22 @@ export async function run(
   const result = await execa(command, args, execaOptions(options));
   const stdout = String(result.stdout ?? '');
   const stderr = String(result.stderr ?? '');
-  const line = [command, ...args].join(' ');
+  const exitCode = judge([command, ...args], result, stderr, options);
+  return { stdout, stderr, exitCode };
+}
 
+interface Ended {
+  readonly timedOut: boolean;
+  readonly isCanceled: boolean;
+  readonly exitCode?: number | undefined;
+  readonly signal?: NodeJS.Signals | undefined;
+  readonly code?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** The exit code of a command that ended as it should have; else throws. */
+function judge(command: readonly string[], result: Ended, stderr: string, options: RunOptions): number {
+  const line = command.join(' ');
   if (result.timedOut) {
     throw new ExuviaError(
       'command-timeout',
@@ -56,7 +70,7 @@ export async function run(
     if (result.code !== 'ENOENT') {
       throw new ExuviaError('command-failed', `\`${line}\` could not be started.`, { cause: result.cause });
     }
-    throw new ExuviaError('command-missing', `The program \`${command}\` is not installed.`, {
+    throw new ExuviaError('command-missing', `The program \`${command[0]}\` is not installed.`, {
       hint: 'Install the Debian package that contains it.',
     });
   }
@@ -67,7 +81,7 @@ export async function run(
       withHint(stderr),
     );
   }
-  return { stdout, stderr, exitCode };
+  return exitCode;
 }
 
 function execaOptions(options: RunOptions) {
@@ -83,10 +97,7 @@ function execaOptions(options: RunOptions) {
   } as const;
 }
 
-function exitCodeOf(result: {
-  readonly exitCode?: number | undefined;
-  readonly signal?: NodeJS.Signals | undefined;
-}): number | undefined {
+function exitCodeOf(result: Ended): number | undefined {
   if (result.exitCode !== undefined) return result.exitCode;
   return result.signal === undefined ? undefined : 128 + constants.signals[result.signal];
 }
@@ -94,4 +105,20 @@ function exitCodeOf(result: {
 function withHint(stderr: string): { hint?: string } {
   const tail = stderr.trim().slice(-TAIL_CHARACTERS);
   return tail === '' ? {} : { hint: `It said: ${tail}` };
+}
+
+/**
+ * As {@link run}, for a program whose output is bytes. Its output may be up to 1 GiB.
+ *
+ * @throws ExuviaError `command-missing`, `command-failed`, `command-timeout`.
+ */
+export async function runForBytes(command: string, args: readonly string[]): Promise<Uint8Array> {
+  const result = await execa(command, args, {
+    ...execaOptions({}),
+    encoding: 'buffer',
+    stripFinalNewline: false,
+    maxBuffer: 2 ** 30,
+  });
+  judge([command, ...args], result, Buffer.from(result.stderr ?? []).toString(), {});
+  return result.stdout;
 }
