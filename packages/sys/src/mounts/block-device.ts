@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises';
 import { ExuviaError } from '@exuvia/contract';
 import { run } from '../process/run.ts';
 
@@ -15,14 +16,15 @@ export interface BlockContent {
 /**
  * Finds out what a block device holds; `null` when it carries no signature known to blkid.
  *
- * @throws ExuviaError `device-ambiguous` when signatures of several kinds are found.
+ * @throws ExuviaError `device-ambiguous` when signatures of several kinds are found; `device-unreadable`.
  */
 export async function probeBlockDevice(device: string): Promise<BlockContent | null> {
+  await assertReadable(device);
   const { stdout, stderr, exitCode } = await run('blkid', ['-p', '-o', 'export', device], {
     allowFailure: true,
   });
   // blkid(8): 2, nothing found; 8, ambivalent low-level probing result.
-  if (exitCode === 2 && stderr === '') return null;
+  if (exitCode === 2) return null;
   if (exitCode === 8) {
     throw new ExuviaError('device-ambiguous', `${device} carries signatures of more than one kind.`, {
       hint: `\`wipefs ${device}\` lists them.`,
@@ -34,6 +36,20 @@ export async function probeBlockDevice(device: string): Promise<BlockContent | n
     });
   }
   return parseBlockContent(stdout);
+}
+
+/** blkid (2.41) says `nothing found` of a device that it could not even open. */
+async function assertReadable(device: string): Promise<void> {
+  try {
+    const file = await open(device, 'r');
+    try {
+      await file.read(Buffer.alloc(4096), 0, 4096, 0);
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    throw new ExuviaError('device-unreadable', `${device} could not be read.`, { cause });
+  }
 }
 
 /** Reads `blkid -o export`: NAME=value lines, special characters escaped by backslashes. */
