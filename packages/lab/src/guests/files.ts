@@ -1,0 +1,43 @@
+import { copyFile, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run } from '@exuvia/sys';
+import type { Base } from '../image/base.ts';
+import { toolPath } from '../image/toolbox.ts';
+import { cached, keyOf } from '../support/cache.ts';
+import { makeGuestInitramfs } from './initramfs.ts';
+import { guestProgram } from './program.ts';
+
+const DISK_MIB = 96;
+
+/** A folder with what the guests boot from: vmlinuz, initrd and disk.qcow2. */
+export async function guestFiles(base: Base): Promise<{ readonly folder: string; readonly key: string }> {
+  const program = await guestProgram();
+  const release = base.pins.kernels.old;
+  const key = keyOf(4, base.key, program.key, release, DISK_MIB);
+  const folder = await cached('guests', key, async (into) => {
+    await mkdir(into, { recursive: true });
+    await copyFile(join(base.root, 'boot', `vmlinuz-${release}`), join(into, 'vmlinuz'));
+    await makeGuestInitramfs(join(into, 'initrd'), { init: program.path, root: base.root, release });
+    await makeGuestDisk(base, join(into, 'disk.qcow2'));
+  });
+  return { folder, key };
+}
+
+/** An empty ext4 file system in a qcow2 image. */
+async function makeGuestDisk(base: Base, target: string): Promise<void> {
+  const raw = `${target}.raw`;
+  await run('mke2fs', [
+    '-q',
+    '-F',
+    '-t',
+    'ext4',
+    '-m',
+    '0',
+    '-O',
+    '^metadata_csum_seed,^orphan_file',
+    raw,
+    `${DISK_MIB}M`,
+  ]);
+  await run(toolPath(base.folder, 'qemu-img'), ['convert', '-f', 'raw', '-O', 'qcow2', raw, target]);
+  await run('rm', [raw]);
+}

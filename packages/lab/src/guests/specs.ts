@@ -1,0 +1,47 @@
+import { ExuviaError, type VmSpec, vmSpecSchema } from '@exuvia/contract';
+
+/** Where the guests' files lie on the lab host. */
+export const GUEST_FILES = '/var/lib/exuvia/lab';
+
+export const GUEST_NAMES = ['tiny', 'disk', 'busy'] as const;
+export type GuestName = (typeof GUEST_NAMES)[number];
+
+/**
+ * The spec of one of the lab's guests.
+ *
+ * @throws ExuviaError `guest-unknown` for another name.
+ */
+export function guestSpec(name: string, options: { busyMemory: string }): VmSpec {
+  switch (name) {
+    case 'tiny':
+      return spec({ name, memory: '128M', priority: 10 });
+    case 'disk':
+      return spec({
+        name,
+        vcpus: 2,
+        memory: '256M',
+        priority: 20,
+        disks: [{ file: `${GUEST_FILES}/disk.qcow2`, format: 'qcow2' }],
+      });
+    case 'busy':
+      return spec({ name, memory: options.busyMemory, priority: 30 });
+    default:
+      throw new ExuviaError('guest-unknown', `The lab has no guest named "${name}".`, {
+        hint: `It has ${GUEST_NAMES.join(', ')}.`,
+      });
+  }
+}
+
+function spec(part: { name: string; memory: string } & Record<string, unknown>): VmSpec {
+  return vmSpecSchema.parse({
+    machine: 'pc-q35-10.0',
+    cpu: 'host',
+    heartbeat: true,
+    boot: {
+      kernel: `${GUEST_FILES}/vmlinuz`,
+      initrd: `${GUEST_FILES}/initrd`,
+      cmdline: `console=ttyS0 quiet panic=-1 role=${part.name} name=${part.name}`,
+    },
+    ...part,
+  });
+}

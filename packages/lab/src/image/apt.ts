@@ -1,0 +1,89 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ExuviaError } from '@exuvia/contract';
+import { run } from '@exuvia/sys';
+import { type Mirror, sourceLines } from './mirror.ts';
+
+/** Signs trixie's archive too: the package debian-archive-keyring of every Debian since bookworm. */
+export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
+/** A private apt that knows trixie's packages and leaves the machine's own apt alone. */
+export interface Apt {
+  /** Versions on offer, newest first, as `apt-cache madison` lists them. */
+  versions(name: string): Promise<string[]>;
+  /** Names of packages that match a regular expression. */
+  names(pattern: string): Promise<string[]>;
+  /** Downloads packages (`name=version`) into a folder; returns nothing, the files have apt's names. */
+  download(packages: readonly string[], folder: string): Promise<void>;
+  readonly sources: readonly string[];
+}
+
+/** Sets up a private apt in `folder` and fetches the package lists. */
+export async function openApt(folder: string, mirror: Mirror): Promise<Apt> {
+  const configuration = join(folder, 'apt.conf');
+  const sources = sourceLines(mirror, KEYRING);
+  await mkdir(join(folder, 'state/lists/partial'), { recursive: true });
+  await mkdir(join(folder, 'cache/archives/partial'), { recursive: true });
+  await mkdir(join(folder, 'empty'), { recursive: true });
+  await writeFile(join(folder, 'status'), '');
+  await writeFile(join(folder, 'sources.list'), `${sources.join('\n')}\n`);
+  await writeFile(configuration, aptConfiguration(folder));
+  const env = { APT_CONFIG: configuration };
+  await run('apt-get', ['update'], { env, timeoutMs: 300_000 });
+  return {
+    sources,
+    async versions(name) {
+      const { stdout } = await run('apt-cache', ['madison', name], { env });
+      return stdout.split('\n').flatMap((line) => line.split('|')[1]?.trim() ?? []);
+    },
+    async names(pattern) {
+      const { stdout } = await run('apt-cache', ['pkgnames'], { env });
+      const expression = new RegExp(pattern);
+      return stdout.split('\n').filter((name) => expression.test(name));
+    },
+    async download(packages, into) {
+      await mkdir(into, { recursive: true });
+      await run('apt-get', ['download', ...packages], { env, cwd: into, timeoutMs: 600_000 });
+    },
+  };
+}
+
+/** The newest of Debian versions, by dpkg's own comparison. */
+export async function newestVersion(versions: readonly string[]): Promise<string | undefined> {
+  let newest: string | undefined;
+  for (const version of versions) {
+    if (newest === undefined) newest = version;
+    else if (
+      (await run('dpkg', ['--compare-versions', version, 'gt', newest], { allowFailure: true })).exitCode ===
+      0
+    )
+      newest = version;
+  }
+  return newest;
+}
+
+/** @throws ExuviaError `keyring-missing` when this machine cannot check Debian's signatures. */
+export async function requireKeyring(): Promise<void> {
+  await readFile(KEYRING).catch((cause: unknown) => {
+    throw new ExuviaError('keyring-missing', `There is no ${KEYRING} to check Debian's signatures with.`, {
+      hint: 'Install the package debian-archive-keyring.',
+      cause,
+    });
+  });
+}
+
+function aptConfiguration(folder: string): string {
+  return `Dir::State "${folder}/state";
+Dir::State::status "${folder}/status";
+Dir::Cache "${folder}/cache";
+Dir::Etc::sourcelist "${folder}/sources.list";
+Dir::Etc::sourceparts "${folder}/empty";
+Dir::Etc::main "${folder}/none";
+Dir::Etc::parts "${folder}/empty";
+Dir::Etc::preferences "${folder}/none";
+Dir::Etc::preferencesparts "${folder}/empty";
+APT::Architecture "amd64";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+`;
+}

@@ -1,0 +1,82 @@
+import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { run } from '@exuvia/sys';
+import { guestFiles } from '../guests/files.ts';
+import { GUEST_FILES } from '../guests/specs.ts';
+import { cached, keyOf, keyOfFiles } from '../support/cache.ts';
+import type { Progress } from '../support/progress.ts';
+import type { Base } from './base.ts';
+import { configureHost } from './configure.ts';
+import { type Credentials, labCredentials } from './credentials.ts';
+import { makeDisk } from './disk.ts';
+
+export interface HostDisk {
+  readonly key: string;
+  /** Raw image that has never been booted. */
+  readonly image: string;
+  readonly credentials: Credentials;
+}
+
+/**
+ * Makes the disk of a lab host: the base, its configuration, the guests' files, and the Exuvia package
+ * installed by apt, as a user would do it. `deb` null: a host without Exuvia.
+ */
+export async function buildHostDisk(
+  base: Base,
+  options: { deb: string | null; vmCpus: string | null },
+  progress: Progress,
+): Promise<HostDisk> {
+  const credentials = await labCredentials();
+  const guests = await guestFiles(base);
+  const sources = ['configure.ts', 'disk.ts', 'host-disk.ts'].map((name) => join(import.meta.dirname, name));
+  const key = keyOf(
+    base.key,
+    credentials.key,
+    guests.key,
+    options.vmCpus,
+    await keyOfFiles(options.deb === null ? sources : [...sources, options.deb]),
+  );
+  const folder = await cached('host-disk', key, (into) =>
+    progress.step('image: lab host disk with the Exuvia package', async () => {
+      await mkdir(into, { recursive: true });
+      const work = await mkdtemp(join(tmpdir(), 'exuvia-host-'));
+      try {
+        const root = join(work, 'root');
+        await run('cp', ['-a', '--reflink=auto', base.root, root], { timeoutMs: 600_000 });
+        await configureHost(root, credentials, options);
+        await copyGuests(guests.folder, root);
+        if (options.deb !== null) await installPackage(root, options.deb);
+        await makeDisk(root, join(into, 'disk.raw'), base.pins);
+      } finally {
+        await rm(work, { recursive: true, force: true });
+      }
+    }),
+  );
+  return { key, image: join(folder, 'disk.raw'), credentials };
+}
+
+async function copyGuests(folder: string, root: string): Promise<void> {
+  const target = join(root, GUEST_FILES);
+  await mkdir(target, { recursive: true });
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith('.')) await copyFile(join(folder, name), join(target, name));
+  }
+}
+
+/** Installs a .deb in the root file system; no service is started there. */
+async function installPackage(root: string, deb: string): Promise<void> {
+  const policy = join(root, 'usr/sbin/policy-rc.d');
+  const copy = join(root, 'tmp', basename(deb));
+  await writeFile(policy, '#!/bin/sh\nexit 101\n');
+  await chmod(policy, 0o755);
+  await copyFile(deb, copy);
+  try {
+    const env = { DEBIAN_FRONTEND: 'noninteractive' };
+    const args = ['apt-get', 'install', '-y', '--no-install-recommends', `/tmp/${basename(deb)}`];
+    await run('chroot', [root, ...args], { env, timeoutMs: 600_000 });
+  } finally {
+    await rm(policy, { force: true });
+    await rm(copy, { force: true });
+  }
+}
