@@ -1,0 +1,83 @@
+import {
+  KERNEL_PHASES,
+  PHASE_SUM_TOLERANCE_PCT,
+  PHASES,
+  type PhaseTiming,
+  type Report,
+} from '@exuvia/contract';
+
+export type Verdict = 'ok' | 'failed' | 'unknown';
+
+/** One VM of a report, with what the observer outside the host saw of it. */
+export interface VmFacts {
+  readonly name: string;
+  readonly outcome: Report['vms'][number]['outcome'];
+  /** Measured outside the host; null without an observer. */
+  readonly blackoutMs: number | null;
+  /** By the host's own stamps: a lower bound of the blackout. */
+  readonly pausedMs: number | null;
+  readonly sameBoot: Verdict;
+  readonly heartbeat: Verdict;
+  readonly integrity: Verdict;
+  /** All ten in order, the VM's own time where it has one. Empty when the report has no phases. */
+  readonly phases: readonly PhaseTiming[];
+  /** Only those in which the VM has a time of its own. */
+  readonly ownPhases: readonly PhaseTiming[];
+}
+
+/** The VMs of the report in its order, joined with the observation by name. */
+export function vmFacts(report: Report): VmFacts[] {
+  const observed = new Map(report.observation?.vms.map((vm) => [vm.name, vm]));
+  return report.vms.map((vm) => {
+    const seen = observed.get(vm.name);
+    return {
+      name: vm.name,
+      outcome: vm.outcome,
+      blackoutMs: seen?.blackoutMs ?? null,
+      pausedMs: vm.pausedMs,
+      sameBoot: verdictOf(vm.bootIdSame, seen?.bootIdSame),
+      heartbeat: verdictOf(vm.heartbeatContinued, seen?.sequenceMonotonic),
+      integrity: seen?.integrity ?? 'unknown',
+      phases: orderedPhases(report).map((phase) => vm.phases.find((own) => own.name === phase.name) ?? phase),
+      ownPhases: vm.phases,
+    };
+  });
+}
+
+/** The report's phases in the order of {@link PHASES}; empty when the update never paused a VM. */
+export function orderedPhases(report: Report): PhaseTiming[] {
+  return PHASES.flatMap((name) => report.phases.filter((phase) => phase.name === name));
+}
+
+/** The blackout of the VM that was away longest; null when nobody observed. */
+export function slowestBlackoutMs(report: Report): number | null {
+  const blackouts = report.observation?.vms.map((vm) => vm.blackoutMs) ?? [];
+  return blackouts.length === 0 ? null : Math.max(...blackouts);
+}
+
+/** Time in phases that are not the kernel's alone, in ms. */
+export function overheadMs(report: Report): number {
+  return report.phases
+    .filter((phase) => !KERNEL_PHASES.includes(phase.name))
+    .reduce((sum, phase) => sum + phase.ms, 0);
+}
+
+/** One sentence on whether the phases add up; null when the report has no total. */
+export function sumSentence(report: Report): { readonly flagged: boolean; readonly text: string } | null {
+  const { deviationPct, phaseSumMs, totalMs } = report;
+  if (deviationPct === null || phaseSumMs === null || totalMs === null) return null;
+  const flagged = deviationPct > PHASE_SUM_TOLERANCE_PCT;
+  const deviation = `${deviationPct.toFixed(1)} %`;
+  return {
+    flagged,
+    text: flagged
+      ? `The phases differ from the total by ${deviation}, more than the ${PHASE_SUM_TOLERANCE_PCT} % that are tolerated: do not rely on single phases.`
+      : `The phases differ from the total by ${deviation}; up to ${PHASE_SUM_TOLERANCE_PCT} % are tolerated.`,
+  };
+}
+
+// Two witnesses, the agent and the observer: one that saw a failure decides.
+function verdictOf(...witnesses: readonly (boolean | null | undefined)[]): Verdict {
+  if (witnesses.includes(false)) return 'failed';
+  return witnesses.includes(true) ? 'ok' : 'unknown';
+}

@@ -1,0 +1,59 @@
+import { formatSize, type Plan } from '@exuvia/contract';
+import { checkLines } from './checks.ts';
+import { cleanStrings } from './clean.ts';
+import { formatSpan } from './number.ts';
+import { type Terminal, type TextOptions, terminalOf } from './terminal.ts';
+import { hang } from './wrap.ts';
+
+/** A plan for a terminal: what changes, for which VMs, every check, every step. Ends with a line break. */
+export function renderPlanText(untrusted: Plan, options: TextOptions = {}): string {
+  const plan = cleanStrings(untrusted);
+  const terminal = terminalOf(options);
+  const blocks = [
+    summary(plan, terminal),
+    [terminal.paint('bold', 'Checks'), ...checkLines(plan.checks, terminal)],
+    ...(plan.steps.length === 0 ? [] : [[terminal.paint('bold', 'Steps'), ...stepLines(plan, terminal)]]),
+    conclusion(plan, terminal),
+  ];
+  return `${blocks.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}
+
+function summary(plan: Plan, terminal: Terminal): string[] {
+  const vms = plan.vms.map((vm) => `${vm.name} (${formatSize(vm.memoryBytes)})`);
+  return [
+    terminal.paint('bold', `Plan ${plan.id}`),
+    ...hang('  host      ', `${plan.host.hostname}, QEMU ${plan.host.qemu}`, terminal.width),
+    ...hang('  kernel    ', `${plan.host.kernel} -> ${plan.target.kernel}`, terminal.width),
+    ...hang('  handover  ', `${plan.handover}, memory of VMs in store ${plan.store}`, terminal.width),
+    ...hang('  VMs       ', vms.length === 0 ? 'none is running' : vms.join(', '), terminal.width),
+    ...hang('  blackout  ', expectation(plan), terminal.width),
+  ];
+}
+
+function expectation(plan: Plan): string {
+  if (plan.vms.length === 0) return 'none: no VM is running';
+  return plan.expectedBlackoutMs === null
+    ? 'unknown: this host has made no such update yet'
+    : `about ${formatSpan(plan.expectedBlackoutMs)}, the median of past updates`;
+}
+
+function stepLines(plan: Plan, terminal: Terminal): string[] {
+  const digits = String(plan.steps.length).length;
+  const nameWidth = Math.max(...plan.steps.map((step) => step.name.length));
+  return plan.steps.flatMap((step, index) => {
+    const head = `  ${String(index + 1).padStart(digits)}  ${step.name.padEnd(nameWidth)}  `;
+    const text = step.phase === null ? step.description : `${step.description} [${step.phase}]`;
+    return hang(head, text, terminal.width).map((line) =>
+      step.phase === null ? line : terminal.paint('yellow', line),
+    );
+  });
+}
+
+function conclusion(plan: Plan, terminal: Terminal): string[] {
+  const missing = plan.aptLine === null ? [] : hang('Missing: ', plan.aptLine, terminal.width);
+  if (plan.executable)
+    return [...missing, terminal.paint('green', `To execute it: exuvia update --plan ${plan.id}`)];
+  const failed = plan.checks.filter((check) => check.verdict === 'fail').length;
+  const why = failed === 0 ? '' : `: ${failed} ${failed === 1 ? 'check' : 'checks'} failed`;
+  return [...missing, terminal.paint('red', `This plan cannot be executed${why}.`)];
+}
