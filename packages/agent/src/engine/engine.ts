@@ -1,4 +1,11 @@
-import { ExuviaError, type Fault, type HandoverKind, type Host, type Plan, type Update } from '@exuvia/contract';
+import {
+  ExuviaError,
+  type Fault,
+  type HandoverKind,
+  type Host,
+  type Plan,
+  type Update,
+} from '@exuvia/contract';
 import type { Journal, UpdateState } from '../journal/index.ts';
 import type { Handover, VmManager } from '../kinds.ts';
 import { type Closing, closeUpdate } from './closing.ts';
@@ -116,12 +123,18 @@ export function createEngine(dependencies: EngineDependencies): Engine {
     async abort(update) {
       const { view } = known(ledger, update);
       if (current?.update !== update) {
-        throw new ExuviaError('update-ended', `Update ${update} is ${view.state}: there is nothing to abort.`);
+        throw new ExuviaError(
+          'update-ended',
+          `Update ${update} is ${view.state}: there is nothing to abort.`,
+        );
       }
       const { own } = current;
       if (own.controller.signal.aborted || view.state === 'undoing') return view;
       if (view.state === 'verifying' || (view.state === 'jumping' && own.gate?.holding !== true)) {
-        throw new ExuviaError('update-jumping', `Update ${update} is ${view.state}: it is past its point of no return.`);
+        throw new ExuviaError(
+          'update-jumping',
+          `Update ${update} is ${view.state}: it is past its point of no return.`,
+        );
       }
       await ledger.record({ kind: 'abort-requested', update }, 'An abort was requested.');
       own.controller.abort(new ExuviaError('aborted', 'It was aborted on request.'));

@@ -27,7 +27,12 @@ export function createReportStore(updatesDirectory: string): ReportStore {
 }
 
 /** The report of an update that has not reached the new side, or not yet. */
-export function reportWithoutJump(update: Update, host: Host, planned: readonly string[], vms: readonly Vm[]): Report {
+export function reportWithoutJump(
+  update: Update,
+  host: Host,
+  planned: readonly string[],
+  vms: readonly Vm[],
+): Report {
   const paused = update.steps.some((step) => step.phase !== null && step.state !== 'pending');
   const outcome = outcomeOf(update);
   return {
@@ -90,7 +95,11 @@ function parseReport(text: string, file: string): Report {
   const result = reportSchema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  throw new ExuviaError('report-invalid', `${file} is no report: ${issue?.path.join('.')} ${issue?.message}.`, {
-    hint: 'Move the file away.',
-  });
+  throw new ExuviaError(
+    'report-invalid',
+    `${file} is no report: ${issue?.path.join('.')} ${issue?.message}.`,
+    {
+      hint: 'Move the file away.',
+    },
+  );
 }

@@ -130,8 +130,8 @@ function elapsedMs(state: UpdateState, step: string, at: string): number | null 
 }
 
 function withAllStepsDone(state: UpdateState): UpdateState {
-  const steps = state.view.steps.map((step): StepView =>
-    step.state === 'done' ? step : { ...step, state: 'done', ms: null },
+  const steps = state.view.steps.map(
+    (step): StepView => (step.state === 'done' ? step : { ...step, state: 'done', ms: null }),
   );
   return withView(state, { steps });
 }

@@ -82,7 +82,10 @@ function slowestMs(report: Report): number | null {
 /** One apt line for everything that the checks miss. */
 function aptLineOf(checks: readonly Check[]): string | null {
   const packages = checks.flatMap((check) => {
-    const named = check.verdict === 'ok' ? null : /\bapt(?:-get)? install ([a-z0-9][a-z0-9.+ -]*)/.exec(check.remedy ?? '');
+    const named =
+      check.verdict === 'ok'
+        ? null
+        : /\bapt(?:-get)? install ([a-z0-9][a-z0-9.+ -]*)/.exec(check.remedy ?? '');
     return named?.[1]?.trim().replace(/\.$/, '').split(/ +/) ?? [];
   });
   return packages.length === 0 ? null : `apt install ${[...new Set(packages)].join(' ')}`;

@@ -30,17 +30,25 @@ export function planDeviations(plan: Plan, { host, vms, steps }: HostNow): strin
 export function requireExecutable(plan: Plan, now: HostNow): void {
   const deviations = planDeviations(plan, now);
   if (deviations.length > 0) {
-    throw new ExuviaError('plan-outdated', `Plan ${plan.id} no longer fits this host: ${deviations.join('; ')}.`, {
-      hint: 'Make a new one: `exuvia plan --kernel RELEASE`.',
-    });
+    throw new ExuviaError(
+      'plan-outdated',
+      `Plan ${plan.id} no longer fits this host: ${deviations.join('; ')}.`,
+      {
+        hint: 'Make a new one: `exuvia plan --kernel RELEASE`.',
+      },
+    );
   }
   if (plan.executable) return;
   const failed = plan.checks.filter((check) => check.verdict === 'fail');
   const reasons = failed.map((check) => `${check.subject}: ${check.reason}`.replace(/\.$/, ''));
   const remedies = failed.map((check) => check.remedy).filter((remedy) => remedy !== undefined);
-  throw new ExuviaError('plan-not-executable', `The host is not ready for this update: ${reasons.join('; ')}.`, {
-    hint: remedies.length > 0 ? remedies.join(' ') : 'See `exuvia doctor`.',
-  });
+  throw new ExuviaError(
+    'plan-not-executable',
+    `The host is not ready for this update: ${reasons.join('; ')}.`,
+    {
+      hint: remedies.length > 0 ? remedies.join(' ') : 'See `exuvia doctor`.',
+    },
+  );
 }
 
 function describeVms(vms: Plan['vms']): string {

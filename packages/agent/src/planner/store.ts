@@ -36,7 +36,9 @@ export function createPlanStore(updatesDirectory: string): PlanStore {
     },
     async prune(olderThan, executed) {
       const oldest = newPlanId(olderThan);
-      const stale = (await list(updatesDirectory)).filter((id) => ID.test(id) && id < oldest && !executed(id));
+      const stale = (await list(updatesDirectory)).filter(
+        (id) => ID.test(id) && id < oldest && !executed(id),
+      );
       await Promise.all(stale.map((id) => rm(join(updatesDirectory, id), { recursive: true, force: true })));
     },
   };

@@ -31,6 +31,7 @@ export interface RecoveryDependencies {
  * Does what the journal says has been left to do, at the agent's start.
  *
  * @returns what was done for the newest update; `nothing` when no update was open.
+ * @throws what kept an update from being closed; the next start tries again.
  */
 export async function recover(dependencies: RecoveryDependencies): Promise<Recovery['kind']> {
   const { engine, bootId, log } = dependencies;
@@ -72,7 +73,10 @@ async function undo(dependencies: RecoveryDependencies, state: UpdateState): Pro
   const last = steps.at(-1)?.name;
   const where = last === undefined ? 'before its first step' : `in step ${last}`;
   const reason = state.view.reason ?? `The agent ended ${where}.`;
-  const problems = await undoSteps({ context: contextOf(dependencies, state, undefined), steps, ledger: engine.ledger }, vms);
+  const problems = await undoSteps(
+    { context: contextOf(dependencies, state, undefined), steps, ledger: engine.ledger },
+    vms,
+  );
   await closeUpdate(engine.closing, state, outcomeOfUndo(reason, problems));
 }
 
@@ -97,8 +101,13 @@ async function finish(
     const report = await handoverOf(dependencies, state).finish(context);
     await gate.pass(FINISH, 'after');
     const lost = report.vms.filter((vm) => vm.outcome === 'lost').map((vm) => vm.name);
-    const reason = lost.length === 0 ? null : `${lost.length} of ${report.vms.length} VMs were lost: ${lost.join(', ')}.`;
-    await closeUpdate(engine.closing, state, { outcome: lost.length === 0 ? 'completed' : 'failed', reason, report });
+    const reason =
+      lost.length === 0 ? null : `${lost.length} of ${report.vms.length} VMs were lost: ${lost.join(', ')}.`;
+    await closeUpdate(engine.closing, state, {
+      outcome: lost.length === 0 ? 'completed' : 'failed',
+      reason,
+      report,
+    });
   } catch (error) {
     const reason = `The new side could not be verified: ${sentenceOf(error)}`;
     await closeUpdate(engine.closing, state, { outcome: 'failed', reason });
@@ -123,7 +132,11 @@ function faultFile(reports: ReportStore, update: string): string {
   return join(reports.directory(update), 'fault.json');
 }
 
-function contextOf({ engine, reports, log }: RecoveryDependencies, state: UpdateState, fault: Fault | undefined) {
+function contextOf(
+  { engine, reports, log }: RecoveryDependencies,
+  state: UpdateState,
+  fault: Fault | undefined,
+) {
   const { plan } = state;
   return createContext({
     plan,

@@ -1,0 +1,39 @@
+import type { AgentConfig, Check, Doctor, ExuviaError } from '@exuvia/contract';
+import { passes } from '@exuvia/contract';
+import type { Journal } from '../journal/index.ts';
+
+/** Whether the journal can be trusted; without it no update can be made safe against a crash. */
+export function journalCheck(journal: Journal): Check {
+  const about = { id: 'journal', subject: 'host' } as const;
+  const { problem } = journal;
+  if (problem === null) return { ...about, verdict: 'ok', reason: `${journal.file} is sound.` };
+  const remedy = problem.hint === undefined ? {} : { remedy: problem.hint };
+  return { ...about, verdict: 'fail', reason: problem.message, ...remedy };
+}
+
+/** Whether remote access is open as configured. Updates do not need it. */
+export function remoteCheck(config: AgentConfig, problem: ExuviaError | null): Check {
+  const about = { id: 'remote-access', subject: 'host' } as const;
+  if (problem !== null) {
+    const remedy = problem.hint === undefined ? {} : { remedy: problem.hint };
+    return { ...about, verdict: 'warn', reason: problem.message, ...remedy };
+  }
+  const reason =
+    config.remote === undefined
+      ? 'Remote access is off.'
+      : `Remote access is open on ${config.remote.listen}, to clients with a certificate.`;
+  return { ...about, verdict: 'ok', reason };
+}
+
+/** The doctor's findings with those of the agent about itself in front; what fails there stops every handover. */
+export function withChecks(doctor: Doctor, own: readonly Check[]): Doctor {
+  const reasons = own.filter((check) => check.verdict === 'fail').map((check) => check.reason);
+  return {
+    checks: [...own, ...doctor.checks],
+    handovers: doctor.handovers.map((handover) => ({
+      ...handover,
+      possible: handover.possible && passes(own),
+      reasons: [...reasons, ...handover.reasons],
+    })),
+  };
+}

@@ -1,0 +1,1 @@
+export { createHeartbeatReader, type HeartbeatReader } from './reader.ts';

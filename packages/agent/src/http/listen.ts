@@ -1,0 +1,108 @@
+import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
+import { createServer as createHttpsServer } from 'node:https';
+import { type AddressInfo, connect, type Server } from 'node:net';
+import { dirname } from 'node:path';
+import { type AgentConfig, ExuviaError } from '@exuvia/contract';
+import { isErrno } from '@exuvia/sys';
+import { createAdaptorServer } from '@hono/node-server';
+
+type Fetch = (request: Request) => Response | Promise<Response>;
+
+/** A server that takes requests. */
+export interface Listener {
+  /** Socket path, or ADDRESS:PORT as it really is (port 0 asks for any). */
+  readonly address: string;
+  /** Takes no more requests, ends the connections that are open. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves on a unix socket that only root may open. A socket file that a dead agent left behind is replaced.
+ *
+ * @throws ExuviaError `agent-running`.
+ */
+export async function listenOnSocket(fetch: Fetch, path: string): Promise<Listener> {
+  await requireNoAgent(path);
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await rm(path, { force: true });
+  const server = createAdaptorServer({ fetch }) as Server;
+  await listen(server, { path });
+  await chmod(path, 0o660);
+  return { address: path, close: () => close(server) };
+}
+
+/** Throws ExuviaError `agent-running` when an agent answers on that socket already. */
+export async function requireNoAgent(path: string): Promise<void> {
+  if (!(await isAnswering(path))) return;
+  throw new ExuviaError('agent-running', `Another agent is running: it answers on ${path}.`, {
+    hint: 'See `systemctl status exuvia-agent`.',
+  });
+}
+
+/**
+ * Serves over TLS to clients that show a certificate which the configured authority has signed; all others
+ * are turned away in the handshake.
+ *
+ * @throws ExuviaError `remote-invalid` when certificates cannot be read or the address is taken.
+ */
+export async function listenOnTls(
+  fetch: Fetch,
+  remote: NonNullable<AgentConfig['remote']>,
+): Promise<Listener> {
+  try {
+    const [ca, cert, key] = await Promise.all(
+      [remote.ca, remote.cert, remote.key].map((file) => readFile(file)),
+    );
+    const server = createAdaptorServer({
+      fetch,
+      createServer: createHttpsServer,
+      serverOptions: { ca, cert, key, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
+    }) as Server;
+    const at = remote.listen.lastIndexOf(':');
+    const host = remote.listen.slice(0, at).replace(/^\[(.*)\]$/, '$1');
+    await listen(server, { host, port: Number(remote.listen.slice(at + 1)) });
+    const { address, port } = server.address() as AddressInfo;
+    return { address: `${address}:${port}`, close: () => close(server) };
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new ExuviaError(
+      'remote-invalid',
+      `Remote access on ${remote.listen} could not be opened: ${message}`,
+      {
+        cause,
+        hint: 'Mend `remote` in /etc/exuvia/agent.yaml; `exuvia cert init DIR` makes certificates.',
+      },
+    );
+  }
+}
+
+async function listen(
+  server: Server,
+  options: { path: string } | { host: string; port: number },
+): Promise<void> {
+  const listening = Promise.withResolvers<void>();
+  server.once('error', listening.reject);
+  server.listen(options, () => listening.resolve());
+  await listening.promise;
+  server.removeListener('error', listening.reject);
+}
+
+async function isAnswering(path: string): Promise<boolean> {
+  const connected = Promise.withResolvers<boolean>();
+  const socket = connect({ path });
+  socket.once('connect', () => connected.resolve(true));
+  socket.once('error', (error) => {
+    if (isErrno(error, 'ENOENT', 'ECONNREFUSED', 'ENOTSOCK')) connected.resolve(false);
+    else connected.reject(error);
+  });
+  return await connected.promise.finally(() => socket.destroy());
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  server.close(() => closed.resolve());
+  if ('closeAllConnections' in server && typeof server.closeAllConnections === 'function') {
+    server.closeAllConnections();
+  }
+  await closed.promise;
+}

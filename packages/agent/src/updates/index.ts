@@ -1,0 +1,1 @@
+export { createUpdateService, type UpdateService } from './service.ts';
