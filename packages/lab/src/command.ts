@@ -1,0 +1,144 @@
+import { parseArgs } from 'node:util';
+import { ExuviaError, formatSize, parseSize, toErrorBody } from '@exuvia/contract';
+import { GUEST_NAMES } from './guests/specs.ts';
+import { labConsole } from './host/console.ts';
+import { labDown } from './host/down.ts';
+import { withLabLock } from './host/lock.ts';
+import { labInteractive } from './host/ssh.ts';
+import { labPaths, requireLab, runningLab } from './host/state.ts';
+import { labUp, type UpOptions } from './host/up.ts';
+import { basePackages } from './image/base.ts';
+import { buildImage } from './image/image.ts';
+import { toolPath } from './image/toolbox.ts';
+import { stderrProgress } from './support/progress.ts';
+
+const HELP = `Usage: exuvia lab COMMAND [options]
+
+A lab host: a virtual machine that is a complete VM host (Debian 13, systemd, KVM, QEMU, Exuvia).
+
+Commands:
+  up        build what is missing, start the lab host and its VMs
+  down      end the lab host
+  status    say whether one runs, and how to reach it
+  console   join its serial console (leave with Ctrl-])
+  exec -- COMMAND...   run a command on it as root
+  image     build the image only
+
+Options of up and image:
+  --cpus N             processors (default 3; under emulation its VMs never run on the first)
+  --memory SIZE        memory (default 5G)
+  --store SIZE         memory for VMs that outlives a kernel (default 2G)
+  --kernel RELEASE     kernel of the first boot (default 6.12)
+  --vms LIST           VMs to start: ${GUEST_NAMES.join(',')} (default all; "none" for none)
+  --busy-memory SIZE   memory of the VM busy (default 512M)
+  --mirror URL         a Debian mirror (default: the one that this machine's apt uses)
+  --deb FILE           the Exuvia package (default: the newest in build/; "none" for none)
+  --refresh            take what the mirror offers today
+  --json               print the result as JSON
+`;
+
+const OPTIONS = {
+  help: { type: 'boolean', short: 'h' },
+  json: { type: 'boolean' },
+  cpus: { type: 'string', default: '3' },
+  memory: { type: 'string', default: '5G' },
+  store: { type: 'string', default: '2G' },
+  kernel: { type: 'string', default: '6.12' },
+  vms: { type: 'string', default: GUEST_NAMES.join(',') },
+  'busy-memory': { type: 'string', default: '512M' },
+  mirror: { type: 'string' },
+  deb: { type: 'string' },
+  refresh: { type: 'boolean', default: false },
+} as const;
+
+/** `exuvia lab ...`; prints, and returns the exit code. Never throws. */
+export async function labCommand(args: readonly string[]): Promise<number> {
+  const json = args.includes('--json');
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    const body = toErrorBody(error);
+    if (json) process.stdout.write(`${JSON.stringify(body)}\n`);
+    const hint = body.error.hint === undefined ? '' : `${body.error.hint}\n`;
+    process.stderr.write(`${body.error.message}\n${hint}`);
+    return 1;
+  }
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
+  const [command = '--help', ...rest] = args;
+  if (command === 'exec') return labInteractive(await requireLab(), rest[0] === '--' ? rest.slice(1) : rest);
+  const { values } = parse(command.startsWith('-') ? args : rest);
+  const print = (value: unknown, text: string) =>
+    process.stdout.write(values.json === true ? `${JSON.stringify(value)}\n` : text);
+  if (values.help === true || command.startsWith('-')) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  switch (command) {
+    case 'up': {
+      const state = await labUp(upOptions(values), stderrProgress());
+      print(state, statusText(state));
+      return 0;
+    }
+    case 'down': {
+      const ended = await labDown();
+      print({ ended }, ended ? 'The lab host has ended.\n' : 'No lab host was running.\n');
+      return 0;
+    }
+    case 'status': {
+      const state = await runningLab();
+      print(state, state === null ? 'No lab host is running.\n' : statusText(state));
+      return state === null ? 3 : 0;
+    }
+    case 'console':
+      await requireLab();
+      await labConsole();
+      return 0;
+    case 'image': {
+      const image = await withLabLock(() => buildImage(upOptions(values), stderrProgress()));
+      const qemu = toolPath(image.base.folder, 'qemu-system-x86_64');
+      const { base, disk, accelerator } = image;
+      const packages = await basePackages(base);
+      print(
+        { disk, accelerator, qemu, root: base.root, ...base.pins, mirror: base.mirror, packages },
+        `${disk}\n`,
+      );
+      return 0;
+    }
+    default:
+      throw new ExuviaError('usage', `There is no command "lab ${command}".`, { hint: HELP });
+  }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: false });
+  } catch (error) {
+    throw new ExuviaError('usage', error instanceof Error ? error.message : String(error), { hint: HELP });
+  }
+}
+
+function upOptions(values: ReturnType<typeof parse>['values']): UpOptions {
+  const cpus = Number(values.cpus);
+  if (!Number.isInteger(cpus) || cpus < 2 || cpus > 64) {
+    throw new ExuviaError('usage', `--cpus ${values.cpus} is no number from 2 to 64.`);
+  }
+  const { store, kernel, mirror, refresh } = values;
+  const deb = values.deb === 'none' ? null : values.deb;
+  if (parseSize(store) === null) throw new ExuviaError('usage', `--store ${store} is no size such as 2G.`);
+  return { cpus, memoryBytes: bytes('memory', values.memory), store, kernel, mirror, deb, refresh };
+}
+
+function bytes(option: string, text: string): number {
+  const size = parseSize(text);
+  if (size !== null) return size;
+  throw new ExuviaError('usage', `--${option} ${text} is no size such as 5G.`);
+}
+
+function statusText(state: NonNullable<Awaited<ReturnType<typeof runningLab>>>): string {
+  return `A lab host runs: process ${state.pid}, ${state.accelerator}, ${state.cpus} CPUs, ${formatSize(state.memoryBytes)}.
+  agent    https://127.0.0.1:${state.agentPort} (client certificate ${state.clientCert})
+  console  ${labPaths().consoleLog}
+`;
+}

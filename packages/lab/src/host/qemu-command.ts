@@ -1,0 +1,74 @@
+import type { Accelerator } from './state.ts';
+
+export interface LabMachine {
+  readonly accelerator: Accelerator;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly ramFile: string;
+  readonly disk: string;
+  readonly firmware: { readonly code: string; readonly variables: string };
+  readonly sshPort: number;
+  readonly agentPort: number;
+  /** The agent's port inside the lab host. */
+  readonly guestAgentPort: number;
+  readonly console: string;
+  readonly consoleLog: string;
+  readonly qmp: string;
+  readonly pidFile: string;
+}
+
+/**
+ * QEMU's arguments for a lab host: a q35 machine with UEFI, its RAM in a shared file, and nothing that a
+ * server would not have.
+ */
+export function labArguments(machine: LabMachine): string[] {
+  return [
+    ...['-name', 'exuvia-lab,process=exuvia-lab', '-nodefaults', '-no-user-config', '-display', 'none'],
+    ...[
+      '-M',
+      'q35,memory-backend=ram',
+      '-smp',
+      String(machine.cpus),
+      '-m',
+      `${machine.memoryBytes / 2 ** 20}M`,
+    ],
+    ...[
+      '-object',
+      `memory-backend-file,id=ram,size=${machine.memoryBytes},mem-path=${machine.ramFile},share=on`,
+    ],
+    ...accelerate(machine.accelerator),
+    ...['-drive', `if=pflash,unit=0,format=raw,readonly=on,file=${machine.firmware.code}`],
+    ...['-drive', `if=pflash,unit=1,format=raw,file=${machine.firmware.variables}`],
+    // A lab host's disk is thrown away with it: nothing waits for the machine's own disk.
+    ...[
+      '-blockdev',
+      JSON.stringify(diskNode(machine.disk)),
+      '-device',
+      'virtio-blk-pci,drive=disk,bootindex=0',
+    ],
+    ...['-netdev', network(machine), '-device', 'virtio-net-pci,netdev=net,romfile='],
+    ...['-device', 'virtio-rng-pci'],
+    ...['-chardev', `socket,id=con,path=${machine.console},server=on,wait=off,logfile=${machine.consoleLog}`],
+    ...['-serial', 'chardev:con', '-qmp', `unix:${machine.qmp},server=on,wait=off`],
+    ...['-pidfile', machine.pidFile, '-daemonize'],
+  ];
+}
+
+/**
+ * Under TCG, `max` emulates AMD SVM: the lab host's VMs run under KVM either way.
+ */
+function accelerate(accelerator: Accelerator): string[] {
+  return accelerator === 'kvm'
+    ? ['-accel', 'kvm', '-cpu', 'host']
+    : ['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'max'];
+}
+
+function diskNode(file: string) {
+  const cache = { direct: false, 'no-flush': true };
+  return { driver: 'qcow2', 'node-name': 'disk', cache, file: { driver: 'file', filename: file, cache } };
+}
+
+function network(machine: LabMachine): string {
+  const forward = (port: number, guestPort: number) => `hostfwd=tcp:127.0.0.1:${port}-:${guestPort}`;
+  return `user,id=net,${forward(machine.sshPort, 22)},${forward(machine.agentPort, machine.guestAgentPort)}`;
+}

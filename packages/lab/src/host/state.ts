@@ -1,0 +1,105 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ExuviaError } from '@exuvia/contract';
+import { readIfExists, writeFileDurably } from '@exuvia/sys';
+import { z } from 'zod';
+import { cacheFolder } from '../support/cache.ts';
+
+export const acceleratorSchema = z.enum(['kvm', 'tcg']);
+export type Accelerator = z.infer<typeof acceleratorSchema>;
+
+const stateSchema = z.object({
+  version: z.literal(1),
+  pid: z.int(),
+  /** From /proc/PID/stat: tells a process from a later one with the same number. */
+  startTime: z.string(),
+  startedAt: z.string(),
+  accelerator: acceleratorSchema,
+  cpus: z.int(),
+  memoryBytes: z.int(),
+  /** The lab host's RAM, readable from outside. */
+  ramFile: z.string(),
+  disk: z.string(),
+  sshPort: z.int(),
+  agentPort: z.int(),
+  sshKey: z.string(),
+  knownHosts: z.string(),
+  ca: z.string(),
+  clientCert: z.string(),
+  clientKey: z.string(),
+  baseFolder: z.string(),
+  kernels: z.object({ old: z.string(), new: z.string() }),
+});
+/** A lab host that was started; kept in state.json beside its sockets and logs. */
+export type LabState = z.infer<typeof stateSchema>;
+
+/** Files of the one lab host that a machine runs at a time. */
+export function labPaths() {
+  const folder = join(cacheFolder(), 'lab');
+  const file = (name: string) => join(folder, name);
+  return {
+    folder,
+    state: file('state.json'),
+    lock: file('lock'),
+    overlay: file('disk.qcow2'),
+    variables: file('uefi-variables.fd'),
+    console: file('console.sock'),
+    consoleLog: file('console.log'),
+    qmp: file('qmp.sock'),
+    pidFile: file('qemu.pid'),
+    knownHosts: file('known_hosts'),
+    /** On tmpfs, so that it can be mapped and watched without touching a disk. */
+    ramFile: '/dev/shm/exuvia-lab-ram',
+  } as const;
+}
+
+/** The state of the lab host; `null` when none was started, or it is dead. */
+export async function runningLab(): Promise<LabState | null> {
+  const state = await lastLab();
+  return state !== null && (await processStartTime(state.pid)) === state.startTime ? state : null;
+}
+
+/**
+ * @throws ExuviaError `lab-not-running`.
+ */
+export async function requireLab(): Promise<LabState> {
+  const state = await runningLab();
+  if (state !== null) return state;
+  throw new ExuviaError('lab-not-running', 'No lab host is running.', { hint: 'Start one: exuvia lab up.' });
+}
+
+/** The last state that was written, whether its lab host lives or not. */
+export async function lastLab(): Promise<LabState | null> {
+  const text = await readIfExists(labPaths().state);
+  if (text === null) return null;
+  const parsed = stateSchema.safeParse(JSON.parse(text));
+  return parsed.success ? parsed.data : null;
+}
+
+export async function writeLabState(state: LabState): Promise<void> {
+  await mkdir(labPaths().folder, { recursive: true });
+  await writeFileDurably(labPaths().state, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
+}
+
+/** Field 22 of /proc/PID/stat (clock ticks since boot); `null` when there is no such process. */
+export async function processStartTime(pid: number): Promise<string | null> {
+  const stat = await readIfExists(`/proc/${pid}/stat`).catch(() => null);
+  // The second field is the program's name in parentheses and may hold anything, blanks included.
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+}
+
+/** Removes what a lab host leaves behind. Its process must be dead. */
+export async function removeLeftovers(): Promise<void> {
+  const paths = labPaths();
+  for (const path of [paths.state, paths.overlay, paths.variables, paths.console, paths.qmp, paths.ramFile]) {
+    if (existsSync(path)) await rm(path, { force: true });
+  }
+}
+
+/** The pid in QEMU's pid file. @throws ExuviaError `lab-start-failed` when it is none. */
+export async function readPid(path: string): Promise<number> {
+  const pid = Number((await readFile(path, 'utf8')).trim());
+  if (Number.isInteger(pid) && pid > 1) return pid;
+  throw new ExuviaError('lab-start-failed', `${path} holds no process id.`);
+}

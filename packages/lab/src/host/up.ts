@@ -1,0 +1,50 @@
+import { ExuviaError } from '@exuvia/contract';
+import { buildImage, type ImageOptions } from '../image/image.ts';
+import type { Progress } from '../support/progress.ts';
+import { withLabLock } from './lock.ts';
+import { startMachine, waitForSsh } from './machine.ts';
+import { chooseKernel, makeOverlay } from './overlay.ts';
+import { type LabState, labPaths, lastLab, removeLeftovers, runningLab } from './state.ts';
+
+export interface UpOptions extends ImageOptions {
+  /** A release, or the beginning of one, of the two kernels of the image. */
+  readonly kernel: string;
+}
+
+const BOOT_LIMIT_MS = 240_000;
+
+/**
+ * Builds what is missing and starts the lab host.
+ *
+ * @throws ExuviaError `lab-running` when there is one already.
+ */
+export async function labUp(options: UpOptions, progress: Progress): Promise<LabState> {
+  return withLabLock(async () => {
+    const running = await runningLab();
+    if (running !== null) {
+      throw new ExuviaError('lab-running', `A lab host runs already (process ${running.pid}).`, {
+        hint: 'End it first: exuvia lab down.',
+      });
+    }
+    if ((await lastLab()) !== null) progress.say('lab: removing what a lab host that died left behind');
+    await removeLeftovers();
+    const image = await buildImage(options, progress);
+    const release = kernelOf(options.kernel, Object.values(image.base.pins.kernels));
+    const disk = labPaths().overlay;
+    await makeOverlay(image.base, image.disk, disk);
+    await chooseKernel(image.base, image.disk, disk, release);
+    return progress.step(`lab: booting Debian 13 with kernel ${release} (${image.accelerator})`, async () => {
+      const state = await startMachine({ ...image, ...options, disk });
+      await waitForSsh(state, BOOT_LIMIT_MS);
+      return state;
+    });
+  });
+}
+
+function kernelOf(wanted: string, releases: readonly string[]): string {
+  const found = releases.find((release) => release === wanted || release.startsWith(`${wanted}.`));
+  if (found !== undefined) return found;
+  throw new ExuviaError('kernel-unknown', `The lab host has no kernel ${wanted}.`, {
+    hint: `It has ${releases.join(' and ')}.`,
+  });
+}

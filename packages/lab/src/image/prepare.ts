@@ -1,0 +1,52 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run } from '@exuvia/sys';
+import { endMachine, startMachine, waitForEnd, waitForSsh } from '../host/machine.ts';
+import { makeOverlay } from '../host/overlay.ts';
+import { labRun } from '../host/ssh.ts';
+import type { Accelerator } from '../host/state.ts';
+import { cached, keyOf } from '../support/cache.ts';
+import type { Progress } from '../support/progress.ts';
+import type { Base } from './base.ts';
+import type { HostDisk } from './host-disk.ts';
+import { toolPath } from './toolbox.ts';
+
+const BOOT_LIMIT_MS = 240_000;
+
+/**
+ * Prepares a disk as a user would prepare a host: boots it once, runs `exuvia setup`, powers it off. The
+ * result is an image whose next boot has a store. The lab's lock must be held.
+ */
+export async function prepareDisk(
+  base: Base,
+  disk: HostDisk,
+  options: { accelerator: Accelerator; cpus: number; memoryBytes: number; store: string },
+  progress: Progress,
+): Promise<{ readonly image: string; readonly key: string }> {
+  const key = keyOf(2, disk.key, options.memoryBytes, options.store, options.accelerator);
+  const folder = await cached('prepared', key, (into) =>
+    progress.step(`image: first boot and exuvia setup --memory ${options.store}`, async () => {
+      await mkdir(into, { recursive: true });
+      const overlay = join(into, 'overlay.qcow2');
+      await makeOverlay(base, disk.image, overlay);
+      const state = await startMachine({ base, credentials: disk.credentials, ...options, disk: overlay });
+      try {
+        await waitForSsh(state, BOOT_LIMIT_MS);
+        const { stdout } = await labRun(state, `exuvia setup --memory ${options.store}`, {
+          timeoutMs: 240_000,
+        });
+        for (const line of stdout.split('\n')) progress.say(`  | ${line}`);
+        await labRun(state, 'systemctl poweroff --no-block');
+        await waitForEnd(state, BOOT_LIMIT_MS);
+      } finally {
+        await endMachine(state);
+      }
+      const image = join(into, 'disk.raw');
+      await run(toolPath(base.folder, 'qemu-img'), ['convert', '-f', 'qcow2', '-O', 'raw', overlay, image], {
+        timeoutMs: 300_000,
+      });
+      await run('rm', [overlay]);
+    }),
+  );
+  return { image: join(folder, 'disk.raw'), key };
+}
