@@ -20,8 +20,10 @@ export async function writeFileDurably(
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${randomUUID().slice(0, 8)}.tmp`;
   try {
-    const file = await open(temporary, 'wx', options.mode ?? 0o644);
+    const file = await open(temporary, 'wx', 0o600);
     try {
+      // open() takes the process' umask off the mode; the agent's is 0077.
+      await file.chmod(options.mode ?? 0o644);
       await file.writeFile(content);
       await file.sync();
     } finally {

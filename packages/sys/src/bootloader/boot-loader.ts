@@ -1,0 +1,25 @@
+/** A file as it was before a change; `null`: there was none. */
+export interface FileBefore {
+  readonly path: string;
+  readonly content: string | null;
+}
+
+/** What brings up a kernel after firmware, and how this distribution configures it. */
+export interface BootLoader {
+  readonly kind: 'grub' | 'kernel-install';
+  /** The files that {@link setArguments} changes. */
+  readonly files: readonly string[];
+  /**
+   * Puts these arguments on the command line of every installed and every future kernel, in place of those
+   * set before. Idempotent. When it fails, every file is as it was.
+   *
+   * @throws ExuviaError `boot-loader-failed`.
+   */
+  setArguments(args: readonly string[]): Promise<void>;
+  /** Takes back what {@link setArguments} did; `before` is what {@link files} held then. Idempotent. */
+  removeArguments(before: readonly FileBefore[]): Promise<void>;
+  /** Makes a kernel the one that boots from now on. @throws ExuviaError `boot-entry-missing`. */
+  setDefaultKernel(release: string): Promise<void>;
+  /** Makes a kernel the one that boots next time only. @throws ExuviaError `boot-entry-missing`. */
+  setNextKernel(release: string): Promise<void>;
+}

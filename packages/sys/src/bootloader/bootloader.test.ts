@@ -1,0 +1,165 @@
+import { chmod, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readIfExists } from '../files/read.ts';
+import { detectBootLoader } from './detect.ts';
+import { grub } from './grub.ts';
+import { grubEntryFor, parseGrubConfig } from './grub-config.ts';
+import { findBootEntry, kernelInstall, withArguments } from './kernel-install.ts';
+
+const FIXTURES = join(import.meta.dirname, 'fixtures');
+const UUID = '6f1c6d3e-0a4b-4a38-9a64-1f0d3f9a2b11';
+const NEW = '7.2.12+deb13-cloud-amd64';
+const OLD = '6.12.117+deb13-cloud-amd64';
+const submenu = await readFile(join(FIXTURES, 'grub-submenu.cfg'), 'utf8');
+const flat = await readFile(join(FIXTURES, 'grub-flat.cfg'), 'utf8');
+
+let root: string;
+const path = process.env.PATH;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'exuvia-boot-'));
+});
+afterEach(() => {
+  process.env.PATH = path;
+});
+
+async function put(name: string, text: string): Promise<string> {
+  await mkdir(dirname(join(root, name)), { recursive: true });
+  await writeFile(join(root, name), text);
+  return join(root, name);
+}
+
+/** Stands in for a program that would change this machine's boot; keeps what it was called with. */
+async function program(name: string, script: string): Promise<() => Promise<string | null>> {
+  const log = join(root, `${name}.log`);
+  const file = await put(`bin/${name}`, `#!/bin/sh\necho "$@" >> '${log}'\n${script}\n`);
+  await chmod(file, 0o755);
+  process.env.PATH = `${join(root, 'bin')}:${path}`;
+  return () => readIfExists(log);
+}
+
+test('the entries of a generated grub.cfg are read, with those in submenus', () => {
+  expect(parseGrubConfig(submenu).map((entry) => [entry.release, entry.path])).toEqual([
+    [NEW, `gnulinux-simple-${UUID}`],
+    [NEW, `gnulinux-advanced-${UUID}>gnulinux-${NEW}-advanced-${UUID}`],
+    [NEW, `gnulinux-advanced-${UUID}>gnulinux-${NEW}-recovery-${UUID}`],
+    [OLD, `gnulinux-advanced-${UUID}>gnulinux-${OLD}-advanced-${UUID}`],
+    [OLD, `gnulinux-advanced-${UUID}>gnulinux-${OLD}-recovery-${UUID}`],
+    [null, 'uefi-firmware'],
+  ]);
+});
+
+test('a kernel boots by an entry of its own, which is no recovery entry', () => {
+  const path = (text: string, release: string) => grubEntryFor(parseGrubConfig(text), release)?.path ?? null;
+  expect(path(submenu, NEW)).toBe(`gnulinux-advanced-${UUID}>gnulinux-${NEW}-advanced-${UUID}`);
+  expect(path(submenu, OLD)).toBe(`gnulinux-advanced-${UUID}>gnulinux-${OLD}-advanced-${UUID}`);
+  expect(path(flat, OLD)).toBe(`gnulinux-${OLD}-advanced-${UUID}`);
+  expect(path(flat, '6.12')).toBeNull();
+});
+
+test('the command line of an entry is that of its linux line', () => {
+  expect(grubEntryFor(parseGrubConfig(flat), NEW)?.arguments).toBe(`root=UUID=${UUID} ro memmap=2G!5G quiet`);
+});
+
+test('GRUB gets a drop-in, and update-grub runs', async () => {
+  await put('boot/grub/grub.cfg', submenu);
+  const log = await program(
+    'update-grub',
+    `cp '${join(FIXTURES, 'grub-flat.cfg')}' '${root}/boot/grub/grub.cfg'`,
+  );
+  await grub(root).setArguments(['memmap=2G!5G']);
+  expect(await readFile(join(root, 'etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe(
+    `# Written by \`exuvia setup\`; \`exuvia setup --undo\` removes it.
+GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX memmap=2G!5G"
+# So that an update can make the kernel that it brought the one that boots.
+GRUB_DEFAULT=saved
+`,
+  );
+  expect(await log()).toBe('\n');
+  await grub(root).removeArguments([]);
+  expect(await readIfExists(join(root, 'etc/default/grub.d/exuvia.cfg'))).toBeNull();
+});
+
+test('when update-grub fails or does not take the arguments, the drop-in is taken back', async () => {
+  await put('boot/grub/grub.cfg', submenu);
+  await put('etc/default/grub.d/exuvia.cfg', 'old\n');
+  await program('update-grub', 'echo no space left >&2; exit 1');
+  await expect(grub(root).setArguments(['memmap=2G!5G'])).rejects.toMatchObject({
+    code: 'boot-loader-failed',
+    message: "GRUB's configuration could not be changed.",
+    hint: 'It said: no space left',
+  });
+  await program('update-grub', 'true');
+  await expect(grub(root).setArguments(['memmap=2G!5G'])).rejects.toMatchObject({
+    message: `update-grub did not put memmap=2G!5G on the kernel command line in ${root}/boot/grub/grub.cfg.`,
+  });
+  expect(await readFile(join(root, 'etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe('old\n');
+});
+
+test('what a shell would expand never reaches the drop-in', async () => {
+  await put('boot/grub/grub.cfg', submenu);
+  await program('update-grub', 'true');
+  await expect(grub(root).setArguments(['a="$(id)"'])).rejects.toMatchObject({
+    message: 'a="$(id)" cannot be put into GRUB\'s configuration.',
+  });
+});
+
+test('the default and the next kernel are set by the path of their entry', async () => {
+  await put('boot/grub/grub.cfg', submenu);
+  const setDefault = await program('grub-set-default', '');
+  const setNext = await program('grub-reboot', '');
+  await grub(root).setDefaultKernel(NEW);
+  await grub(root).setNextKernel(OLD);
+  expect(await setDefault()).toBe(`gnulinux-advanced-${UUID}>gnulinux-${NEW}-advanced-${UUID}\n`);
+  expect(await setNext()).toBe(`gnulinux-advanced-${UUID}>gnulinux-${OLD}-advanced-${UUID}\n`);
+  await expect(grub(root).setDefaultKernel('5.10')).rejects.toMatchObject({
+    code: 'boot-entry-missing',
+    message: "GRUB's menu has no entry for kernel 5.10.",
+  });
+});
+
+test('kernel-install gets a changed command line, and its old one back', async () => {
+  const file = await put('etc/kernel/cmdline', 'root=/dev/vda ro\n');
+  const log = await program('kernel-install', '');
+  const loader = kernelInstall(root);
+  await loader.setArguments(['memmap=2G!5G']);
+  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro memmap=2G!5G\n');
+  await loader.setArguments(['memmap=1G!5G']);
+  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro memmap=1G!5G\n');
+  await loader.removeArguments([{ path: file, content: 'root=/dev/vda ro\n' }]);
+  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro\n');
+  expect(await log()).toBe('add-all\nadd-all\nadd-all\n');
+});
+
+test('only a memmap for persistent memory is replaced', () => {
+  expect(withArguments('a memmap=1M$2M memmap=1G!4G b\n', ['memmap=2G!5G'])).toBe(
+    'a memmap=1M$2M b memmap=2G!5G',
+  );
+});
+
+test('the entry of systemd-boot is found by its version or its path', () => {
+  const json = JSON.stringify([
+    { type: 'type1', id: 'debian-7.2.12.conf', version: '7.2.12', linux: '/id/7.2.12/linux' },
+    { type: 'type1', id: 'debian-6.12.conf', linux: '/id/6.12.9/linux' },
+    { type: 'auto', id: 'auto-efi-shell' },
+  ]);
+  expect(findBootEntry(json, '7.2.12')).toBe('debian-7.2.12.conf');
+  expect(findBootEntry(json, '6.12.9')).toBe('debian-6.12.conf');
+  expect(() => findBootEntry(json, '7.2')).toThrow('The boot loader has no entry for kernel 7.2.');
+});
+
+test('the boot loader in use is detected', async () => {
+  expect(await detectBootLoader(root)).toBeNull();
+  await put('boot/efi/loader/loader.conf', '');
+  expect((await detectBootLoader(root))?.kind).toBe('kernel-install');
+  await put('boot/grub/grub.cfg', '');
+  expect((await detectBootLoader(root))?.kind).toBe('grub');
+  const info = 'sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f';
+  await put(info, '');
+  await writeFile(
+    join(root, info),
+    Buffer.concat([Buffer.alloc(4), Buffer.from('systemd-boot 257\0', 'utf16le')]),
+  );
+  expect((await detectBootLoader(root))?.kind).toBe('kernel-install');
+});

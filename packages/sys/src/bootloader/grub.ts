@@ -1,0 +1,94 @@
+import { join } from 'node:path';
+import { ExuviaError } from '@exuvia/contract';
+import { removeDurably, writeFileDurably } from '../files/durable.ts';
+import { readIfExists } from '../files/read.ts';
+import { commandLineValues, splitCommandLine } from '../kernel/command-line.ts';
+import { run } from '../process/run.ts';
+import type { BootLoader, FileBefore } from './boot-loader.ts';
+import { grubEntryFor, parseGrubConfig } from './grub-config.ts';
+import { restoreFiles } from './restore-files.ts';
+
+const UPDATE_TIMEOUT_MS = 300_000;
+
+/** GRUB 2 as Debian configures it: drop-ins in /etc/default/grub.d, then update-grub. `root` is for tests. */
+export function grub(root = '/'): BootLoader {
+  const dropIn = join(root, 'etc/default/grub.d/exuvia.cfg');
+  const config = join(root, 'boot/grub/grub.cfg');
+
+  async function entryPath(release: string): Promise<string> {
+    const entry = grubEntryFor(parseGrubConfig((await readIfExists(config)) ?? ''), release);
+    if (entry !== null) return entry.path;
+    throw new ExuviaError('boot-entry-missing', `GRUB's menu has no entry for kernel ${release}.`, {
+      hint: 'Run `update-grub`; if that does not help, install the kernel again.',
+    });
+  }
+
+  return {
+    kind: 'grub',
+    files: [dropIn],
+    async setArguments(args) {
+      const before: FileBefore[] = [{ path: dropIn, content: await readIfExists(dropIn) }];
+      try {
+        await writeFileDurably(dropIn, grubDropIn(args));
+        await run('update-grub', [], { timeoutMs: UPDATE_TIMEOUT_MS });
+        requireArguments((await readIfExists(config)) ?? '', args, config);
+      } catch (cause) {
+        await restoreFiles(before);
+        await run('update-grub', [], { timeoutMs: UPDATE_TIMEOUT_MS, allowFailure: true }).catch(() => null);
+        throw asFailure(cause);
+      }
+    },
+    async removeArguments() {
+      await removeDurably(dropIn);
+      await run('update-grub', [], { timeoutMs: UPDATE_TIMEOUT_MS });
+    },
+    async setDefaultKernel(release) {
+      await run('grub-set-default', [await entryPath(release)]);
+    },
+    async setNextKernel(release) {
+      await run('grub-reboot', [await entryPath(release)]);
+    },
+  };
+}
+
+/** The drop-in's text: shell, read by grub-mkconfig after /etc/default/grub. */
+export function grubDropIn(args: readonly string[]): string {
+  for (const argument of args) {
+    // Shell and GRUB each expand once more; what Exuvia sets needs none of these.
+    if (/["'$`\\\s]/.test(argument)) {
+      throw new ExuviaError('boot-loader-failed', `${argument} cannot be put into GRUB's configuration.`);
+    }
+  }
+  return `# Written by \`exuvia setup\`; \`exuvia setup --undo\` removes it.
+GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX ${args.join(' ')}"
+# So that an update can make the kernel that it brought the one that boots.
+GRUB_DEFAULT=saved
+`;
+}
+
+/** A drop-in that sorts later can replace GRUB_CMDLINE_LINUX: only the result counts. */
+function requireArguments(config: string, args: readonly string[], file: string): void {
+  const entries = parseGrubConfig(config).filter((entry) => entry.release !== null);
+  const missing = entries.find((entry) => {
+    const present = splitCommandLine(entry.arguments);
+    return args.some((argument) => {
+      const [name = '', value = ''] = argument.split('=', 2);
+      return !commandLineValues(present, name).includes(value);
+    });
+  });
+  if (entries.length > 0 && missing === undefined) return;
+  throw new ExuviaError(
+    'boot-loader-failed',
+    `update-grub did not put ${args.join(' ')} on the kernel command line in ${file}.`,
+    { hint: 'Look in /etc/default/grub.d for a file that sets GRUB_CMDLINE_LINUX anew.' },
+  );
+}
+
+function asFailure(cause: unknown): ExuviaError {
+  if (cause instanceof ExuviaError && cause.code === 'boot-loader-failed') return cause;
+  const hint = cause instanceof ExuviaError ? cause.hint : undefined;
+  return new ExuviaError('boot-loader-failed', "GRUB's configuration could not be changed.", {
+    cause,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

@@ -1,0 +1,85 @@
+import { join } from 'node:path';
+import { ExuviaError } from '@exuvia/contract';
+import { z } from 'zod';
+import { writeFileDurably } from '../files/durable.ts';
+import { readIfExists } from '../files/read.ts';
+import { kernelCommandLine } from '../host/machine.ts';
+import { joinCommandLine, splitCommandLine } from '../kernel/command-line.ts';
+import { run } from '../process/run.ts';
+import type { BootLoader, FileBefore } from './boot-loader.ts';
+import { restoreFiles } from './restore-files.ts';
+
+const UPDATE_TIMEOUT_MS = 300_000;
+
+/** systemd-boot with kernel-install: the command line is in /etc/kernel/cmdline. `root` is for tests. */
+export function kernelInstall(root = '/'): BootLoader {
+  const file = join(root, 'etc/kernel/cmdline');
+  const rewriteEntries = () => run('kernel-install', ['add-all'], { timeoutMs: UPDATE_TIMEOUT_MS });
+
+  async function select(verb: 'set-default' | 'set-oneshot', release: string): Promise<void> {
+    const { stdout } = await run('bootctl', ['list', '--json=short']);
+    await run('bootctl', [verb, findBootEntry(stdout, release)]);
+  }
+
+  return {
+    kind: 'kernel-install',
+    files: [file],
+    async setArguments(args) {
+      const before: FileBefore[] = [{ path: file, content: await readIfExists(file) }];
+      const current = (await readIfExists(file)) ?? (await fallbackCommandLine(root));
+      try {
+        await writeFileDurably(file, `${withArguments(current, args)}\n`);
+        await rewriteEntries();
+      } catch (cause) {
+        await restoreFiles(before);
+        await rewriteEntries().catch(() => null);
+        throw new ExuviaError('boot-loader-failed', `kernel-install did not take the new ${file}.`, {
+          cause,
+        });
+      }
+    },
+    async removeArguments(before) {
+      await restoreFiles(before);
+      await rewriteEntries();
+    },
+    setDefaultKernel: (release) => select('set-default', release),
+    setNextKernel: (release) => select('set-oneshot', release),
+  };
+}
+
+/** Adds arguments that are not there yet; a `memmap=` for persistent memory replaces an older one. */
+export function withArguments(commandLine: string, args: readonly string[]): string {
+  const names = new Set(args.map((argument) => argument.split('=', 1)[0] ?? ''));
+  const kept = splitCommandLine(commandLine.replaceAll('\n', ' ')).filter((argument) => {
+    const [name = '', value = ''] = argument.split('=', 2);
+    return !(names.has(name) && (name !== 'memmap' || value.includes('!')));
+  });
+  return joinCommandLine([...kept, ...args]);
+}
+
+/**
+ * What kernel-install takes where there is no /etc/kernel/cmdline (90-loaderentry.install, systemd 257):
+ * the vendor's file, else the running kernel's command line without what the boot loader added.
+ */
+async function fallbackCommandLine(root: string): Promise<string> {
+  const vendor = await readIfExists(join(root, 'usr/lib/kernel/cmdline'));
+  if (vendor !== null) return vendor;
+  const running = splitCommandLine(await kernelCommandLine());
+  return joinCommandLine(running.filter((argument) => !/^(BOOT_IMAGE|initrd)=/.test(argument)));
+}
+
+const bootEntriesSchema = z.array(
+  z.object({ id: z.string(), version: z.string().optional(), linux: z.string().optional() }),
+);
+
+/** The id of the entry for a kernel in `bootctl list --json`. */
+export function findBootEntry(json: string, release: string): string {
+  const entries = bootEntriesSchema.parse(JSON.parse(json));
+  const found = entries.find(
+    (entry) => entry.version === release || entry.linux?.split('/').some((part) => part === release),
+  );
+  if (found !== undefined) return found.id;
+  throw new ExuviaError('boot-entry-missing', `The boot loader has no entry for kernel ${release}.`, {
+    hint: `Run \`kernel-install add ${release} /boot/vmlinuz-${release}\`.`,
+  });
+}
