@@ -46,6 +46,7 @@ export const vmSchema = z.object({
   startedAt: z.string().nullable(),
   ramFile: z.string().nullable(),
   console: z.string().nullable(),
+  reason: z.string().optional().describe('Why it is paused or failed'),
 });
 export type Vm = z.infer<typeof vmSchema>;
 

@@ -1,0 +1,30 @@
+import type { AgentConfig, vmPaths } from '@exuvia/contract';
+import type { Store } from '../../kinds.ts';
+import type { Scopes } from './scopes.ts';
+
+export type VmPaths = ReturnType<typeof vmPaths>;
+
+/** The part of a pino logger that is used here. */
+export interface VmLog {
+  info(data: object, message: string): void;
+  warn(data: object, message: string): void;
+  error(data: object, message: string): void;
+}
+
+/** What the VM manager is given; tests give other directories and start QEMU without systemd. */
+export interface VmDependencies {
+  readonly store: Pick<Store, 'allocate' | 'scrub'>;
+  readonly config: Pick<AgentConfig, 'vmCpus'>;
+  readonly log: VmLog;
+  readonly scopes: Scopes;
+  readonly paths: (name: string) => VmPaths;
+  /** Directory of the spec files. */
+  readonly specs: string;
+  /** Directory in the store that holds a directory for every VM that has memory. */
+  readonly instances: string;
+  readonly qemu: { readonly binary: string; readonly accelerator: 'kvm' | 'tcg' };
+  /** The program exuvia-launch. */
+  readonly launcher: string;
+  /** How long QEMU may take to start, to answer and to end. */
+  readonly timeoutMs: number;
+}

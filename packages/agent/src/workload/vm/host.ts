@@ -1,0 +1,22 @@
+import { dirname } from 'node:path';
+import { HOST_PATHS, vmPaths } from '@exuvia/contract';
+import type { VmDependencies } from './dependencies.ts';
+import { QemuVms } from './manager.ts';
+import { systemdScopes } from './scopes.ts';
+
+/** The QEMU that VMs are started with: Debian's. */
+export const QEMU_BINARY = '/usr/bin/qemu-system-x86_64';
+
+/** The VMs of the host that the agent runs on. */
+export function createHostVms(given: Pick<VmDependencies, 'store' | 'config' | 'log'>): QemuVms {
+  return new QemuVms({
+    ...given,
+    scopes: systemdScopes,
+    paths: vmPaths,
+    specs: HOST_PATHS.specs,
+    instances: dirname(vmPaths('any').store),
+    qemu: { binary: QEMU_BINARY, accelerator: 'kvm' },
+    launcher: `${HOST_PATHS.native}/exuvia-launch`,
+    timeoutMs: 60_000,
+  });
+}

@@ -1,0 +1,83 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ExuviaError } from '@exuvia/contract';
+import type { QmpClient } from '@exuvia/qemu';
+import type { VmDependencies } from './dependencies.ts';
+import { sizeOf, tail } from './log-file.ts';
+import type { Monitors } from './monitors.ts';
+import { findProcess, kill, waitForEnd } from './process.ts';
+import type { Started } from './scopes.ts';
+
+type Needs = Pick<VmDependencies, 'config' | 'launcher' | 'paths' | 'scopes' | 'timeoutMs'>;
+
+/** exuvia-launch with its arguments, then QEMU's own command line. */
+export function launchCommand(
+  ramFile: string,
+  commandLine: readonly string[],
+  { config, launcher }: Pick<VmDependencies, 'config' | 'launcher'>,
+): string[] {
+  const cpus = config.vmCpus === undefined ? [] : ['--cpus', config.vmCpus];
+  return [launcher, '--lock', ramFile, ...cpus, '--', ...commandLine];
+}
+
+/**
+ * Starts QEMU in the VM's scope and returns when its monitor answers.
+ *
+ * @throws ExuviaError `vm-start-failed` with the end of QEMU's log; no QEMU is left then.
+ */
+export async function launch(
+  name: string,
+  commandLine: readonly string[],
+  needs: Needs,
+  monitors: Monitors,
+): Promise<QmpClient> {
+  const paths = needs.paths(name);
+  await rm(paths.runtime, { recursive: true, force: true });
+  await mkdir(paths.runtime, { recursive: true, mode: 0o700 });
+  const logStart = await sizeOf(paths.qemuLog);
+  const command = launchCommand(paths.ram, commandLine, needs);
+  try {
+    const started = await needs.scopes.start(paths.scope, command, paths.qemuLog);
+    return await answering(name, started, needs.timeoutMs, monitors);
+  } catch (cause) {
+    await endAtOnce(name, needs);
+    const log = await tail(paths.qemuLog, logStart);
+    const why = log === '' && cause instanceof Error ? cause.message : log;
+    throw new ExuviaError('vm-start-failed', `VM ${name} did not start: ${why}`, {
+      cause,
+      hint: `QEMU's log is ${paths.qemuLog}.`,
+    });
+  }
+}
+
+/** Ends a VM's QEMU without asking it, and waits until it is gone. */
+export async function endAtOnce(name: string, { paths, timeoutMs }: Pick<Needs, 'paths' | 'timeoutMs'>) {
+  const process = await findProcess(paths(name));
+  if (process === null) return;
+  kill(process.pid);
+  if (await waitForEnd(paths(name), timeoutMs)) return;
+  throw new ExuviaError('vm-stop-failed', `QEMU (pid ${process.pid}) of VM ${name} cannot be ended.`, {
+    hint: 'It is probably stuck in the kernel, waiting for storage.',
+  });
+}
+
+async function answering(
+  name: string,
+  started: Started,
+  timeoutMs: number,
+  monitors: Monitors,
+): Promise<QmpClient> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await monitors.get(name);
+    } catch (cause) {
+      const code = started.exitCode();
+      if (code !== null) throw new ExuviaError('vm-start-failed', `QEMU ended with exit code ${code}.`);
+      if (Date.now() > deadline) {
+        throw new ExuviaError('vm-start-failed', `QEMU did not answer within ${timeoutMs} ms.`, { cause });
+      }
+    }
+    await sleep(20);
+  }
+}

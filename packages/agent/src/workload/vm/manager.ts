@@ -1,0 +1,294 @@
+import { rm } from 'node:fs/promises';
+import { type Check, ExuviaError, type Heartbeat, type Vm, type VmSpec } from '@exuvia/contract';
+import { queryStatus, restoreCommandLine, saveToFile, undoSave } from '@exuvia/qemu';
+import { removeDurably } from '@exuvia/sys';
+import { createHeartbeatReader } from '../../heartbeat/index.ts';
+import type { VmManager } from '../../kinds.ts';
+import { checkVm } from './checks.ts';
+import type { VmDependencies } from './dependencies.ts';
+import { type Instance, listInstances } from './instance.ts';
+import { Monitors } from './monitors.ts';
+import { checkedName, vmUnknown } from './names.ts';
+import { waitForEnd } from './process.ts';
+import { lookAt, type Reality, toVm } from './reality.ts';
+import { keepInstance, restoreVm } from './restore.ts';
+import { readSpec, readSpecs, removeSpec, writeSpec } from './specs.ts';
+import { startVm } from './start.ts';
+import { stopVm } from './stop.ts';
+import { Turns } from './turns.ts';
+
+/**
+ * The VMs of this host: QEMU processes in scopes of their own, their specs in a directory, their memory in
+ * the store. Nothing about a VM's state is remembered: it is read from its RAM file's lock, its process and
+ * its monitor each time, so that an agent that has just started knows as much as one that runs for a year.
+ */
+export class QemuVms implements VmManager {
+  readonly #dependencies: VmDependencies;
+  readonly #monitors: Monitors;
+  readonly #turns = new Turns();
+  readonly #heartbeats = createHeartbeatReader();
+
+  constructor(dependencies: VmDependencies) {
+    this.#dependencies = dependencies;
+    this.#monitors = new Monitors(dependencies, (name) => this.#guestEnded(name));
+  }
+
+  /** VMs with a spec, and VMs whose spec was removed or damaged while they run. Sorted by name. */
+  async list(): Promise<Vm[]> {
+    const { specs, problems } = await readSpecs(this.#dependencies.specs);
+    for (const [name, problem] of problems) {
+      this.#dependencies.log.warn({ spec: name, code: problem.code }, problem.message);
+    }
+    const names = new Set([...specs.keys(), ...(await this.names())]);
+    const vms = await Promise.all(
+      [...names].sort().map((name) => this.#describe(name, specs.get(name) ?? null)),
+    );
+    return vms.filter((vm) => vm !== null);
+  }
+
+  /** @throws ExuviaError `vm-unknown`, `vm-name-invalid`, `spec-invalid`. */
+  async get(name: string): Promise<Vm> {
+    const vm = await this.#describe(checkedName(name), await this.#specOrNull(name));
+    if (vm !== null) return vm;
+    await readSpec(this.#dependencies.specs, name);
+    throw vmUnknown(name);
+  }
+
+  async create(spec: VmSpec): Promise<Vm> {
+    const name = checkedName(spec.name);
+    return this.#turns.take(name, async () => {
+      const { specs, problems } = await readSpecs(this.#dependencies.specs);
+      if (specs.has(name) || problems.has(name) || (await this.names()).includes(name)) {
+        throw new ExuviaError('vm-exists', `There is a VM ${name} already.`, {
+          hint: `To replace it: exuvia vm destroy ${name}`,
+        });
+      }
+      await writeSpec(this.#dependencies.specs, spec);
+      return this.get(name);
+    });
+  }
+
+  async start(name: string): Promise<Vm> {
+    return this.#inTurn(name, async (reality) => {
+      const spec = await readSpec(this.#dependencies.specs, name);
+      if (spec === null) throw vmUnknown(name);
+      await startVm(spec, reality, this.#dependencies, this.#monitors);
+      this.#dependencies.log.info({ vm: name }, 'A VM was started.');
+      return this.get(name);
+    });
+  }
+
+  async stop(name: string, { timeoutMs }: { timeoutMs: number }): Promise<Vm> {
+    return this.#inTurn(name, async (reality) => {
+      const before = await this.get(name);
+      await stopVm(name, timeoutMs, reality, this.#dependencies, this.#monitors);
+      this.#dependencies.log.info({ vm: name }, 'A VM was stopped; its memory is overwritten.');
+      // A VM whose spec had been removed is gone now.
+      return (await this.#describe(name, await this.#specOrNull(name))) ?? gone(before);
+    });
+  }
+
+  async destroy(name: string): Promise<void> {
+    await this.#inTurn(name, async (reality) => {
+      const { specs, paths, log } = this.#dependencies;
+      const { problems } = await readSpecs(specs);
+      if (!problems.has(name)) await this.get(name);
+      await stopVm(name, 0, reality, this.#dependencies, this.#monitors);
+      await removeSpec(specs, name);
+      await rm(paths(name).consoleLog, { force: true });
+      await rm(paths(name).qemuLog, { force: true });
+      log.info({ vm: name }, 'A VM was destroyed.');
+    });
+  }
+
+  /**
+   * To be called once when the agent starts, before anything is started: reconnects to every QEMU that runs
+   * on memory in the store and makes it part of its scope. What cannot be adopted is logged and left alone.
+   */
+  async adopt(): Promise<Vm[]> {
+    const names = await this.names();
+    const adopted = await Promise.all(names.map((name) => this.#adoptOne(name)));
+    return adopted.filter((vm) => vm !== null);
+  }
+
+  async checks(name: string): Promise<Check[]> {
+    return this.#inTurn(name, async (reality) => {
+      await this.get(name);
+      const { paths } = this.#dependencies;
+      return checkVm(name, await this.#specOrNull(name), reality, paths(name), this.#monitors);
+    });
+  }
+
+  /** Begins with QEMU's absolute path. @throws ExuviaError `vm-not-running` when it was never started. */
+  async restoreArguments(name: string): Promise<readonly string[]> {
+    return restoreCommandLine((await this.#instance(name)).commandLine);
+  }
+
+  async resume(name: string): Promise<void> {
+    await this.#inTurn(name, async (reality) => {
+      const { paths, log } = this.#dependencies;
+      if (reality.process === null) throw notRunning(name);
+      const client = await this.#monitors.get(name);
+      const { running, status } = await queryStatus(client);
+      if (status === 'inmigrate') {
+        throw new ExuviaError('vm-not-restored', `VM ${name} is still loading its saved state.`);
+      }
+      // From its next instruction on the saved state is stale; nobody may ever load it.
+      await removeDurably(paths(name).deviceState);
+      if (running) return;
+      await undoSave(client, true);
+      log.info({ vm: name, before: status }, 'A VM was resumed.');
+    });
+  }
+
+  /** Names of all VMs that have memory or state in the store: what a scrub of orphans must leave alone. */
+  names(): Promise<string[]> {
+    return listInstances(this.#dependencies.instances);
+  }
+
+  /** What is wrong with spec files, by the name that the file has. */
+  async specProblems(): Promise<ReadonlyMap<string, ExuviaError>> {
+    return (await readSpecs(this.#dependencies.specs)).problems;
+  }
+
+  /** Starts all VMs whose spec says `autostart` and that are stopped; failures are logged, the others go on. */
+  async autostart(): Promise<Vm[]> {
+    const { specs } = await readSpecs(this.#dependencies.specs);
+    const started: Vm[] = [];
+    for (const { name, autostart } of specs.values()) {
+      if (!autostart) continue;
+      try {
+        if ((await this.get(name)).state === 'stopped') started.push(await this.start(name));
+      } catch (error) {
+        this.#dependencies.log.error({ vm: name, err: error }, 'A VM could not be started.');
+      }
+    }
+    return started;
+  }
+
+  /** The guest's heartbeat; `null` when its memory holds no heartbeat page, or it has no memory. */
+  async readHeartbeat(name: string): Promise<Heartbeat | null> {
+    return this.#heartbeats.read(name, this.#dependencies.paths(checkedName(name)).ram);
+  }
+
+  /**
+   * Saves a VM, RAM included, to a file outside of the store, and leaves it paused: `endSaved` comes next,
+   * or `resume`. On failure it runs on and there is no file.
+   */
+  async saveTo(name: string, stateFile: string, options: { signal?: AbortSignal } = {}): Promise<void> {
+    await this.#inTurn(name, async (reality) => {
+      if (reality.process === null) throw notRunning(name);
+      await this.#instance(name);
+      await saveToFile(await this.#monitors.get(name), stateFile, options);
+      await keepInstance(this.#dependencies.paths(name), stateFile);
+    });
+  }
+
+  /** Ends the QEMU of a VM that has been saved. Its memory and instance stay in the store. Idempotent. */
+  async endSaved(name: string): Promise<void> {
+    await this.#inTurn(name, async (reality) => {
+      const { paths, timeoutMs } = this.#dependencies;
+      if (reality.process === null) return;
+      const client = await this.#monitors.get(name);
+      const { running } = await queryStatus(client);
+      if (running) throw new ExuviaError('vm-not-saved', `VM ${name} runs: ending it would lose its state.`);
+      await client.execute('quit');
+      await waitForEnd(paths(name), timeoutMs);
+    });
+  }
+
+  /** Takes up a VM from the file that `saveTo` wrote, RAM included; the file is removed. */
+  async restoreFrom(name: string, stateFile: string): Promise<Vm> {
+    return this.#restore(name, stateFile, 'in-file');
+  }
+
+  /** Takes up a VM whose RAM and device state an update left in the store, when the early restore did not. */
+  async restoreInPlace(name: string): Promise<Vm> {
+    return this.#restore(name, this.#dependencies.paths(checkedName(name)).deviceState, 'in-place');
+  }
+
+  /** Lets go of all VMs; they run on. For the end of the agent. */
+  async close(): Promise<void> {
+    await this.#monitors.close();
+  }
+
+  async #restore(name: string, stateFile: string, ram: 'in-file' | 'in-place'): Promise<Vm> {
+    return this.#inTurn(name, async (reality) => {
+      await restoreVm(name, stateFile, ram, reality, this.#dependencies, this.#monitors);
+      this.#dependencies.log.info({ vm: name }, 'A VM was restored.');
+      return this.get(name);
+    });
+  }
+
+  async #adoptOne(name: string): Promise<Vm | null> {
+    const { scopes, paths, log } = this.#dependencies;
+    try {
+      return await this.#inTurn(name, async ({ process, status }) => {
+        if (process === null) {
+          log.warn({ vm: name }, 'A VM has memory in the store, but no QEMU.');
+          return null;
+        }
+        await scopes.adopt(paths(name).scope, process.pid);
+        if (status === 'running') await removeDurably(paths(name).deviceState);
+        log.info({ vm: name, pid: process.pid, status }, 'A running VM was adopted.');
+        return this.get(name);
+      });
+    } catch (error) {
+      log.error({ vm: name, err: error }, 'A running VM could not be adopted.');
+      return null;
+    }
+  }
+
+  /** A guest that powered itself down: its memory must not stay in the store. */
+  #guestEnded(name: string): void {
+    const { log, paths, timeoutMs } = this.#dependencies;
+    const cleaning = this.#turns.take(name, async () => {
+      if (!(await waitForEnd(paths(name), timeoutMs))) return;
+      const reality = await this.#lookAt(name);
+      if (reality.saved || reality.process !== null) return;
+      await stopVm(name, 0, reality, this.#dependencies, this.#monitors);
+      log.info({ vm: name }, 'A guest has powered itself down; its memory is overwritten.');
+    });
+    cleaning.catch((error: unknown) => {
+      log.error({ vm: name, err: error }, 'What a VM left behind could not be removed.');
+    });
+  }
+
+  /** Checks the name, waits for its turn, and looks at what is there. */
+  async #inTurn<T>(name: string, work: (reality: Reality) => Promise<T>): Promise<T> {
+    checkedName(name);
+    return this.#turns.take(name, async () => work(await this.#lookAt(name)));
+  }
+
+  #lookAt(name: string): Promise<Reality> {
+    return lookAt(name, this.#dependencies, this.#monitors);
+  }
+
+  async #describe(name: string, spec: VmSpec | null): Promise<Vm | null> {
+    const reality = await this.#lookAt(name);
+    const known = reality.instance?.spec ?? spec;
+    return known === null ? null : toVm(name, known, reality, this.#dependencies.paths(name));
+  }
+
+  async #instance(name: string): Promise<Instance> {
+    const { instance, instanceProblem } = await this.#lookAt(checkedName(name));
+    if (instance !== null) return instance;
+    throw instanceProblem === null ? notRunning(name) : new ExuviaError('instance-invalid', instanceProblem);
+  }
+
+  /** `null` also for a spec that is invalid: a VM that runs is there all the same. */
+  async #specOrNull(name: string): Promise<VmSpec | null> {
+    return readSpec(this.#dependencies.specs, name).catch((error: unknown) => {
+      if (error instanceof ExuviaError) return null;
+      throw error;
+    });
+  }
+}
+
+function notRunning(name: string): ExuviaError {
+  return new ExuviaError('vm-not-running', `VM ${name} does not run.`, { hint: `exuvia vm start ${name}` });
+}
+
+function gone(vm: Vm): Vm {
+  return { ...vm, state: 'stopped', pid: null, scope: null, startedAt: null, ramFile: null, console: null };
+}

@@ -1,0 +1,76 @@
+import { stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isErrno, readIfExists } from '@exuvia/sys';
+import type { VmPaths } from './dependencies.ts';
+
+/** The QEMU that runs on a VM's memory. */
+export interface VmProcess {
+  readonly pid: number;
+  /** It holds the lock on the RAM file, so that no second one can run on it. */
+  readonly locked: boolean;
+}
+
+/**
+ * Finds the QEMU that runs on a VM's memory: who holds the lock on its RAM file, or whom its pid file names,
+ * and in both cases only when that process's command line has the RAM file in it. A pid alone proves
+ * nothing: it may have been given to another process since.
+ */
+export async function findProcess(paths: VmPaths): Promise<VmProcess | null> {
+  const holder = await lockHolder(paths.ram);
+  if (holder !== null && (await runsOn(holder, paths.ram))) return { pid: holder, locked: true };
+  const pid = Number(await readIfExists(paths.pidFile));
+  if (Number.isInteger(pid) && pid > 1 && (await runsOn(pid, paths.ram))) return { pid, locked: false };
+  return null;
+}
+
+/** Waits until no QEMU runs on the memory any more; false when one still does after `timeoutMs`. */
+export async function waitForEnd(paths: VmPaths, timeoutMs: number): Promise<boolean> {
+  const deadline = Date.now() + timeoutMs;
+  while ((await findProcess(paths)) !== null) {
+    if (Date.now() >= deadline) return false;
+    await sleep(20);
+  }
+  return true;
+}
+
+/** Ends a process at once; no error when it is gone already. */
+export function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error;
+  }
+}
+
+/** The process that holds the flock on a file (/proc/locks: `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE`). */
+async function lockHolder(path: string): Promise<number | null> {
+  const inode = await inodeOf(path);
+  if (inode === null) return null;
+  const locks = (await readIfExists('/proc/locks')) ?? '';
+  for (const line of locks.split('\n')) {
+    const [, kind, , , pid, place] = line.split(/\s+/);
+    if (kind === 'FLOCK' && place?.split(':').at(-1) === inode) return Number(pid);
+  }
+  return null;
+}
+
+async function inodeOf(path: string): Promise<string | null> {
+  try {
+    return String((await stat(path, { bigint: true })).ino);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return null;
+    throw error;
+  }
+}
+
+/** A zombie has no command line, so it does not count as running. */
+async function runsOn(pid: number, ramFile: string): Promise<boolean> {
+  const commandLine = (await readIfExists(`/proc/${pid}/cmdline`).catch(ignoreGone)) ?? '';
+  return commandLine.split('\0').some((word) => word.split(',').includes(`mem-path=${ramFile}`));
+}
+
+/** A process that ends while it is looked at. */
+function ignoreGone(error: unknown): null {
+  if (isErrno(error, 'ESRCH')) return null;
+  throw error;
+}

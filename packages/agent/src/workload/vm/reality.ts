@@ -1,0 +1,105 @@
+import { access } from 'node:fs/promises';
+import { ExuviaError, type Vm, type VmSpec } from '@exuvia/contract';
+import { queryStatus } from '@exuvia/qemu';
+import type { VmDependencies, VmPaths } from './dependencies.ts';
+import { type Instance, readInstance } from './instance.ts';
+import { lastLine } from './log-file.ts';
+import type { Monitors } from './monitors.ts';
+import { findProcess, type VmProcess } from './process.ts';
+
+/** What is really there of a VM, looked up anew each time; nothing of it is remembered. */
+export interface Reality {
+  readonly instance: Instance | null;
+  /** Why the instance file cannot be used. */
+  readonly instanceProblem: string | null;
+  readonly process: VmProcess | null;
+  /** QEMU's word for its state; `null` when it does not answer. Only with a process. */
+  readonly status: string | null;
+  /** A device state from an update lies in the store. */
+  readonly saved: boolean;
+  readonly lastLogLine: string | null;
+}
+
+export async function lookAt(
+  name: string,
+  dependencies: Pick<VmDependencies, 'paths' | 'timeoutMs'>,
+  monitors: Monitors,
+): Promise<Reality> {
+  const paths = dependencies.paths(name);
+  const [instance, process, saved] = await Promise.all([
+    readInstance(paths.instance).catch(asProblem),
+    findProcess(paths),
+    exists(paths.deviceState),
+  ]);
+  return {
+    instance: typeof instance === 'string' ? null : instance,
+    instanceProblem: typeof instance === 'string' ? instance : null,
+    process,
+    status: process === null ? null : await statusOf(name, monitors),
+    saved,
+    lastLogLine: process === null && instance !== null ? await lastLine(paths.qemuLog) : null,
+  };
+}
+
+/** The VM as the API shows it. Pure. */
+export function toVm(name: string, spec: VmSpec, reality: Reality, paths: VmPaths): Vm {
+  const { state, reason } = stateOf(reality);
+  const there = reality.instance !== null;
+  return {
+    name,
+    state,
+    spec: reality.instance?.spec ?? spec,
+    pid: reality.process?.pid ?? null,
+    scope: reality.process === null ? null : paths.scope,
+    startedAt: reality.instance?.startedAt ?? null,
+    ramFile: there ? paths.ram : null,
+    console: reality.process !== null && spec.serial ? paths.console : null,
+    ...(reason === null ? {} : { reason }),
+  };
+}
+
+/** QEMU's states (RunState in qapi/run-state.json) in which the guest is in trouble. */
+const TROUBLE: ReadonlySet<string> = new Set(['guest-panicked', 'internal-error', 'io-error', 'watchdog']);
+
+export function stateOf(reality: Reality): { state: Vm['state']; reason: string | null } {
+  const { process, status, instance, instanceProblem } = reality;
+  if (process !== null && status === null) {
+    return { state: 'failed', reason: `QEMU (pid ${process.pid}) does not answer on its monitor.` };
+  }
+  if (status !== null) {
+    if (status === 'running') return { state: 'running', reason: null };
+    if (TROUBLE.has(status)) return { state: 'failed', reason: `QEMU says: ${status}.` };
+    return { state: 'paused', reason: `QEMU says: ${status}.` };
+  }
+  if (instanceProblem !== null) return { state: 'failed', reason: instanceProblem };
+  if (instance === null) return { state: 'stopped', reason: null };
+  return { state: 'failed', reason: whyItEnded(reality) };
+}
+
+function whyItEnded({ saved, lastLogLine }: Reality): string {
+  if (saved) return 'It was saved for an update and has not been restored.';
+  const log = lastLogLine === null ? '' : ` Its log ends with: ${lastLogLine}`;
+  return `Its QEMU has ended.${log}`;
+}
+
+async function statusOf(name: string, monitors: Monitors): Promise<string | null> {
+  try {
+    const client = await monitors.get(name);
+    return (await queryStatus(client)).status;
+  } catch {
+    // Silence is a fact about the VM here; whoever wants to talk to it gets the error.
+    return null;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function asProblem(error: unknown): string {
+  if (error instanceof ExuviaError) return error.message;
+  throw error;
+}

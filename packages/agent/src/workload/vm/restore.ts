@@ -1,0 +1,94 @@
+import { access, copyFile, rm } from 'node:fs/promises';
+import { ExuviaError, parseSize } from '@exuvia/contract';
+import {
+  type CommandLineDifference,
+  compareCommandLines,
+  loadFromFile,
+  type RestoreOptions,
+  restoreCommandLine,
+  startCommandLine,
+} from '@exuvia/qemu';
+import { removeDurably } from '@exuvia/sys';
+import type { VmDependencies, VmPaths } from './dependencies.ts';
+import { type Instance, readInstance, writeInstance } from './instance.ts';
+import { endAtOnce, launch } from './launch.ts';
+import type { Monitors } from './monitors.ts';
+import type { Reality } from './reality.ts';
+
+/** Where `saveTo` puts what a VM was started with, beside its state. */
+export function instanceBeside(stateFile: string): string {
+  return `${stateFile}.instance.json`;
+}
+
+/** Keeps the instance beside a state file that must be restorable even when the store is gone. */
+export async function keepInstance(paths: VmPaths, stateFile: string): Promise<void> {
+  await copyFile(paths.instance, instanceBeside(stateFile));
+}
+
+/**
+ * Starts a QEMU that takes up a saved state, and lets the guest run on.
+ *
+ * The state file is removed before the guest's first instruction: from then on it is stale, and loading it a
+ * second time would run an old device state on newer memory.
+ *
+ * @throws ExuviaError `vm-running`; `vm-not-saved` when there is no state or nothing to start it with;
+ * `vm-start-failed`; `vm-restore-failed`. State and memory are left as they were then.
+ */
+export async function restoreVm(
+  name: string,
+  stateFile: string,
+  ram: RestoreOptions['ram'],
+  reality: Reality,
+  dependencies: VmDependencies,
+  monitors: Monitors,
+): Promise<void> {
+  if (reality.process !== null) {
+    throw new ExuviaError('vm-running', `VM ${name} runs already (pid ${reality.process.pid}).`);
+  }
+  const paths = dependencies.paths(name);
+  const instance = await instanceOf(name, stateFile, reality);
+  if (ram === 'in-file') await makeRoom(name, instance, paths, dependencies);
+  const commandLine = [...restoreCommandLine(instance.commandLine), '-S'];
+  const client = await launch(name, commandLine, dependencies, monitors);
+  try {
+    await loadFromFile(client, stateFile, { ram });
+  } catch (error) {
+    await endAtOnce(name, dependencies);
+    throw error;
+  }
+  await removeDurably(stateFile);
+  await rm(instanceBeside(stateFile), { force: true });
+  await client.execute('cont');
+}
+
+/** How a command line of today for the same spec would differ: an Exuvia upgrade may build another one. */
+export function changesSinceStart(
+  { spec, commandLine }: Instance,
+  paths: VmPaths,
+  qemu: VmDependencies['qemu'],
+): CommandLineDifference[] {
+  return compareCommandLines(commandLine, startCommandLine(spec, paths, qemu));
+}
+
+async function instanceOf(name: string, stateFile: string, reality: Reality): Promise<Instance> {
+  const instance = reality.instance ?? (await readInstance(instanceBeside(stateFile)));
+  const saved = await access(stateFile).then(
+    () => true,
+    () => false,
+  );
+  if (instance !== null && saved) return instance;
+  const what = saved ? 'what it was started with' : `its state ${stateFile}`;
+  throw new ExuviaError('vm-not-saved', `VM ${name} cannot be restored: ${what} is missing.`);
+}
+
+/** A full save holds the RAM: the RAM file need only be there, and of the right size. */
+async function makeRoom(
+  name: string,
+  instance: Instance,
+  paths: VmPaths,
+  { store }: Pick<VmDependencies, 'store'>,
+): Promise<void> {
+  await store.scrub(name);
+  await store.allocate(name, parseSize(instance.spec.memory) ?? 0);
+  await writeInstance(paths.instance, instance);
+}

@@ -1,0 +1,48 @@
+import { ExuviaError, parseSize, type VmSpec } from '@exuvia/contract';
+import { startCommandLine } from '@exuvia/qemu';
+import type { VmDependencies } from './dependencies.ts';
+import { writeInstance } from './instance.ts';
+import { launch } from './launch.ts';
+import type { Monitors } from './monitors.ts';
+import type { Reality } from './reality.ts';
+import { discardMemory } from './stop.ts';
+
+/**
+ * Starts a VM from its spec. What a VM that died left in the store is overwritten first.
+ *
+ * @throws ExuviaError `vm-running`; `vm-state-not-restored` when a saved state would be lost; `store-full`,
+ * `store-missing`; `vm-start-failed` with the end of QEMU's log. Nothing is left behind then.
+ */
+export async function startVm(
+  spec: VmSpec,
+  reality: Reality,
+  dependencies: VmDependencies,
+  monitors: Monitors,
+): Promise<void> {
+  refuse(spec.name, reality);
+  const paths = dependencies.paths(spec.name);
+  await discardMemory(spec.name, dependencies);
+  const commandLine = startCommandLine(spec, paths, dependencies.qemu);
+  try {
+    await dependencies.store.allocate(spec.name, parseSize(spec.memory) ?? 0);
+    const startedAt = new Date().toISOString();
+    await writeInstance(paths.instance, { version: 1, spec, commandLine, startedAt });
+    await launch(spec.name, commandLine, dependencies, monitors);
+  } catch (error) {
+    await discardMemory(spec.name, dependencies);
+    throw error;
+  }
+}
+
+function refuse(name: string, { process, saved }: Reality): void {
+  if (process !== null) {
+    throw new ExuviaError('vm-running', `VM ${name} runs already (pid ${process.pid}).`);
+  }
+  if (saved) {
+    throw new ExuviaError(
+      'vm-state-not-restored',
+      `VM ${name} was saved for an update and has not been restored; starting it anew would lose its memory.`,
+      { hint: `To give the saved state up: exuvia vm stop ${name}` },
+    );
+  }
+}

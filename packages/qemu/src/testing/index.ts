@@ -1,0 +1,3 @@
+export * from './counting-guest.ts';
+export * from './find-qemu.ts';
+export * from './process.ts';
