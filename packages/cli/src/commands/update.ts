@@ -1,0 +1,124 @@
+import type { Client } from '@exuvia/client';
+import {
+  ExuviaError,
+  type Fault,
+  faultSchema,
+  type HandoverKind,
+  type Plan,
+  type Update,
+} from '@exuvia/contract';
+import { formatSpan, renderPlanText, renderReportText } from '@exuvia/report';
+import { isRemote, withClient } from '../connect.ts';
+import { EXIT, type ExitStatus } from '../exit.ts';
+import { runningUpdate } from '../newest.ts';
+import { show } from '../print.ts';
+import type { Invocation } from '../program.ts';
+import { createProgress } from '../progress.ts';
+
+interface UpdateOptions {
+  readonly kernel?: string;
+  readonly plan?: string;
+  readonly handover?: HandoverKind;
+  readonly wait: boolean;
+  readonly fault?: string;
+}
+
+/** A rebooting host may need minutes for firmware and userland. */
+const RECONNECT_FOR_MS = 30 * 60_000;
+
+export async function update(invocation: Invocation<UpdateOptions>): Promise<ExitStatus> {
+  const { options, io } = invocation;
+  return await withClient(options, async (client) => {
+    const plan = await planOf(client, options);
+    if (!plan.executable) {
+      show(io, options, plan, () => renderPlanText(plan, io));
+      return EXIT.refused;
+    }
+    const begun = await client.startUpdate({ plan: plan.id, ...faultOf(options.fault) });
+    if (!options.wait) {
+      show(io, options, begun, () => `Update ${begun.id} has begun: exuvia status\n`);
+      return EXIT.ok;
+    }
+    io.err(announcement(plan, isRemote(options)));
+    return await watch(client, begun.id, invocation);
+  });
+}
+
+export async function abort(invocation: Invocation<{ wait: boolean }>): Promise<ExitStatus> {
+  const { args, options, io } = invocation;
+  return await withClient(options, async (client) => {
+    const id = args[0] ?? (await runningUpdate(client));
+    const asked = await client.abort(id);
+    if (!options.wait) {
+      show(io, options, asked, () => `Update ${id} is being aborted.\n`);
+      return EXIT.ok;
+    }
+    const ended = await lastState(client, id, invocation);
+    show(io, options, ended, () => `Update ${id} is ${ended.state}: ${ended.reason ?? 'no reason given'}\n`);
+    return ended.state === 'aborted' ? EXIT.ok : EXIT.failed;
+  });
+}
+
+export async function goOn({ args, options, io }: Invocation): Promise<ExitStatus> {
+  const view = await withClient(options, async (client) =>
+    client.continue(args[0] ?? (await runningUpdate(client))),
+  );
+  show(io, options, view, () => `Update ${view.id} goes on.\n`);
+  return EXIT.ok;
+}
+
+async function planOf(client: Client, { plan, kernel, handover }: UpdateOptions): Promise<Plan> {
+  if (plan !== undefined && kernel === undefined && handover === undefined) return await client.plan(plan);
+  if (plan === undefined && kernel !== undefined) {
+    return await client.makePlan({ kernel, ...(handover === undefined ? {} : { handover }) });
+  }
+  throw new ExuviaError('usage', 'Give either --kernel RELEASE or --plan ID.', {
+    hint: 'See `exuvia update --help`.',
+  });
+}
+
+function faultOf(text: string | undefined): { fault?: Fault } {
+  if (text === undefined) return {};
+  const [step, action, when] = text.split(':');
+  const result = faultSchema.safeParse({ step, action, ...(when === undefined ? {} : { when }) });
+  if (result.success) return { fault: result.data };
+  throw new ExuviaError('usage', `--fault ${text} is not STEP:hold|fail|kill[:before|after].`);
+}
+
+function announcement(plan: Plan, remote: boolean): string {
+  const count = plan.vms.length === 1 ? '1 VM' : `${plan.vms.length} VMs`;
+  const expected =
+    plan.expectedBlackoutMs === null
+      ? ''
+      : ` They will probably stand still for ${formatSpan(plan.expectedBlackoutMs)}.`;
+  const connection = remote
+    ? 'This connection breaks with the jump and is made anew on the other side.'
+    : 'This command ends with the jump, as everything on this host but its VMs; afterwards: exuvia report';
+  return `Update ${plan.id}: ${plan.host.kernel} -> ${plan.target.kernel} by ${plan.handover}, ${count}.${expected}\n${connection}\n`;
+}
+
+async function watch(client: Client, id: string, invocation: Invocation): Promise<ExitStatus> {
+  const { options, io } = invocation;
+  const ended = await lastState(client, id, invocation);
+  const report = await client.report(id);
+  show(io, options, report, () => renderReportText(report, io));
+  return ended.state === 'completed' ? EXIT.ok : EXIT.failed;
+}
+
+async function lastState(client: Client, id: string, { options, io }: Invocation): Promise<Update> {
+  const progress = options.json === true ? () => {} : createProgress(io);
+  let last: Update | null = null;
+  const follow = client.follow(id, {
+    signal: io.signal,
+    reconnectForMs: isRemote(options) ? RECONNECT_FOR_MS : 0,
+    onLost: () => {
+      if (options.json !== true)
+        io.err('The connection is gone: the host has jumped. Waiting for its new side.\n');
+    },
+  });
+  for await (const event of follow) {
+    progress(event);
+    last = event.update;
+  }
+  return last ?? (await client.update(id));
+}

@@ -1,0 +1,84 @@
+import { text as readAll } from 'node:stream/consumers';
+import { ExuviaError, parseVmSpec, type Vm, vmSpecJsonSchema } from '@exuvia/contract';
+import { read, withClient } from '../connect.ts';
+import { EXIT, type ExitStatus } from '../exit.ts';
+import { show as print, table } from '../print.ts';
+import type { Invocation } from '../program.ts';
+
+export async function create({ args, options, io }: Invocation<{ start?: boolean }>): Promise<ExitStatus> {
+  const file = argument(args);
+  const spec = parseVmSpec(file === '-' ? await readAll(io.stdin) : await read(file), file);
+  const vm = await withClient(options, async (client) => {
+    const created = await client.createVm(spec);
+    return options.start === true ? await client.startVm(created.name) : created;
+  });
+  print(io, options, vm, () => `VM ${vm.name} is created${options.start === true ? ' and running' : ''}.\n`);
+  return EXIT.ok;
+}
+
+export async function list({ options, io }: Invocation): Promise<ExitStatus> {
+  const vms = await withClient(options, (client) => client.vms());
+  print(io, options, vms, () => {
+    if (vms.length === 0) return 'No VMs. Create one: exuvia vm create FILE\n';
+    const rows = vms.map((vm) => [
+      vm.name,
+      vm.state,
+      String(vm.spec.vcpus),
+      vm.spec.memory,
+      vm.pid === null ? '-' : String(vm.pid),
+      vm.startedAt ?? '-',
+    ]);
+    return table(['name', 'state', 'vCPUs', 'memory', 'pid', 'started'], rows, io);
+  });
+  return EXIT.ok;
+}
+
+export async function show({ args, options, io }: Invocation): Promise<ExitStatus> {
+  const vm = await withClient(options, (client) => client.vm(argument(args)));
+  print(io, options, vm, () => describe(vm));
+  return EXIT.ok;
+}
+
+export async function start({ args, options, io }: Invocation): Promise<ExitStatus> {
+  const vm = await withClient(options, (client) => client.startVm(argument(args)));
+  print(io, options, vm, () => `VM ${vm.name} is ${vm.state}.\n`);
+  return EXIT.ok;
+}
+
+export async function stop({ args, options, io }: Invocation<{ timeout: string }>): Promise<ExitStatus> {
+  const seconds = Number(options.timeout);
+  if (!Number.isFinite(seconds) || seconds < 0) {
+    throw new ExuviaError('usage', `--timeout ${options.timeout} is not a number of seconds.`);
+  }
+  const vm = await withClient(options, (client) => client.stopVm(argument(args), Math.round(seconds * 1000)));
+  print(io, options, vm, () => `VM ${vm.name} is ${vm.state}.\n`);
+  return EXIT.ok;
+}
+
+export async function destroy({ args, options, io }: Invocation): Promise<ExitStatus> {
+  const name = argument(args);
+  await withClient(options, (client) => client.destroyVm(name));
+  print(io, options, { name, destroyed: true }, () => `VM ${name} is gone, its memory overwritten.\n`);
+  return EXIT.ok;
+}
+
+export async function schema({ io }: Invocation): Promise<ExitStatus> {
+  io.out(`${JSON.stringify(vmSpecJsonSchema(), null, 2)}\n`);
+  return EXIT.ok;
+}
+
+function argument(args: readonly string[]): string {
+  return args[0] ?? '';
+}
+
+function describe(vm: Vm): string {
+  const { spec, ...rest } = vm;
+  const lines = Object.entries({ ...rest, ...spec }).map(([key, value]) => [key, plain(value)] as const);
+  const width = Math.max(...lines.map(([key]) => key.length));
+  return lines.map(([key, value]) => `${key.padEnd(width)}  ${value}\n`).join('');
+}
+
+function plain(value: unknown): string {
+  if (value === null) return '-';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,14 @@
+/** What the exit status of `exuvia` says. Part of the interface: scripts rely on it. */
+export const EXIT = {
+  ok: 0,
+  /** Something went wrong, or the update was aborted or failed. */
+  failed: 1,
+  /** The command line is wrong. */
+  usage: 2,
+  /** The agent refused, or a check failed: nothing was changed. */
+  refused: 3,
+  /** No agent could be reached. */
+  unreachable: 4,
+} as const;
+
+export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];

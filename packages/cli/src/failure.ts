@@ -1,0 +1,26 @@
+import { Refused, Unreachable } from '@exuvia/client';
+import { ExuviaError, toErrorBody } from '@exuvia/contract';
+import { EXIT, type ExitStatus } from './exit.ts';
+import type { Io } from './io.ts';
+
+/** Faults in what the user gave, found before any agent was asked. */
+const REFUSED_HERE = new Set(['spec-invalid', 'file-unreadable', 'not-possible-remotely', 'no-update']);
+
+/** Says what went wrong, and what the process is to exit with. */
+export function reportFailure(error: unknown, io: Io, json: boolean): ExitStatus {
+  const body = toErrorBody(error);
+  if (json) io.out(`${JSON.stringify(body)}\n`);
+  else {
+    io.err(`exuvia: ${body.error.message}\n`);
+    if (body.error.hint !== undefined) io.err(`        ${body.error.hint}\n`);
+  }
+  return statusOf(error);
+}
+
+function statusOf(error: unknown): ExitStatus {
+  if (error instanceof Unreachable) return EXIT.unreachable;
+  if (error instanceof Refused) return EXIT.refused;
+  if (error instanceof ExuviaError && REFUSED_HERE.has(error.code)) return EXIT.refused;
+  if (error instanceof ExuviaError && error.code === 'usage') return EXIT.usage;
+  return EXIT.failed;
+}

@@ -1,0 +1,30 @@
+/** What a command reads and writes; in tests something else than the process's own. */
+export interface Io {
+  readonly stdin: NodeJS.ReadStream;
+  readonly color: boolean;
+  /** Columns of the terminal; 80 where there is none. */
+  readonly width: number;
+  readonly interactive: boolean;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  out(text: string): void;
+  err(text: string): void;
+}
+
+/** Colour only on a terminal, and never with NO_COLOR (https://no-color.org). */
+export function processIo(): Io {
+  const { stdin, stdout, stderr, env } = process;
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort(new Error('Interrupted.')));
+  // A reader that has seen enough (`| head`) is no failure.
+  stdout.on('error', () => process.exit(0));
+  return {
+    stdin,
+    color: stdout.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',
+    width: stdout.isTTY === true ? stdout.columns : 80,
+    interactive: stdout.isTTY === true,
+    signal: controller.signal,
+    out: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(text),
+  };
+}
