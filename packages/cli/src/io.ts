@@ -20,7 +20,7 @@ export function processIo(): Io {
   stdout.on('error', () => process.exit(0));
   return {
     stdin,
-    color: stdout.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',
+    color: stdout.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb',
     width: stdout.isTTY === true ? stdout.columns : 80,
     interactive: stdout.isTTY === true,
     signal: controller.signal,

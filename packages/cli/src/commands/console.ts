@@ -33,9 +33,9 @@ async function attach(path: string, input: NodeJS.ReadStream, out: (text: string
   socket.once('error', done.reject);
   socket.once('close', () => done.resolve());
   const onInput = (data: Buffer) => {
-    const escape = data.indexOf(ESCAPE);
-    if (escape === -1) return void socket.write(data);
-    socket.end(data.subarray(0, escape));
+    const at = data.indexOf(ESCAPE);
+    if (at === -1) return void socket.write(data);
+    socket.end(data.subarray(0, at));
     done.resolve();
   };
   if (input.isTTY) input.setRawMode(true);
