@@ -23,20 +23,15 @@ static unsigned long memory_available_kib(void) {
   return kib;
 }
 
-static void busy_run(void) {
-  const unsigned long available = memory_available_kib();
-  if (available <= KEEP_FREE_KIB) {
-    fprintf(stderr, "busy: only %lu KiB of memory are free\n", available);
-    return;
-  }
-  const size_t pages = (size_t)(available - KEEP_FREE_KIB) / (PAGE_BYTES / 1024);
+/* Checks and rewrites `pages` pages for ever, with a pause after each if `pause_us` is not 0. */
+static void busy_rewrite(size_t pages, unsigned pause_us) {
   uint64_t *memory = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     perror("busy: mmap");
     return;
   }
   for (size_t page = 0; page < pages; page++) pattern_fill(memory + page * WORDS_A_PAGE, WORDS_A_PAGE, page, 0);
-  printf("busy: %zu MiB are filled\n", pages * PAGE_BYTES >> 20);
+  printf("%zu KiB of memory hold the pattern\n", pages * (PAGE_BYTES / 1024));
   for (uint64_t generation = 0;; generation++) {
     for (size_t page = 0; page < pages; page++) {
       uint64_t *words = memory + page * WORDS_A_PAGE;
@@ -44,12 +39,22 @@ static void busy_run(void) {
         atomic_fetch_add(&work_done.verified, 1);
       } else {
         atomic_fetch_add(&work_done.errors, 1);
-        printf("busy: page %zu does not hold generation %lu\n", page, generation);
+        printf("page %zu does not hold generation %lu\n", page, generation);
       }
       pattern_fill(words, WORDS_A_PAGE, page, generation + 1);
       atomic_fetch_add(&work_done.written, 1);
+      if (pause_us != 0) usleep(pause_us);
     }
   }
+}
+
+static void busy_run(void) {
+  const unsigned long available = memory_available_kib();
+  if (available <= KEEP_FREE_KIB) {
+    fprintf(stderr, "busy: only %lu KiB of memory are free\n", available);
+    return;
+  }
+  busy_rewrite((size_t)(available - KEEP_FREE_KIB) / (PAGE_BYTES / 1024), 0);
 }
 
 #endif

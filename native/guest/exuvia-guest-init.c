@@ -97,9 +97,14 @@ static void *power_button_thread(void *unused) {
   return NULL;
 }
 
+#define TINY_PAGES 1024
+#define TINY_PAUSE_US 10000
+
 static void *role_thread(void *role) {
   if (strcmp(role, "busy") == 0) busy_run();
   if (strcmp(role, "disk") == 0) disk_run();
+  /* A guest that mostly sleeps, and still notices when its memory is not what it was. */
+  if (strcmp(role, "tiny") == 0) busy_rewrite(TINY_PAGES, TINY_PAUSE_US);
   return NULL;
 }
 

@@ -69,11 +69,8 @@ static void *heartbeat_thread(void *unused) {
   return NULL;
 }
 
-/* Starts the heartbeat; returns -1 when the page cannot be had or pinned. */
-static int heartbeat_start(const char *name, const char *boot_id) {
-  struct heartbeat_page *page =
-      mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-  if (page == MAP_FAILED || mlock(page, PAGE_BYTES) != 0) return -1;
+/* Fills in what never changes; the magic comes last, so that a page is never found half filled in. */
+static void heartbeat_describe(struct heartbeat_page *page, const char *name, const char *boot_id) {
   page->version = 1;
   page->pid = (uint32_t)getpid();
   memcpy(page->boot_id, boot_id, strnlen(boot_id, 36));
@@ -81,6 +78,14 @@ static int heartbeat_start(const char *name, const char *boot_id) {
   /* Put together here, so that no copy of this program's text looks like a page. */
   memcpy(page->magic, "EXUVIA-", 7);
   memcpy(page->magic + 7, "HEARTBEAT", 9);
+}
+
+/* Starts the heartbeat; returns -1 when the page cannot be had or pinned. */
+static inline int heartbeat_start(const char *name, const char *boot_id) {
+  struct heartbeat_page *page =
+      mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  if (page == MAP_FAILED || mlock(page, PAGE_BYTES) != 0) return -1;
+  heartbeat_describe(page, name, boot_id);
   heartbeat_page = page;
   pthread_t thread;
   return pthread_create(&thread, NULL, heartbeat_thread, NULL) == 0 ? 0 : -1;

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { ExuviaError, type Observation } from '@exuvia/contract';
+import type { Extent } from './pages.ts';
+import { observationOf, type Window } from './record.ts';
+import type { Glimpse, WorkerInput, WorkerReply, WorkerRequest } from './worker.ts';
+
+const CLOCK = 'CLOCK_MONOTONIC of the machine that runs the lab host, read outside it';
+
+export interface ObserverOptions {
+  /** The file that holds the RAM of the host that is watched. */
+  readonly file: string;
+  /** Where in it to look for heartbeat pages. */
+  readonly extents: readonly Extent[];
+  readonly names: readonly string[];
+}
+
+/**
+ * Watches VMs from outside their host: a thread reads their heartbeat pages straight from the file that
+ * holds the host's RAM, about every half millisecond, whatever the host does meanwhile.
+ */
+export class Observer {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, PromiseWithResolvers<WorkerReply>>();
+  #nextId = 1;
+  #failure: Error | null = null;
+
+  constructor(options: ObserverOptions) {
+    const workerData: WorkerInput = { ...options };
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData });
+    this.#worker.on('message', (reply: WorkerReply) => {
+      this.#waiting.get(reply.id)?.resolve(reply);
+      this.#waiting.delete(reply.id);
+    });
+    this.#worker.on('error', (error: Error) => {
+      this.#failure = error;
+      for (const { reject } of this.#waiting.values()) reject(error);
+    });
+    this.#worker.unref();
+  }
+
+  /** What each VM shows right now, and the observer's clock. */
+  async peek(): Promise<{ readonly now: number; readonly vms: readonly Glimpse[] }> {
+    const { now, glimpses } = await this.#ask('peek');
+    return { now, vms: glimpses };
+  }
+
+  /**
+   * Waits until every VM beats: was seen to beat `beats` more times.
+   *
+   * @throws ExuviaError `heartbeat-missing`, naming the VMs that do not.
+   */
+  async waitForBeats(limitMs: number, beats = 20): Promise<void> {
+    const before = new Map((await this.peek()).vms.map((vm) => [vm.name, vm.beats]));
+    let silent: string[] = [];
+    for (const until = performance.now() + limitMs; performance.now() < until; await sleep(100)) {
+      const { vms } = await this.peek();
+      silent = vms.filter((vm) => vm.beats < (before.get(vm.name) ?? 0) + beats).map((vm) => vm.name);
+      if (silent.length === 0) return;
+    }
+    throw new ExuviaError(
+      'heartbeat-missing',
+      `No heartbeat came from ${silent.join(', ')} within ${limitMs / 1000} s.`,
+      {
+        hint: "See the VMs' consoles.",
+      },
+    );
+  }
+
+  /** What was seen in a window of the observer's clock, from `from` until now if no end is given. */
+  async observation(from: number, to?: number): Promise<Observation & { longestPauseMs: number }> {
+    const reply = await this.#ask('tracks');
+    const window: Window = { from, to: to ?? reply.now };
+    const vms = (reply.tracks ?? []).map((track) => observationOf(track, window));
+    return { observer: 'exuvia lab', clock: CLOCK, vms, longestPauseMs: reply.longestPauseMs };
+  }
+
+  /** Ends the observer's thread. */
+  async stop(): Promise<void> {
+    await this.#ask('stop').catch(() => undefined);
+    await this.#worker.terminate();
+  }
+
+  #ask(kind: WorkerRequest['kind']): Promise<WorkerReply> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    const request: WorkerRequest = { id: this.#nextId++, kind };
+    const reply = Promise.withResolvers<WorkerReply>();
+    this.#waiting.set(request.id, reply);
+    this.#worker.postMessage(request);
+    return reply.promise;
+  }
+}
