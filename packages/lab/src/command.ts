@@ -1,16 +1,18 @@
 import { parseArgs } from 'node:util';
 import { ExuviaError, formatSize, parseSize, toErrorBody } from '@exuvia/contract';
 import { GUEST_NAMES } from './guests/specs.ts';
+import { startGuests } from './guests/start.ts';
+import { agentClient } from './host/agent.ts';
 import { labConsole } from './host/console.ts';
 import { labDown } from './host/down.ts';
 import { withLabLock } from './host/lock.ts';
 import { labInteractive } from './host/ssh.ts';
-import { labPaths, requireLab, runningLab } from './host/state.ts';
+import { type LabState, labPaths, requireLab, runningLab } from './host/state.ts';
 import { labUp, type UpOptions } from './host/up.ts';
 import { basePackages } from './image/base.ts';
 import { buildImage } from './image/image.ts';
 import { toolPath } from './image/toolbox.ts';
-import { stderrProgress } from './support/progress.ts';
+import { type Progress, stderrProgress } from './support/progress.ts';
 
 const HELP = `Usage: exuvia lab COMMAND [options]
 
@@ -77,7 +79,9 @@ async function dispatch(args: readonly string[]): Promise<number> {
   }
   switch (command) {
     case 'up': {
-      const state = await labUp(upOptions(values), stderrProgress());
+      const progress = stderrProgress();
+      const state = await labUp(upOptions(values), progress);
+      await startVms(state, values.vms, values['busy-memory'], progress);
       print(state, statusText(state));
       return 0;
     }
@@ -108,6 +112,24 @@ async function dispatch(args: readonly string[]): Promise<number> {
     }
     default:
       throw new ExuviaError('usage', `There is no command "lab ${command}".`, { hint: HELP });
+  }
+}
+
+async function startVms(
+  state: LabState,
+  list: string,
+  busyMemory: string,
+  progress: Progress,
+): Promise<void> {
+  const names = list === 'none' ? [] : list.split(',');
+  if (names.length === 0) return;
+  const client = await agentClient(state);
+  try {
+    await progress.step(`lab: starting the VMs ${names.join(', ')}`, () =>
+      startGuests(client, names, { busyMemory }),
+    );
+  } finally {
+    await client.close();
   }
 }
 

@@ -1,6 +1,7 @@
 import { ExuviaError } from '@exuvia/contract';
 import { buildImage, type ImageOptions } from '../image/image.ts';
 import type { Progress } from '../support/progress.ts';
+import { waitForAgent } from './agent.ts';
 import { withLabLock } from './lock.ts';
 import { startMachine, waitForSsh } from './machine.ts';
 import { chooseKernel, makeOverlay } from './overlay.ts';
@@ -35,7 +36,8 @@ export async function labUp(options: UpOptions, progress: Progress): Promise<Lab
     await chooseKernel(image.base, image.disk, disk, release);
     return progress.step(`lab: booting Debian 13 with kernel ${release} (${image.accelerator})`, async () => {
       const state = await startMachine({ ...image, ...options, disk });
-      await waitForSsh(state, BOOT_LIMIT_MS);
+      if (image.hasAgent) await waitForAgent(state, BOOT_LIMIT_MS);
+      else await waitForSsh(state, BOOT_LIMIT_MS);
       return state;
     });
   });

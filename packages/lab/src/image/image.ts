@@ -28,6 +28,8 @@ export interface Image {
   readonly accelerator: Accelerator;
   /** Raw image that a lab host's overlay is made on. */
   readonly disk: string;
+  /** False for a host without the Exuvia package. */
+  readonly hasAgent: boolean;
 }
 
 const REPOSITORY = join(import.meta.dirname, '../../../..');
@@ -43,9 +45,9 @@ export async function buildImage(options: ImageOptions, progress: Progress): Pro
   const vmCpus = accelerator === 'tcg' ? `1-${options.cpus - 1}` : null;
   const disk = await buildHostDisk(base, { deb, vmCpus }, progress);
   const common = { base, accelerator, credentials: disk.credentials };
-  if (deb === null) return { ...common, disk: disk.image };
+  if (deb === null) return { ...common, disk: disk.image, hasAgent: false };
   const prepared = await prepareDisk(base, disk, { ...options, accelerator }, progress);
-  return { ...common, disk: prepared.image };
+  return { ...common, disk: prepared.image, hasAgent: true };
 }
 
 /** The .deb that `npm run package` built last; `null` when there is none. */

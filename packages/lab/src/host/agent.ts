@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, createClient } from '@exuvia/client';
+import { ExuviaError, type Host } from '@exuvia/contract';
+import { waitUntil } from './machine.ts';
+import type { LabState } from './state.ts';
+
+const ATTEMPT_MS = 6000;
+
+/** A client of the lab host's agent, over TLS with the lab's certificate. */
+export async function agentClient(state: LabState): Promise<Client> {
+  const ca = await readFile(state.ca);
+  const cert = await readFile(state.clientCert);
+  const key = await readFile(state.clientKey);
+  return createClient({ url: `https://127.0.0.1:${state.agentPort}`, ca, cert, key });
+}
+
+/**
+ * Asks the agent on a connection of its own, and gives up after some seconds: while a host is between two
+ * kernels, its connections neither answer nor end.
+ */
+export async function askAgent<T>(state: LabState, question: (client: Client) => Promise<T>): Promise<T> {
+  const client = await agentClient(state);
+  try {
+    return await Promise.race([question(client), tooLate()]);
+  } finally {
+    await client.close();
+  }
+}
+
+/** Waits until the agent answers and the store is there. @throws ExuviaError `lab-not-ready`. */
+export function waitForAgent(state: LabState, limitMs: number): Promise<Host> {
+  return waitUntil(state, "The lab host's agent and its store", limitMs, async () => {
+    const host = await askAgent(state, (client) => client.host());
+    return host.store === null ? null : host;
+  });
+}
+
+async function tooLate(): Promise<never> {
+  await sleep(ATTEMPT_MS, undefined, { ref: false });
+  throw new ExuviaError('agent-silent', `The agent did not answer within ${ATTEMPT_MS / 1000} s.`);
+}
