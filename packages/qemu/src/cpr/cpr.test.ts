@@ -139,7 +139,7 @@ describe.skipIf('missing' in qemu)('a real QEMU with a counting guest', () => {
     const client = await startGuest();
     await expect(saveToFile(client, join(room.directory, 'none', 'full'))).rejects.toMatchObject({
       code: 'qmp-command-failed',
-      message: `QEMU refused migrate: Could not open '${join(room.directory, 'none', 'full')}': No such file or directory`,
+      message: `QEMU refused migrate: Could not create '${join(room.directory, 'none', 'full')}': No such file or directory`,
     });
     const { sequence } = await heartbeatBeyond(0n);
     await heartbeatBeyond(sequence);

@@ -12,7 +12,7 @@ export interface QemuFeatures {
   readonly version: string;
   /** The distribution's version, `Debian 1:10.0.13+ds-0+deb13u1`; empty for a build of one's own. */
   readonly packageVersion: string;
-  /** The machine types that it has, unversioned aliases included. */
+  /** The machine types that it has, by their full (versioned) names. */
   readonly machines: readonly string[];
   /** `normal`, `cpr-reboot` (since 8.2), `cpr-transfer` (10.0), `cpr-exec` (10.2). */
   readonly migrationModes: readonly string[];

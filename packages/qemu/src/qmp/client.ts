@@ -102,8 +102,8 @@ export class QmpClient {
     args?: Arguments<C>,
     options: { timeoutMs?: number } = {},
   ): Promise<Return<C>> {
-    if (this.#state.kind === 'closed') throw this.#closedError(command, this.#state.reason);
-    if (this.#state.kind !== 'ready') throw new QmpIllegalTransitionError(this.#state.kind, 'executing');
+    const { kind } = this.#state;
+    if (kind !== 'ready' && kind !== 'closed') throw new QmpIllegalTransitionError(kind, 'executing');
     return (await this.#send(command, args ?? {}, options.timeoutMs ?? this.#timeoutMs)) as Return<C>;
   }
 
@@ -153,7 +153,8 @@ export class QmpClient {
     }
   }
 
-  #send(command: string, args: object, timeoutMs: number): Promise<unknown> {
+  async #send(command: string, args: object, timeoutMs: number): Promise<unknown> {
+    if (this.#state.kind === 'closed') throw this.#closedError(command, this.#state.reason);
     const id = String(this.#nextId++);
     const line = `${JSON.stringify({ execute: command, arguments: args, id })}\r\n`;
     return new Promise((resolve, reject) => {

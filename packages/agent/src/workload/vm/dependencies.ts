@@ -2,7 +2,8 @@ import type { AgentConfig, vmPaths } from '@exuvia/contract';
 import type { Store } from '../../kinds.ts';
 import type { Scopes } from './scopes.ts';
 
-export type VmPaths = ReturnType<typeof vmPaths>;
+/** Where a VM's files lie; `vmPaths` of the contract on a real host. */
+export type VmPaths = Readonly<Record<keyof ReturnType<typeof vmPaths>, string>>;
 
 /** The part of a pino logger that is used here. */
 export interface VmLog {

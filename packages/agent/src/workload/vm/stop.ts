@@ -1,9 +1,10 @@
 import { rm } from 'node:fs/promises';
+import { ExuviaError } from '@exuvia/contract';
 import { type QmpClient, QmpCommandError, queryStatus } from '@exuvia/qemu';
 import type { VmDependencies } from './dependencies.ts';
 import { endAtOnce } from './launch.ts';
 import type { Monitors } from './monitors.ts';
-import { waitForEnd } from './process.ts';
+import { findProcess, waitForEnd } from './process.ts';
 import type { Reality } from './reality.ts';
 
 /**
@@ -26,11 +27,19 @@ export async function stopVm(
   await discardMemory(name, dependencies);
 }
 
-/** Overwrites and removes what a VM without QEMU has in the store, and its sockets. */
+/**
+ * Overwrites and removes what a VM without QEMU has in the store, and its sockets.
+ *
+ * @throws ExuviaError `vm-running` when there is a QEMU after all: memory in use is never overwritten.
+ */
 export async function discardMemory(
   name: string,
   { store, paths }: Pick<VmDependencies, 'store' | 'paths'>,
 ): Promise<void> {
+  const process = await findProcess(paths(name));
+  if (process !== null) {
+    throw new ExuviaError('vm-running', `VM ${name} runs (pid ${process.pid}): its memory is left alone.`);
+  }
   await store.scrub(name);
   await rm(paths(name).runtime, { recursive: true, force: true });
 }

@@ -1,0 +1,128 @@
+import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type AgentConfig, type VmSpec, vmPaths, vmSpecSchema } from '@exuvia/contract';
+import { countingGuest, TEST_BOOT_ID } from '@exuvia/qemu/testing';
+import { run } from '@exuvia/sys';
+import type { VmDependencies } from './dependencies.ts';
+import { QemuVms } from './manager.ts';
+import { findProcess, kill, waitForEnd } from './process.ts';
+import { startProgram } from './scopes.ts';
+
+/** A host in a directory: real QEMUs and the real exuvia-launch; without systemd and without a PMEM store. */
+export interface TestHost {
+  readonly dependencies: VmDependencies;
+  readonly logged: string[];
+  /** Scopes that a process was adopted into: `SCOPE PID`. */
+  readonly adopted: string[];
+  /** A manager like that of an agent that has just started. */
+  manager(config?: Partial<AgentConfig>): QemuVms;
+  /** A spec whose guest is the counting guest. */
+  spec(name: string, fields?: object): VmSpec;
+  remove(): Promise<void>;
+}
+
+export async function makeTestHost(qemu: string): Promise<TestHost> {
+  const directory = await mkdtemp(join(tmpdir(), 'exuvia-vms-'));
+  const store = await mkdtemp('/dev/shm/exuvia-vms-');
+  const launcher = join(directory, 'exuvia-launch');
+  const source = join(import.meta.dirname, '../../../../../native/launch/exuvia-launch.c');
+  await run('cc', ['-O2', '-D_GNU_SOURCE', '-o', launcher, source]);
+  const logged: string[] = [];
+  const adopted: string[] = [];
+  const managers: QemuVms[] = [];
+  const log = (data: object, message: string) => void logged.push(`${JSON.stringify(data)} ${message}`);
+  const paths = testPaths(directory, store);
+  const dependencies: VmDependencies = {
+    store: directoryStore(paths),
+    config: {},
+    log: { info: log, warn: log, error: log },
+    scopes: {
+      start: (_, command, logFile) => startProgram(command, logFile),
+      async adopt(scope, pid) {
+        adopted.push(`${scope} ${pid}`);
+      },
+    },
+    paths,
+    specs: join(directory, 'specs'),
+    instances: join(store, 'vms'),
+    qemu: { binary: qemu, accelerator: 'tcg' },
+    launcher,
+    timeoutMs: 30_000,
+  };
+  await mkdir(dependencies.specs);
+  const names = new Set<string>();
+  return {
+    dependencies,
+    logged,
+    adopted,
+    manager(config = {}) {
+      const manager = new QemuVms({ ...dependencies, config });
+      managers.push(manager);
+      return manager;
+    },
+    spec(name, fields = {}) {
+      names.add(name);
+      const kernel = join(directory, `${name}.bin`);
+      return vmSpecSchema.parse({ name, memory: '32M', boot: { kernel }, ...fields });
+    },
+    async remove() {
+      await Promise.all(managers.map((manager) => manager.close()));
+      for (const name of names) await endQemu(paths(name));
+      await rm(directory, { recursive: true });
+      await rm(store, { recursive: true });
+    },
+  };
+}
+
+/** Writes the counting guest where the spec expects it, and creates the VM. */
+export async function createVm(manager: QemuVms, spec: VmSpec): Promise<VmSpec> {
+  if ('kernel' in spec.boot) await writeFile(spec.boot.kernel, countingGuest(spec.name, TEST_BOOT_ID));
+  await manager.create(spec);
+  return spec;
+}
+
+function testPaths(directory: string, store: string): VmDependencies['paths'] {
+  return (name) => {
+    const host = vmPaths(name);
+    const runtime = join(directory, 'run', name);
+    return {
+      ...host,
+      spec: join(directory, 'specs', `${name}.yaml`),
+      store: join(store, 'vms', name),
+      ram: join(store, 'vms', name, 'ram'),
+      deviceState: join(store, 'vms', name, 'device-state'),
+      instance: join(store, 'vms', name, 'instance.json'),
+      runtime,
+      qmp: join(runtime, 'qmp.sock'),
+      handoverQmp: join(runtime, 'handover.sock'),
+      console: join(runtime, 'console.sock'),
+      pidFile: join(runtime, 'qemu.pid'),
+      consoleLog: join(directory, `${name}.console.log`),
+      qemuLog: join(directory, `${name}.qemu.log`),
+    };
+  };
+}
+
+/** Stands for the DAX store, which needs a PMEM device. */
+function directoryStore(paths: VmDependencies['paths']): VmDependencies['store'] {
+  return {
+    async allocate(name, bytes) {
+      await mkdir(paths(name).store, { recursive: true });
+      const file = await open(paths(name).ram, 'wx', 0o600);
+      await file.truncate(bytes);
+      await file.close();
+      return paths(name).ram;
+    },
+    async scrub(name) {
+      await rm(paths(name).store, { recursive: true, force: true });
+    },
+  };
+}
+
+async function endQemu(paths: ReturnType<VmDependencies['paths']>): Promise<void> {
+  const process = await findProcess(paths);
+  if (process === null) return;
+  kill(process.pid);
+  await waitForEnd(paths, 10_000);
+}

@@ -1,0 +1,140 @@
+import { vmPaths, vmSpecSchema } from '@exuvia/contract';
+import { expect, test } from 'vitest';
+import { restoreCommandLine, startCommandLine } from './build.ts';
+import { vmUuid } from './identity.ts';
+
+const BINARY = '/usr/bin/qemu-system-x86_64';
+const build = (fields: object, options: { accelerator?: 'kvm' | 'tcg' } = {}) => {
+  const spec = vmSpecSchema.parse({ name: 'web', memory: '256M', boot: { kernel: '/boot/k' }, ...fields });
+  return startCommandLine(spec, vmPaths(spec.name), { binary: BINARY, ...options });
+};
+/** What follows an option, for each time that it occurs. */
+const valuesOf = (commandLine: string[], option: string) =>
+  commandLine.flatMap((word, index) => (word === option ? [commandLine[index + 1]] : []));
+
+test('the whole command line of a VM', () => {
+  const spec = {
+    vcpus: 2,
+    boot: { kernel: '/boot/k', initrd: '/boot/i', cmdline: 'console=ttyS0 quiet' },
+    disks: [{ file: '/var/lib/images/web.qcow2' }],
+    extraArgs: ['-device', 'virtio-rng-pci'],
+  };
+  expect(build(spec)).toEqual([
+    '/usr/bin/qemu-system-x86_64',
+    '-name',
+    'web,process=exuvia-web',
+    '-uuid',
+    vmUuid('web'),
+    '-no-user-config',
+    '-nodefaults',
+    '-display',
+    'none',
+    '-sandbox',
+    'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
+    '-object',
+    'memory-backend-file,id=ram0,size=256M,mem-path=/var/lib/exuvia/store/vms/web/ram,share=on',
+    '-machine',
+    'pc-q35-10.0,memory-backend=ram0,aux-ram-share=on',
+    '-accel',
+    'kvm',
+    '-cpu',
+    'host',
+    '-smp',
+    '2',
+    '-m',
+    '256M',
+    '-chardev',
+    'socket,id=qmp0,path=/run/exuvia/vms/web/qmp.sock,server=on,wait=off',
+    '-mon',
+    'chardev=qmp0,mode=control',
+    '-chardev',
+    'socket,id=handover0,path=/run/exuvia/vms/web/handover.sock,server=on,wait=off',
+    '-mon',
+    'chardev=handover0,mode=control',
+    '-chardev',
+    'socket,id=serial0,path=/run/exuvia/vms/web/console.sock,server=on,wait=off,logfile=/var/log/exuvia/vms/web.console.log,logappend=on',
+    '-serial',
+    'chardev:serial0',
+    '-pidfile',
+    '/run/exuvia/vms/web/qemu.pid',
+    '-D',
+    '/var/log/exuvia/vms/web.qemu.log',
+    '-kernel',
+    '/boot/k',
+    '-initrd',
+    '/boot/i',
+    '-append',
+    'console=ttyS0 quiet',
+    '-blockdev',
+    '{"driver":"file","node-name":"disk0-file","filename":"/var/lib/images/web.qcow2","read-only":false,"cache":{"direct":false,"no-flush":false}}',
+    '-blockdev',
+    '{"driver":"qcow2","node-name":"disk0","file":"disk0-file","read-only":false,"cache":{"direct":false,"no-flush":false}}',
+    '-device',
+    '{"driver":"virtio-blk-pci","id":"virtio-disk0","drive":"disk0","bus":"pcie.0","addr":"0x3","write-cache":"on"}',
+    '-device',
+    'virtio-rng-pci',
+  ]);
+});
+
+test('the same spec always gives the same command line', () => {
+  expect(build({})).toEqual(build({}));
+});
+
+test('the restore is the same machine, waiting for its state', () => {
+  expect(restoreCommandLine(build({}))).toEqual([...build({}), '-incoming', 'defer']);
+});
+
+test('firmware instead of a kernel, no serial console, sizes with iB', () => {
+  const commandLine = build({ boot: { firmware: '/usr/share/OVMF.fd' }, serial: false, memory: '2GiB' });
+  expect(valuesOf(commandLine, '-bios')).toEqual(['/usr/share/OVMF.fd']);
+  expect(valuesOf(commandLine, '-m')).toEqual(['2G']);
+  expect(commandLine.join(' ')).toContain('id=ram0,size=2G,');
+  expect(commandLine.filter((word) => /serial|console|-kernel|-append/.test(word))).toEqual([]);
+});
+
+test('an emulated VM cannot have the CPU of the host', () => {
+  expect(valuesOf(build({}, { accelerator: 'tcg' }), '-cpu')).toEqual(['max']);
+  expect(valuesOf(build({ cpu: 'EPYC-v4' }, { accelerator: 'tcg' }), '-cpu')).toEqual(['EPYC-v4']);
+});
+
+test.each([
+  ['none', true, 'on'],
+  ['writeback', false, 'on'],
+  ['directsync', true, 'off'],
+  ['writethrough', false, 'off'],
+])('cache mode %s', (cache, direct, writeCache) => {
+  const commandLine = build({ disks: [{ file: '/d', cache }] });
+  const nodes = valuesOf(commandLine, '-blockdev').map((text) => JSON.parse(text ?? '') as object);
+  expect(nodes).toMatchObject([{ cache: { direct } }, { cache: { direct } }]);
+  expect(JSON.parse(valuesOf(commandLine, '-device')[0] ?? '')).toMatchObject({ 'write-cache': writeCache });
+});
+
+test('a block device is opened as one, the bus is that of the machine, places do not depend on other disks', () => {
+  const disks = [
+    { file: '/a', readOnly: true },
+    { file: '/dev/vg/b', format: 'raw' },
+  ];
+  const commandLine = build({ machine: 'pc-i440fx-10.0', disks });
+  const nodes = valuesOf(commandLine, '-blockdev').map((text) => JSON.parse(text ?? '') as object);
+  expect(nodes).toMatchObject([
+    { driver: 'file', 'read-only': true },
+    { driver: 'qcow2', 'read-only': true },
+    { driver: 'host_device', filename: '/dev/vg/b', 'node-name': 'disk1-file', 'read-only': false },
+    { driver: 'raw', file: 'disk1-file', 'node-name': 'disk1' },
+  ]);
+  const devices = valuesOf(commandLine, '-device').map((text) => JSON.parse(text ?? '') as object);
+  expect(devices).toMatchObject([
+    { bus: 'pci.0', addr: '0x3' },
+    { bus: 'pci.0', addr: '0x4' },
+  ]);
+});
+
+test('the last of 24 disks still has a place on the bus', () => {
+  const disks = Array.from({ length: 24 }, (_, index) => ({ file: `/d${index}` }));
+  expect(valuesOf(build({ disks }), '-device').at(-1)).toContain('"addr":"0x1a"');
+});
+
+test("a VM's UUID never changes and is of version 5", () => {
+  expect(vmUuid('web')).toBe('5476a363-75a3-54cc-9d41-399cc98ff276');
+  expect(vmUuid('web2')).not.toBe(vmUuid('web'));
+});
