@@ -102,6 +102,7 @@ async function writeFirstGrubConfiguration(root: string, pins: Pins): Promise<vo
   initrd /boot/initrd.img-${release}
 }
 `;
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of GRUB's own
   const header = 'load_env\nset default="${saved_entry}"\nset timeout=0\n';
   await mkdir(join(root, 'boot/grub'), { recursive: true });
   await writeFile(

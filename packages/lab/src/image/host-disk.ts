@@ -44,9 +44,9 @@ export async function buildHostDisk(
       try {
         const root = join(work, 'root');
         await run('cp', ['-a', '--reflink=auto', base.root, root], { timeoutMs: 600_000 });
+        if (options.deb !== null) await installPackage(root, options.deb);
         await configureHost(root, credentials, options);
         await copyGuests(guests.folder, root);
-        if (options.deb !== null) await installPackage(root, options.deb);
         await makeDisk(root, join(into, 'disk.raw'), base.pins);
       } finally {
         await rm(work, { recursive: true, force: true });

@@ -10,7 +10,7 @@ const KEPT = 2;
 
 /** The folder of everything that is built once and used again: $EXUVIA_CACHE, else ~/.cache/exuvia. */
 export function cacheFolder(): string {
-  return process.env['EXUVIA_CACHE'] ?? join(homedir(), '.cache', 'exuvia');
+  return process.env.EXUVIA_CACHE ?? join(homedir(), '.cache', 'exuvia');
 }
 
 /**

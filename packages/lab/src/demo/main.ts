@@ -1,0 +1,83 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { parseSize, toErrorBody } from '@exuvia/contract';
+import { renderReportHtml, renderReportText } from '@exuvia/report';
+import { GUEST_NAMES } from '../guests/specs.ts';
+import { startGuests } from '../guests/start.ts';
+import { agentClient } from '../host/agent.ts';
+import { labDown } from '../host/down.ts';
+import type { LabState } from '../host/state.ts';
+import { labUp } from '../host/up.ts';
+import { observeLab } from '../observer/lab.ts';
+import { stderrProgress } from '../support/progress.ts';
+import { demoResult } from './result.ts';
+import { observedUpdate } from './update.ts';
+
+/**
+ * The demonstration: a lab host with three VMs gets another kernel while they live on.
+ *
+ *     main.ts [--kernel 7.2] [--busy-memory 512M] [--keep] [--json]
+ */
+const { values: options } = parseArgs({
+  options: {
+    kernel: { type: 'string', default: '7.2' },
+    'busy-memory': { type: 'string', default: '512M' },
+    keep: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+const progress = stderrProgress();
+const GUEST_BOOT_LIMIT_MS = 180_000;
+
+process.exitCode = await demo();
+
+async function demo(): Promise<number> {
+  let state: LabState | null = null;
+  try {
+    state = await labUp(
+      { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store: '2G', kernel: '6.12', refresh: false },
+      progress,
+    );
+    return await demonstrate(state);
+  } catch (thrown) {
+    const { error } = toErrorBody(thrown);
+    progress.say(`${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
+    if (options.json) process.stdout.write(`${JSON.stringify({ ok: false, error })}\n`);
+    return 1;
+  } finally {
+    if (options.keep && state !== null) progress.say('lab: it keeps running; end it with: exuvia lab down');
+    else if (state !== null) await labDown();
+  }
+}
+
+async function demonstrate(lab: LabState): Promise<number> {
+  const client = await agentClient(lab);
+  const host = await client.host();
+  progress.say(`lab: ${host.hostname} runs kernel ${host.kernel} and QEMU ${host.qemu}`);
+  await progress.step(`lab: starting the VMs ${GUEST_NAMES.join(', ')}`, () =>
+    startGuests(client, GUEST_NAMES, { busyMemory: options['busy-memory'] }),
+  );
+  await client.close();
+  const observer = observeLab(lab, host, GUEST_NAMES);
+  try {
+    await progress.step('lab: waiting for their heartbeats', () =>
+      observer.waitForBeats(GUEST_BOOT_LIMIT_MS, 500),
+    );
+    const seen = await observedUpdate(lab, observer, { kernel: options.kernel }, progress);
+    const folder = join(import.meta.dirname, '../../../../build/reports');
+    const file = join(folder, `${seen.update.id}.html`);
+    await mkdir(folder, { recursive: true });
+    await writeFile(file, renderReportHtml(seen.report));
+    const result = demoResult(seen, lab.accelerator, file);
+    const text = `${renderReportText(seen.report, { color: process.stderr.isTTY })}\n`;
+    if (options.json) process.stderr.write(text);
+    else process.stdout.write(text);
+    progress.say(result.ok ? 'Every VM lived on.' : 'Something was lost: see the report.');
+    progress.say(`report: ${file}`);
+    if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    return result.ok ? 0 : 1;
+  } finally {
+    await observer.stop();
+  }
+}

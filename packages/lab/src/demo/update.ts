@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  ExuviaError,
+  type HandoverKind,
+  type Host,
+  type Observation,
+  passes,
+  type Report,
+  type Update,
+} from '@exuvia/contract';
+import { renderPlanText } from '@exuvia/report';
+import { agentClient, askAgent, waitForAgent } from '../host/agent.ts';
+import type { LabState } from '../host/state.ts';
+import type { Observer } from '../observer/observer.ts';
+import type { Progress } from '../support/progress.ts';
+import { followToEnd } from './follow.ts';
+
+export interface ObservedUpdate {
+  readonly before: Host;
+  readonly after: Host;
+  readonly update: Update;
+  readonly observation: Observation;
+  readonly report: Report;
+}
+
+const UPDATE_LIMIT_MS = 600_000;
+const BEATS_LIMIT_MS = 120_000;
+/** Watched before the update and after it: the guests verify their work on both sides. */
+const MARGIN_MS = 2000;
+
+/**
+ * Updates the lab host's kernel through its agent while an observer watches the VMs from outside; hands the
+ * agent what was seen, and returns its report.
+ *
+ * @throws ExuviaError `plan-refused` when a check of the plan fails; nothing is changed then.
+ */
+export async function observedUpdate(
+  state: LabState,
+  observer: Observer,
+  request: { kernel: string; handover?: HandoverKind },
+  progress: Progress,
+): Promise<ObservedUpdate> {
+  const client = await agentClient(state);
+  try {
+    const before = await client.host();
+    const plan = await progress.step('update: planning', () => client.makePlan(request));
+    if (!passes(plan.checks) || !plan.executable) {
+      const reasons = plan.checks.filter(({ verdict }) => verdict === 'fail').map(({ reason }) => reason);
+      throw new ExuviaError('plan-refused', `The plan cannot be executed: ${reasons.join(' ')}`, {
+        hint: renderPlanText(plan),
+      });
+    }
+    const { now: from } = await observer.peek();
+    await sleep(MARGIN_MS);
+    progress.say(`update: ${before.kernel} -> ${plan.target.kernel} by ${plan.handover}`);
+    const started = await client.startUpdate({ plan: plan.id });
+    const update = await followToEnd(state, started.id, UPDATE_LIMIT_MS, progress);
+    const after = await waitForAgent(state, BEATS_LIMIT_MS);
+    await observer.waitForBeats(BEATS_LIMIT_MS);
+    await sleep(MARGIN_MS);
+    const { longestPauseMs, ...observation } = await observer.observation(from);
+    progress.say(`observer: its own longest pause was ${longestPauseMs.toFixed(1)} ms`);
+    const report = await askAgent(state, (fresh) => fresh.observe(update.id, observation));
+    return { before, after, update, observation, report };
+  } finally {
+    await client.close();
+  }
+}

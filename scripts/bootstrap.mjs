@@ -1,0 +1,194 @@
+// Runs one of the project's commands on a machine that has only git, node and npm: installs the Debian
+// packages and npm packages that are missing, builds what changed, then hands over to the project's own
+// pinned Node. Plain JavaScript, since the machine's node may be too old for anything else.
+//
+//     node scripts/bootstrap.mjs demo|test|bench|package|exuvia -- ARGUMENTS
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
+const NODE = join(ROOT, 'node_modules/.bin/node');
+
+/** Debian packages and what for. */
+const BUILD_PACKAGES = {
+  gcc: 'compiles the native programs',
+  'libc6-dev': 'their C library, for static linking',
+  make: 'builds what changed of them',
+  binutils: 'strips the programs in the package',
+};
+const LAB_PACKAGES = {
+  mmdebstrap: "makes the lab host's root file system",
+  'debian-archive-keyring': "checks Debian's signatures",
+  e2fsprogs: 'makes and reads ext4 images',
+  fdisk: 'partitions the disk image (sfdisk)',
+  mtools: 'fills its EFI partition',
+  'xz-utils': 'unpacks kernel modules',
+  openssl: "makes the lab's certificates",
+  'openssh-client': 'logs in to the lab host',
+};
+const TEST_PACKAGES = { chromium: 'shows HTML reports to the tests' };
+
+const COMMANDS = {
+  package: { packages: BUILD_PACKAGES, run: (args) => node(['packaging/build.ts', ...args]) },
+  exuvia: {
+    packages: { ...BUILD_PACKAGES, ...LAB_PACKAGES },
+    run: (args) => {
+      if (args[0] === 'lab' && ['up', 'image'].includes(args[1])) buildPackage();
+      return node(['packages/cli/src/main.ts', ...args]);
+    },
+  },
+  demo: {
+    packages: { ...BUILD_PACKAGES, ...LAB_PACKAGES },
+    run: (args) => {
+      buildPackage();
+      return node(['packages/lab/src/demo/main.ts', ...args]);
+    },
+  },
+  bench: {
+    packages: { ...BUILD_PACKAGES, ...LAB_PACKAGES },
+    run: (args) => {
+      buildPackage();
+      return node(['packages/lab/src/bench/main.ts', ...args]);
+    },
+  },
+  test: {
+    packages: { ...BUILD_PACKAGES, ...LAB_PACKAGES, ...TEST_PACKAGES },
+    run: (args) => {
+      must('types, lint, format, unused code', 'npm', ['run', '--silent', 'check']);
+      buildPackage();
+      // Tests that need a QEMU find it in the image's cache.
+      step('lab image', () => {
+        const image = node(['packages/cli/src/main.ts', 'lab', 'image', '--json'], { stdout: 'ignore' });
+        if (image !== 0) process.exit(image);
+      });
+      return node(['node_modules/vitest/vitest.mjs', 'run', ...args]);
+    },
+  },
+};
+
+const startedAt = Date.now();
+process.exitCode = main(process.argv.slice(2));
+
+function main([name, ...rest]) {
+  const command = Object.hasOwn(COMMANDS, name ?? '') ? COMMANDS[name] : undefined;
+  if (command === undefined) {
+    say(`Usage: node scripts/bootstrap.mjs ${Object.keys(COMMANDS).join('|')} -- ARGUMENTS`);
+    return 2;
+  }
+  const args = rest[0] === '--' ? rest.slice(1) : rest;
+  if (!installDebianPackages(command.packages)) return 1;
+  installNpmPackages();
+  if (existsSync(join(ROOT, 'native/Makefile'))) {
+    must('native programs', 'make', ['-C', 'native', '--no-print-directory', '--quiet']);
+  }
+  return command.run(args);
+}
+
+/** Installs what dpkg does not know as installed. False when that takes root and this is not root. */
+function installDebianPackages(packages) {
+  const missing = Object.keys(packages).filter((name) => !isInstalled(name));
+  if (missing.length === 0) return true;
+  say('Debian packages that are missing:');
+  for (const name of missing) say(`  ${name.padEnd(24)} ${packages[name]}`);
+  const line = ['apt-get', 'install', '-y', '--no-install-recommends', ...missing];
+  if (process.getuid() !== 0) {
+    say(`Install them, then run this command again:\n  sudo ${line.join(' ')}`);
+    return false;
+  }
+  if (!hasPackageLists()) must('apt-get update', 'apt-get', ['update', '-q']);
+  const install = () => quietly(line[0], line.slice(1), { DEBIAN_FRONTEND: 'noninteractive' });
+  const done = step('apt-get install', () => {
+    if (install() === 0) return true;
+    // Lists that are some days old name versions that the mirror no longer has.
+    must('apt-get update', 'apt-get', ['update', '-q']);
+    return install() === 0;
+  });
+  if (!done) say(`This failed: ${line.join(' ')}`);
+  return done;
+}
+
+function isInstalled(name) {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a field of dpkg's own
+  const query = spawnSync('dpkg-query', ['-W', '-f', '${db:Status-Status}', name], { encoding: 'utf8' });
+  return query.status === 0 && query.stdout === 'installed';
+}
+
+function hasPackageLists() {
+  const folder = '/var/lib/apt/lists';
+  return existsSync(folder) && readdirSync(folder).some((name) => name.includes('_Packages'));
+}
+
+/** npm ci, unless node_modules holds what package-lock.json says. */
+function installNpmPackages() {
+  if (existsSync(NODE) && isInstalledAsLocked()) return;
+  must('npm packages (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+}
+
+/** Compares with npm's own record of what it installed; packages for other systems may be absent from it. */
+function isInstalledAsLocked() {
+  const read = (path) => JSON.parse(readFileSync(join(ROOT, path), 'utf8')).packages;
+  if (!existsSync(join(ROOT, 'node_modules/.package-lock.json'))) return false;
+  const locked = read('package-lock.json');
+  const installed = read('node_modules/.package-lock.json');
+  const wanted = Object.keys(locked).filter((path) => path.startsWith('node_modules/'));
+  return wanted.every((path) =>
+    installed[path] === undefined
+      ? locked[path].optional === true || locked[path].peer === true
+      : installed[path].version === locked[path].version &&
+        installed[path].resolved === locked[path].resolved,
+  );
+}
+
+function buildPackage() {
+  step('package', () => {
+    const status = node(['packaging/build.ts'], { stdout: 'ignore' });
+    if (status !== 0) process.exit(status);
+  });
+}
+
+/** Runs a program of the project with the project's Node; its output goes where ours goes. */
+function node(args, { stdout = 'inherit' } = {}) {
+  const env = { ...process.env, PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}` };
+  const child = spawnSync(NODE, ['--disable-warning=ExperimentalWarning', ...args], {
+    cwd: ROOT,
+    env,
+    stdio: ['inherit', stdout, 'inherit'],
+  });
+  return child.status ?? 1;
+}
+
+/** Runs a program whose output is no result of ours: it goes to stderr. Ends this program when it fails. */
+function must(title, program, args) {
+  step(title, () => {
+    const status = quietly(program, args);
+    if (status === 0) return;
+    say(`This failed: ${program} ${args.join(' ')}`);
+    process.exit(status);
+  });
+}
+
+function quietly(program, args, env = {}) {
+  const child = spawnSync(program, args, {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 2, 2],
+  });
+  if (child.error !== undefined) say(`${program}: ${child.error.message}`);
+  return child.status ?? 1;
+}
+
+/** Says what is done and how long it took, unless it took no time at all. */
+function step(title, work) {
+  const began = Date.now();
+  const result = work();
+  const seconds = (Date.now() - began) / 1000;
+  if (seconds >= 0.5) say(`${title}: ${seconds.toFixed(1)} s`);
+  return result;
+}
+
+function say(text) {
+  process.stderr.write(`[${((Date.now() - startedAt) / 1000).toFixed(1).padStart(6)} s] ${text}\n`);
+}
