@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ExuviaError } from '@exuvia/contract';
-import { removeDurably, writeFileDurably } from '../files/durable.ts';
+import { writeFileDurably } from '../files/durable.ts';
 import { readIfExists } from '../files/read.ts';
 import { commandLineValues, splitCommandLine } from '../kernel/command-line.ts';
 import { run } from '../process/run.ts';
@@ -38,8 +38,9 @@ export function grub(root = '/'): BootLoader {
         throw asFailure(cause);
       }
     },
-    async removeArguments() {
-      await removeDurably(dropIn);
+    async removeArguments(before) {
+      const own = before.filter((file) => file.path === dropIn);
+      await restoreFiles(own.length > 0 ? own : [{ path: dropIn, content: null }]);
       await run('update-grub', [], { timeoutMs: UPDATE_TIMEOUT_MS });
     },
     async setDefaultKernel(release) {

@@ -1,0 +1,41 @@
+import { ExuviaError, HOST_PATHS } from '@exuvia/contract';
+import { readIfExists, removeDurably, writeFileDurably } from '@exuvia/sys';
+import { z } from 'zod';
+
+/** What `exuvia setup` decided and did; the store opens what it says, `--undo` takes back what it lists. */
+export const setupRecordSchema = z.strictObject({
+  version: z.literal(1),
+  region: z.strictObject({ start: z.int(), size: z.int().positive() }),
+  source: z.enum(['memmap', 'type-7', 'nvdimm']),
+  /** `reboot-needed`: the running kernel does not have the region yet. `undone`: it still has it. */
+  state: z.enum(['reboot-needed', 'ready', 'undone']),
+  /** Every file that was changed, with what it held; `null`: it did not exist. */
+  before: z.array(z.strictObject({ path: z.string(), content: z.string().nullable() })),
+});
+export type SetupRecord = z.infer<typeof setupRecordSchema>;
+
+/**
+ * Reads the record; `null` when nothing has been set up.
+ *
+ * @throws ExuviaError `setup-record-invalid`.
+ */
+export async function readSetupRecord(file: string = HOST_PATHS.setup): Promise<SetupRecord | null> {
+  const text = await readIfExists(file);
+  if (text === null) return null;
+  try {
+    return setupRecordSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new ExuviaError('setup-record-invalid', `${file} is damaged.`, {
+      cause,
+      hint: `Remove ${file}, then run \`exuvia setup --memory SIZE\` again.`,
+    });
+  }
+}
+
+export async function writeSetupRecord(record: SetupRecord, file: string = HOST_PATHS.setup): Promise<void> {
+  await writeFileDurably(file, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
+}
+
+export async function removeSetupRecord(file: string = HOST_PATHS.setup): Promise<void> {
+  await removeDurably(file);
+}

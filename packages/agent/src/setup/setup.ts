@@ -1,0 +1,158 @@
+import { join } from 'node:path';
+import { ExuviaError, formatSize, type SetupResult } from '@exuvia/contract';
+import {
+  type BootLoader,
+  type FileBefore,
+  formatAddress,
+  formatPmemMemmap,
+  type MemoryRange,
+  readIfExists,
+  restoreFiles,
+  sizeOf,
+  writeFileDurably,
+} from '@exuvia/sys';
+import type { Store } from '../kinds.ts';
+import { type SetupHost, setupHost } from './host.ts';
+import { planSetup, type SetupPlan } from './plan.ts';
+import type { SetupRecord } from './record.ts';
+
+/** nd_e820 has no device that would make udev load it. */
+const MODULES_LOAD = `# Written by \`exuvia setup\`; \`exuvia setup --undo\` removes it.
+nd_pmem
+nd_e820
+`;
+
+export interface Setup {
+  /**
+   * Sets a store of at least `bytes` up. Idempotent; after `reboot-needed` the agent completes it when it
+   * opens the store.
+   *
+   * @throws ExuviaError `setup-*`, `boot-loader-*`; nothing is changed then.
+   */
+  run(bytes: number): Promise<SetupResult>;
+  /** Gives every changed file its old content. @throws ExuviaError `store-in-use` while VMs' memory is in it. */
+  undo(): Promise<SetupResult>;
+}
+
+export function createSetup(store: Pick<Store, 'open'>, host: SetupHost = setupHost()): Setup {
+  return {
+    async run(bytes) {
+      const record = await host.readRecord();
+      const plan = planSetup(bytes, { ...(await host.facts()), record });
+      if (plan.kind === 'again' && plan.record.before.length === 0) return open(store, host, plan.record);
+      if (plan.kind === 'use') return open(store, host, await remember(host, plan, []));
+      return reserve(store, host, plan);
+    },
+    undo: () => undo(host),
+  };
+}
+
+/** Writes what the next boot needs. The record comes first: whatever happens then can be undone. */
+async function reserve(store: Pick<Store, 'open'>, host: SetupHost, plan: SetupPlan): Promise<SetupResult> {
+  const region = plan.kind === 'again' ? rangeOf(plan.record) : plan.region;
+  const argument = `memmap=${formatPmemMemmap(region)}`;
+  const loader = await requireBootLoader(host, argument);
+  const modulesLoad = join(host.root, 'etc/modules-load.d/exuvia.conf');
+  const files = [...loader.files, modulesLoad];
+  const before = await Promise.all(
+    files.map(async (path): Promise<FileBefore> => ({ path, content: await readIfExists(path) })),
+  );
+  const previous = await host.readRecord();
+  const record = plan.kind === 'again' ? plan.record : await remember(host, plan, before);
+  try {
+    await writeFileDurably(modulesLoad, MODULES_LOAD);
+    await loader.setArguments([argument]);
+  } catch (error) {
+    await restoreFiles(before.filter((file) => file.path === modulesLoad));
+    if (previous === null) await host.writeRecord({ ...record, state: 'undone', before: [] });
+    else await host.writeRecord(previous);
+    throw error;
+  }
+  return open(store, host, record);
+}
+
+/** A region that the running kernel has already needs no reboot. */
+async function open(store: Pick<Store, 'open'>, host: SetupHost, record: SetupRecord): Promise<SetupResult> {
+  const status = await store.open();
+  const state = status === null ? 'reboot-needed' : ((await host.readRecord())?.state ?? record.state);
+  const where = `${formatSize(record.region.size)} at ${formatAddress(record.region.start)}`;
+  return {
+    ...resultOf(record),
+    state,
+    message:
+      state === 'ready'
+        ? `The store is ready: ${where}.`
+        : `${where} will be the store after the next reboot. Reboot when it suits you.`,
+  };
+}
+
+async function remember(
+  host: SetupHost,
+  plan: Exclude<SetupPlan, { kind: 'again' }>,
+  before: readonly FileBefore[],
+): Promise<SetupRecord> {
+  const record: SetupRecord = {
+    version: 1,
+    region: { start: plan.region.start, size: sizeOf(plan.region) },
+    source: plan.source,
+    state: 'reboot-needed',
+    before: [...before],
+  };
+  await host.writeRecord(record);
+  return record;
+}
+
+async function undo(host: SetupHost): Promise<SetupResult> {
+  const record = await host.readRecord();
+  if (record === null || record.state === 'undone') {
+    return {
+      state: 'undone',
+      region: null,
+      source: null,
+      changedFiles: [],
+      message: 'No store is set up; nothing was changed.',
+    };
+  }
+  const vms = await host.vmsInStore();
+  if (vms.length > 0) {
+    throw new ExuviaError('store-in-use', `The store holds the memory of ${vms.join(', ')}.`, {
+      hint: 'Stop these VMs first: exuvia vm stop NAME',
+    });
+  }
+  await host.unmountStore();
+  if (record.before.length > 0) {
+    const loader = await requireBootLoader(host, `memmap=${formatPmemMemmap(rangeOf(record))}`);
+    const ofLoader = record.before.filter((file) => loader.files.includes(file.path));
+    await restoreFiles(record.before.filter((file) => !ofLoader.includes(file)));
+    await loader.removeArguments(ofLoader);
+  }
+  await host.writeRecord({ ...record, state: 'undone', before: [] });
+  return {
+    ...resultOf(record),
+    state: 'undone',
+    message:
+      record.before.length > 0
+        ? 'Every changed file is as it was. The memory belongs to the host again after the next reboot.'
+        : 'The store is given up.',
+  };
+}
+
+async function requireBootLoader(host: SetupHost, argument: string): Promise<BootLoader> {
+  const loader = await host.bootLoader();
+  if (loader !== null) return loader;
+  throw new ExuviaError('boot-loader-unknown', 'This host has no boot loader that Exuvia can configure.', {
+    hint: `Put ${argument} on the kernel command line yourself and reboot; then run this again.`,
+  });
+}
+
+function resultOf(record: SetupRecord): Pick<SetupResult, 'region' | 'source' | 'changedFiles'> {
+  return {
+    region: record.region,
+    source: record.source,
+    changedFiles: record.before.map((file) => file.path),
+  };
+}
+
+function rangeOf({ region }: SetupRecord): MemoryRange {
+  return { start: region.start, end: region.start + region.size };
+}

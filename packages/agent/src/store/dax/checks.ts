@@ -1,0 +1,113 @@
+import { type Check, ExuviaError, formatSize } from '@exuvia/contract';
+import { formatAddress, type Mount, type PmemDevice } from '@exuvia/sys';
+import type { StoreStatus } from '../../kinds.ts';
+import type { SetupRecord } from '../../setup/index.ts';
+import { isAt } from './choose.ts';
+import type { StoreContent } from './open.ts';
+import { requireDax } from './verify.ts';
+
+export interface StoreFacts {
+  /** Why the last attempt to open it failed. */
+  readonly problem: ExuviaError | null;
+  readonly content: StoreContent | null;
+  readonly mount: Mount | null;
+  readonly device: PmemDevice | null;
+  readonly status: StoreStatus | null;
+  readonly setup: SetupRecord | null;
+}
+
+/** Below this much of free space the next VM probably does not fit. */
+const LOW_BYTES = 128 * 2 ** 20;
+
+/** Judges the store: `store` (there, healthy), `store-dax`, `store-region`, `store-space`, `store-content`. */
+export function storeChecks(facts: StoreFacts): Check[] {
+  const { mount, status } = facts;
+  if (mount === null || status === null) return [missing(facts)];
+  return [
+    check('store', 'ok', `${status.device} (${inMib(status.sizeBytes)}) is mounted at ${status.mountPoint}.`),
+    dax(mount, facts.device),
+    ...region(facts),
+    space(status),
+    ...contentCheck(facts.content),
+  ];
+}
+
+function missing({ problem, setup }: StoreFacts): Check {
+  if (problem !== null) return check('store', 'fail', problem.message, problem.hint);
+  if (setup?.state === 'reboot-needed') {
+    return check(
+      'store',
+      'fail',
+      'The store is set up, but the host has not been rebooted since.',
+      'Reboot.',
+    );
+  }
+  if (setup?.state === 'ready') {
+    const where = `${formatSize(setup.region.size)} at ${formatAddress(setup.region.start)}`;
+    return check(
+      'store',
+      'fail',
+      `The store's memory (${where}) is not there in this boot.`,
+      'Was memmap= taken off the kernel command line? Run `exuvia setup --undo`, reboot, and set up again.',
+    );
+  }
+  return check(
+    'store',
+    'fail',
+    'This host has no store for the memory of VMs.',
+    'Run `exuvia setup --memory SIZE`, then reboot.',
+  );
+}
+
+function dax(mount: Mount, device: PmemDevice | null): Check {
+  try {
+    requireDax(mount, device);
+    return check('store-dax', 'ok', `${mount.mountPoint} is mapped directly (dax=always).`);
+  } catch (error) {
+    if (!(error instanceof ExuviaError)) throw error;
+    return check('store-dax', 'fail', error.message, error.hint);
+  }
+}
+
+/** The region that was set up must be the one that is used: another one is another machine's, or an accident. */
+function region({ device, setup }: StoreFacts): Check[] {
+  if (device?.region == null) return [];
+  const at = `${formatSize(device.sizeBytes)} at ${formatAddress(device.region.start)}`;
+  if (setup === null) return [check('store-region', 'ok', `The store is persistent memory, ${at}.`)];
+  const wanted = { start: setup.region.start, end: setup.region.start + setup.region.size };
+  if (isAt(device, wanted)) return [check('store-region', 'ok', `The store is where setup put it: ${at}.`)];
+  return [
+    check(
+      'store-region',
+      'warn',
+      `The store is ${at}, but setup says ${formatSize(setup.region.size)} at ${formatAddress(wanted.start)}.`,
+      'Run `exuvia setup --undo`, reboot, and set up again.',
+    ),
+  ];
+}
+
+function space(status: StoreStatus): Check {
+  const reason = `${inMib(status.freeBytes)} of ${inMib(status.sizeBytes)} is free.`;
+  if (status.freeBytes >= LOW_BYTES) return check('store-space', 'ok', reason);
+  return check('store-space', 'warn', reason, 'Stop a VM, or set up a larger store.');
+}
+
+function contentCheck(content: StoreContent | null): Check[] {
+  if (content !== 'unverified') return [];
+  return [
+    check(
+      'store-content',
+      'warn',
+      'The host started through its firmware while saved VMs lay in the store; their memory may be damaged.',
+      'Restore them only if you can tell; else give them up: exuvia vm stop NAME',
+    ),
+  ];
+}
+
+function check(id: string, verdict: Check['verdict'], reason: string, remedy?: string): Check {
+  return { id, subject: 'host', verdict, reason, ...(remedy === undefined ? {} : { remedy }) };
+}
+
+function inMib(bytes: number): string {
+  return formatSize(Math.floor(bytes / 2 ** 20) * 2 ** 20);
+}

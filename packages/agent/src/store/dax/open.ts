@@ -1,0 +1,105 @@
+import { mkdir } from 'node:fs/promises';
+import { ExuviaError } from '@exuvia/contract';
+import { listIfExists, type Mount, mountAt, type PmemDevice } from '@exuvia/sys';
+import { chooseDevice, isAt, isTrusted } from './choose.ts';
+import type { StoreHost } from './host.ts';
+import { layoutOf } from './layout.ts';
+import { requireClear, requireDax, requireKeeping } from './verify.ts';
+
+/**
+ * How the content came to be.
+ *
+ * - `kept`: it is what was there before. - `new`: the file system was made now. - `unverified`: saved VMs
+ * were found after a start through firmware; the file system is sound, their memory may not be.
+ */
+export type StoreContent = 'kept' | 'new' | 'unverified';
+
+export interface OpenStore {
+  readonly device: PmemDevice;
+  readonly content: StoreContent;
+}
+
+/**
+ * Brings the store up: takes the one that is mounted (an early restore has done that), else finds, if
+ * necessary formats, and mounts it. Idempotent. `null` when the machine has none.
+ *
+ * @throws ExuviaError `store-*` saying why a store that there is cannot be used.
+ */
+export async function openStore(host: StoreHost): Promise<OpenStore | null> {
+  const record = await host.readSetup();
+  let content: StoreContent = 'kept';
+  if (mountAt(await host.mounts(), host.mountPoint) === null) {
+    // The device is there until the next reboot, but nobody wants it any more.
+    if (record?.state === 'undone') return null;
+    await host.loadDrivers();
+    const wanted = record === null ? null : rangeOf(record.region);
+    const devices = await host.devices();
+    const probed = await Promise.all(
+      devices.map(async (device) => ({ device, content: await host.probe(device) })),
+    );
+    const choice = chooseDevice(probed, wanted);
+    if (choice.kind === 'none') return null;
+    requireClear(choice.device, await host.iomem());
+    content =
+      choice.kind === 'format' ? await makeNew(host, choice.device) : await reopen(host, choice.device);
+  }
+  const device = await verify(host);
+  await host.rememberOpened();
+  await mkdir(layoutOf(host.mountPoint).vms, { recursive: true, mode: 0o700 });
+  if (record?.state === 'reboot-needed' && isAt(device, rangeOf(record.region))) {
+    await host.writeSetup({ ...record, state: 'ready' });
+  }
+  return { device, content };
+}
+
+async function makeNew(host: StoreHost, device: PmemDevice): Promise<StoreContent> {
+  await host.format(device);
+  await host.mount(device);
+  return 'new';
+}
+
+async function reopen(host: StoreHost, device: PmemDevice): Promise<StoreContent> {
+  const trusted = isTrusted({
+    source: device.source,
+    startedByKexec: await host.startedByKexec(),
+    openedInThisBoot: await host.openedInThisBoot(),
+  });
+  const sound = await host.check(device);
+  if (trusted) {
+    // Mounted even when e2fsck could not repair it all: with saved VMs in it, it is not ours to throw away.
+    await host.mount(device);
+    return 'kept';
+  }
+  if (sound) {
+    await host.mount(device);
+    if (await hasSavedVms(host)) return 'unverified';
+    await host.unmount();
+  }
+  return makeNew(host, device);
+}
+
+async function hasSavedVms(host: StoreHost): Promise<boolean> {
+  const layout = layoutOf(host.mountPoint);
+  for (const name of await listIfExists(layout.vms)) {
+    if ((await listIfExists(`${layout.vms}/${name}`)).includes('device-state')) return true;
+  }
+  return false;
+}
+
+async function verify(host: StoreHost): Promise<PmemDevice> {
+  const mount = mountAt(await host.mounts(), host.mountPoint);
+  if (mount === null) {
+    throw new ExuviaError('store-not-mounted', `Nothing is mounted at ${host.mountPoint}.`);
+  }
+  const device = requireDax(mount, await deviceOf(host, mount));
+  await requireKeeping(host.mountPoint);
+  return device;
+}
+
+export async function deviceOf(host: StoreHost, mount: Mount): Promise<PmemDevice | null> {
+  return (await host.devices()).find((device) => device.number === mount.device) ?? null;
+}
+
+function rangeOf(region: { readonly start: number; readonly size: number }) {
+  return { start: region.start, end: region.start + region.size };
+}
