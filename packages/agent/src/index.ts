@@ -1,1 +1,3 @@
-export {};
+export { type Agent, type AgentOptions, type Parts, startAgent } from './daemon/agent.ts';
+export { startTestAgent, type TestAgent, type TestAgentOptions } from './testing/agent.ts';
+export { FakeHandover, FakeVms, fakeHost, fakeVm } from './testing/fakes.ts';

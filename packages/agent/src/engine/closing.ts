@@ -24,11 +24,10 @@ export interface Outcome {
  * Ends an update: the report first, then the record, so that an ended update always has its report. What goes
  * wrong with the report is logged and does not keep the update open.
  */
-export async function closeUpdate(closing: Closing, state: UpdateState, end: Outcome): Promise<void> {
+export async function closeUpdate(closing: Closing, id: string, end: Outcome): Promise<void> {
   const { ledger, reports, log } = closing;
-  const { id } = state.plan;
   try {
-    await reports.write(await finalReport(closing, state, end));
+    await reports.write(await finalReport(closing, ledger.known(id), end));
   } catch (error) {
     log(`The report of update ${id} could not be written: ${sentenceOf(error)}`);
   }

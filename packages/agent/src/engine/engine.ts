@@ -92,7 +92,7 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       const started = steps.filter((step) => begun[step.name] !== undefined);
       const context = contextWith(new AbortController().signal);
       const problems = await undoSteps({ context, steps: started, ledger }, vms);
-      await closeUpdate(closing, state, outcomeOfUndo(reason, problems));
+      await closeUpdate(closing, plan.id, outcomeOfUndo(reason, problems));
     }
   };
 
@@ -110,7 +110,7 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       const begun = Promise.withResolvers<Update>();
       const ended = exclusively(plan.id, async (own) => {
         await ledger.record({ kind: 'begin', update: plan.id, plan }, `The update ${plan.id} begins.`);
-        const state = known(ledger, plan.id);
+        const state = ledger.known(plan.id);
         begun.resolve(state.view);
         await execute(state, own, handover, fault);
       });
@@ -121,7 +121,7 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       return begun.promise;
     },
     async abort(update) {
-      const { view } = known(ledger, update);
+      const { view } = ledger.known(update);
       if (current?.update !== update) {
         throw new ExuviaError(
           'update-ended',
@@ -138,10 +138,10 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       }
       await ledger.record({ kind: 'abort-requested', update }, 'An abort was requested.');
       own.controller.abort(new ExuviaError('aborted', 'It was aborted on request.'));
-      return known(ledger, update).view;
+      return ledger.known(update).view;
     },
     continue(update) {
-      const { view } = known(ledger, update);
+      const { view } = ledger.known(update);
       if (current?.update === update && current.own.gate?.release() === true) return view;
       throw new ExuviaError('update-not-held', `Update ${update} is not held by a fault.`);
     },
@@ -164,12 +164,6 @@ export function createEngine(dependencies: EngineDependencies): Engine {
 export function outcomeOfUndo(reason: string, problems: readonly string[]) {
   if (problems.length === 0) return { outcome: 'aborted', reason } as const;
   return { outcome: 'failed', reason: `${reason} What could not be undone: ${problems.join('; ')}` } as const;
-}
-
-function known(ledger: Ledger, update: string): UpdateState {
-  const state = ledger.get(update);
-  if (state !== undefined) return state;
-  throw new ExuviaError('update-unknown', `There is no update ${update}.`, { hint: 'See `exuvia history`.' });
 }
 
 function updateRunning(update: string): ExuviaError {

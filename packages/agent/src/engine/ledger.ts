@@ -11,6 +11,8 @@ export type UpdateListener = (event: UpdateEvent) => void;
 /** What is known of every update: the journal on disk, its states in memory, and who listens. */
 export interface Ledger {
   get(update: string): UpdateState | undefined;
+  /** Throws ExuviaError `update-unknown`. */
+  known(update: string): UpdateState;
   /** Newest first. */
   list(): UpdateState[];
   /** Stamps and writes a record, and tells the listeners. Nothing is told when the write fails. */
@@ -38,11 +40,14 @@ export function createLedger(journal: Journal, bootId: string, now: () => Date):
   const known = (update: string): UpdateState => {
     const state = states.get(update);
     if (state !== undefined) return state;
-    throw new ExuviaError('update-unknown', `There is no update ${update}.`);
+    throw new ExuviaError('update-unknown', `There is no update ${update}.`, {
+      hint: 'See `exuvia history`.',
+    });
   };
 
   return {
     get: (update) => states.get(update),
+    known,
     list: () => [...states.values()].reverse(),
     async record(body, message) {
       const record: JournalRecord = { v: 1, at: now().toISOString(), bootId, ...body };

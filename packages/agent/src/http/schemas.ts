@@ -20,26 +20,24 @@ import {
 } from '@exuvia/contract';
 import { z } from '@hono/zod-openapi';
 
-/** The contract's schemas, named for the OpenAPI document. */
-checkSchema.openapi('Check');
-vmSpecSchema.openapi('VmSpec');
-export const Vm = vmSchema.openapi('Vm');
-export const VmSpec = vmSpecSchema;
-export const Host = hostSchema.openapi('Host');
-export const Doctor = doctorSchema.openapi('Doctor');
-export const Heartbeat = heartbeatSchema.openapi('Heartbeat');
-export const SetupRequest = setupRequestSchema.openapi('SetupRequest');
-export const SetupResult = setupResultSchema.openapi('SetupResult');
-export const StopRequest = stopRequestSchema.openapi('StopRequest');
-export const PlanRequest = planRequestSchema.openapi('PlanRequest');
-export const Plan = planSchema.openapi('Plan');
-export const UpdateRequest = updateRequestSchema.openapi('UpdateRequest');
-export const Update = updateSchema.openapi('Update');
-export const UpdateEvent = updateEventSchema.openapi('UpdateEvent');
-export const Observation = observationSchema.openapi('Observation');
-export const Report = reportSchema.openapi('Report');
-
-const ErrorBody = errorBodySchema.openapi('Error');
+/** The contract's schemas, under the names that they have in the OpenAPI document. */
+export const Vm = named('Vm', vmSchema);
+export const VmSpec = named('VmSpec', vmSpecSchema);
+export const Host = named('Host', hostSchema);
+export const Doctor = named('Doctor', doctorSchema);
+export const Heartbeat = named('Heartbeat', heartbeatSchema);
+export const SetupRequest = named('SetupRequest', setupRequestSchema);
+export const SetupResult = named('SetupResult', setupResultSchema);
+export const StopRequest = named('StopRequest', stopRequestSchema);
+export const PlanRequest = named('PlanRequest', planRequestSchema);
+export const Plan = named('Plan', planSchema);
+export const UpdateRequest = named('UpdateRequest', updateRequestSchema);
+export const Update = named('Update', updateSchema);
+export const UpdateEvent = named('UpdateEvent', updateEventSchema);
+export const Observation = named('Observation', observationSchema);
+export const Report = named('Report', reportSchema);
+named('Check', checkSchema);
+const ErrorBody = named('Error', errorBodySchema);
 
 export const VmPath = z.object({ name: vmNameSchema });
 
@@ -67,4 +65,10 @@ export const noContent = { 204: { description: 'Done' }, ...failures } as const;
 
 export function body<Schema extends z.ZodType>(schema: Schema) {
   return { required: true, content: { 'application/json': { schema } } } as const;
+}
+
+/** Names the very schema, not a copy of it, so that it is named inside of others, too. */
+function named<Schema extends z.ZodType>(id: string, schema: Schema): Schema {
+  z.globalRegistry.add(schema, { id });
+  return schema;
 }

@@ -1,4 +1,4 @@
-import { ExuviaError, type UpdateEvent } from '@exuvia/contract';
+import type { UpdateEvent } from '@exuvia/contract';
 import type { Context } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import type { Ledger } from '../engine/index.ts';
@@ -13,11 +13,10 @@ const KEEP_ALIVE_MS = 5_000;
  * @throws ExuviaError `update-unknown`.
  */
 export function streamUpdate(context: Context, ledger: Ledger, id: string): Response {
-  const state = ledger.get(id);
-  if (state === undefined) throw new ExuviaError('update-unknown', `There is no update ${id}.`);
+  const { view } = ledger.known(id);
   return streamSSE(context, async (stream) => {
     const queue: UpdateEvent[] = [
-      { at: new Date().toISOString(), message: `The update is ${state.view.state}.`, update: state.view },
+      { at: new Date().toISOString(), message: `The update is ${view.state}.`, update: view },
     ];
     let wake = () => {};
     const unsubscribe = ledger.subscribe(id, (event) => {

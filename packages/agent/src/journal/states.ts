@@ -154,5 +154,5 @@ function withStep(state: UpdateState, name: string, change: (step: StepView) => 
 }
 
 function contradiction(problem: string): ExuviaError {
-  return new ExuviaError('journal-invalid', `The journal contradicts itself: ${problem}.`);
+  return new ExuviaError('journal-invalid', `${problem}.`);
 }

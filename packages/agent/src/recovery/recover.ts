@@ -49,7 +49,7 @@ export async function recover(dependencies: RecoveryDependencies): Promise<Recov
             own.gate = gate;
           });
         case 'host-died':
-          return await closeUpdate(engine.closing, state, { outcome: 'failed', reason: HOST_DIED });
+          return await closeUpdate(engine.closing, state.plan.id, { outcome: 'failed', reason: HOST_DIED });
       }
     });
     done = kind;
@@ -77,7 +77,7 @@ async function undo(dependencies: RecoveryDependencies, state: UpdateState): Pro
     { context: contextOf(dependencies, state, undefined), steps, ledger: engine.ledger },
     vms,
   );
-  await closeUpdate(engine.closing, state, outcomeOfUndo(reason, problems));
+  await closeUpdate(engine.closing, state.plan.id, outcomeOfUndo(reason, problems));
 }
 
 async function finish(
@@ -103,14 +103,14 @@ async function finish(
     const lost = report.vms.filter((vm) => vm.outcome === 'lost').map((vm) => vm.name);
     const reason =
       lost.length === 0 ? null : `${lost.length} of ${report.vms.length} VMs were lost: ${lost.join(', ')}.`;
-    await closeUpdate(engine.closing, state, {
+    await closeUpdate(engine.closing, state.plan.id, {
       outcome: lost.length === 0 ? 'completed' : 'failed',
       reason,
       report,
     });
   } catch (error) {
     const reason = `The new side could not be verified: ${sentenceOf(error)}`;
-    await closeUpdate(engine.closing, state, { outcome: 'failed', reason });
+    await closeUpdate(engine.closing, state.plan.id, { outcome: 'failed', reason });
   }
 }
 

@@ -9,7 +9,7 @@ import {
 } from '@exuvia/contract';
 import { type Engine, FINISH, type ReportStore, reportWithoutJump } from '../engine/index.ts';
 import type { Inventory } from '../inventory/inventory.ts';
-import { isEnded, type Journal, type UpdateState } from '../journal/index.ts';
+import { isEnded, type Journal } from '../journal/index.ts';
 import type { VmManager } from '../kinds.ts';
 import type { Planner } from '../planner/index.ts';
 import { keepFault } from '../recovery/index.ts';
@@ -49,11 +49,6 @@ export interface UpdateService {
 
 export function createUpdateService(dependencies: UpdateServiceDependencies): UpdateService {
   const { journal, engine, planner, reports, inventory, vms } = dependencies;
-  const known = (id: string): UpdateState => {
-    const state = engine.ledger.get(id);
-    if (state !== undefined) return state;
-    throw new ExuviaError('update-unknown', `There is no update ${id}.`, { hint: 'See `exuvia history`.' });
-  };
   let starting = false;
   let changes = 0;
   const requireIdle = () => {
@@ -72,7 +67,7 @@ export function createUpdateService(dependencies: UpdateServiceDependencies): Up
     return await engine.begin(plan, request.fault);
   };
   const report = async (id: string): Promise<Report> => {
-    const { view, plan } = known(id);
+    const { view, plan } = engine.ledger.known(id);
     const written = await reports.read(id);
     if (written !== null) return written;
     const planned = plan.vms.map((vm) => vm.name);
@@ -82,7 +77,7 @@ export function createUpdateService(dependencies: UpdateServiceDependencies): Up
   return {
     report,
     list: () => engine.ledger.list().map((state) => state.view),
-    get: (id) => known(id).view,
+    get: (id) => engine.ledger.known(id).view,
     async start(request) {
       if (journal.problem !== null) throw journal.problem;
       requireIdle();
@@ -104,7 +99,7 @@ export function createUpdateService(dependencies: UpdateServiceDependencies): Up
       }
     },
     async observe(id, observation) {
-      const { view, plan } = known(id);
+      const { view, plan } = engine.ledger.known(id);
       if (!isEnded(view.state)) {
         throw new ExuviaError(
           'update-running',

@@ -1,0 +1,254 @@
+import {
+  type Check,
+  ExuviaError,
+  type Host,
+  PHASES,
+  type PhaseName,
+  type Plan,
+  type Report,
+  type Vm,
+  type VmSpec,
+} from '@exuvia/contract';
+import type { Handover, Step, StepContext, Store, VmManager } from '../kinds.ts';
+
+/**
+ * Stand-ins for what cannot run in a unit test: the QEMU processes of a host, its PMEM, and a jump into
+ * another kernel. The lab's tests run the real ones.
+ */
+export function fakeVm(name: string, change: Partial<Vm> = {}): Vm {
+  const spec: VmSpec = {
+    version: 1,
+    name,
+    vcpus: 1,
+    memory: '128M',
+    machine: 'pc-q35-10.0',
+    cpu: 'host',
+    boot: { kernel: '/boot/guest', cmdline: '' },
+    disks: [],
+    serial: true,
+    priority: 100,
+    autostart: false,
+    heartbeat: false,
+    extraArgs: [],
+  };
+  return {
+    name,
+    spec,
+    state: 'running',
+    pid: 4711,
+    scope: `exuvia-vm-${name}.scope`,
+    startedAt: '2026-11-21T10:00:00.000Z',
+    ramFile: null,
+    console: null,
+    ...change,
+  };
+}
+
+/** VMs as a table in memory; `events` tells what was done to them. */
+export class FakeVms implements VmManager {
+  readonly table = new Map<string, Vm>();
+  readonly events: string[] = [];
+  readonly unresumable = new Set<string>();
+  checksOf: (name: string) => Check[] = () => [];
+
+  constructor(...vms: Vm[]) {
+    for (const vm of vms) this.table.set(vm.name, vm);
+  }
+
+  async list(): Promise<Vm[]> {
+    return [...this.table.values()];
+  }
+
+  async get(name: string): Promise<Vm> {
+    const vm = this.table.get(name);
+    if (vm !== undefined) return vm;
+    throw new ExuviaError('vm-unknown', `There is no VM ${name}.`);
+  }
+
+  async create(spec: VmSpec): Promise<Vm> {
+    if (this.table.has(spec.name)) throw new ExuviaError('vm-exists', `There is a VM ${spec.name} already.`);
+    return this.#set(fakeVm(spec.name, { spec, state: 'stopped', pid: null }));
+  }
+
+  async start(name: string): Promise<Vm> {
+    this.events.push(`start ${name}`);
+    return this.#set({ ...(await this.get(name)), state: 'running', pid: 4711 });
+  }
+
+  async stop(name: string, { timeoutMs }: { timeoutMs: number }): Promise<Vm> {
+    this.events.push(`stop ${name} ${timeoutMs}`);
+    return this.#set({ ...(await this.get(name)), state: 'stopped', pid: null });
+  }
+
+  async destroy(name: string): Promise<void> {
+    await this.get(name);
+    this.table.delete(name);
+  }
+
+  async adopt(): Promise<Vm[]> {
+    return this.list();
+  }
+
+  async checks(name: string): Promise<Check[]> {
+    return this.checksOf(name);
+  }
+
+  async restoreArguments(): Promise<readonly string[]> {
+    return [];
+  }
+
+  async resume(name: string): Promise<void> {
+    this.events.push(`resume ${name}`);
+    if (this.unresumable.has(name)) throw new Error(`${name} does not answer.`);
+    await this.#set({ ...(await this.get(name)), state: 'running' });
+  }
+
+  pause(name: string): void {
+    const vm = this.table.get(name);
+    if (vm !== undefined) this.table.set(name, { ...vm, state: 'paused' });
+  }
+
+  async #set(vm: Vm): Promise<Vm> {
+    this.table.set(vm.name, vm);
+    return vm;
+  }
+}
+
+export class FakeStore implements Store {
+  readonly kind = 'dax';
+  kept: readonly string[] | null = null;
+
+  async checks(): Promise<Check[]> {
+    return [];
+  }
+
+  async open() {
+    return null;
+  }
+
+  async status() {
+    return null;
+  }
+
+  async allocate(name: string): Promise<string> {
+    return `/nowhere/${name}`;
+  }
+
+  async scrub(): Promise<void> {}
+
+  async scrubOrphans(keep: ReadonlySet<string>): Promise<string[]> {
+    this.kept = [...keep].sort();
+    return [];
+  }
+}
+
+/** What a fake step does, besides being written down in `events`. */
+export type Deed = (context: StepContext) => Promise<void> | void;
+
+/** A handover whose steps only write down what they are asked to do; its jump never comes back. */
+export class FakeHandover implements Handover {
+  readonly events: string[] = [];
+  readonly deeds = new Map<string, Deed>();
+  checksFound: Check[] = [];
+  report: (plan: Plan) => Report = (plan) => fakeReport(plan);
+  readonly kind: 'kexec' | 'reboot';
+  readonly #names: readonly (readonly [string, PhaseName | null])[];
+
+  constructor(
+    kind: 'kexec' | 'reboot' = 'kexec',
+    names: readonly (readonly [string, PhaseName | null])[] = FAKE_STEPS,
+  ) {
+    this.kind = kind;
+    this.#names = names;
+  }
+
+  async checks(): Promise<Check[]> {
+    return this.checksFound;
+  }
+
+  steps(): Step[] {
+    return this.#names.map(([name, phase]) => ({
+      name,
+      phase,
+      description: `does ${name}`,
+      run: (context) => this.#do(`run ${name}`, context),
+      undo: (context) => this.#do(`undo ${name}`, context),
+    }));
+  }
+
+  async finish(context: StepContext): Promise<Report> {
+    await this.#do('finish', context);
+    return this.report(context.plan);
+  }
+
+  async #do(what: string, context: StepContext): Promise<void> {
+    this.events.push(what);
+    const deed = this.deeds.get(what);
+    if (deed !== undefined) await deed(context);
+    else if (what === 'run jump') await new Promise(() => {});
+  }
+}
+
+export const FAKE_STEPS = [
+  ['load', null],
+  ['stop-services', null],
+  ['save', 'VM suspend'],
+  ['quit', 'QEMU shutdown'],
+  ['jump', 'kernel shutdown'],
+] as const;
+
+export function fakeHost(change: Partial<Host> = {}): Host {
+  return {
+    hostname: 'testhost',
+    version: '0.1.0',
+    kernel: '6.12.107+deb13-amd64',
+    bootId: 'boot-1',
+    qemu: '10.0.13',
+    kernels: ['6.12.107+deb13-amd64', '7.2.12+deb13-amd64'],
+    packages: { exuvia: '0.1.0' },
+    cpuModel: 'Test CPU',
+    cpus: 2,
+    memoryBytes: 2 ** 32,
+    hypervisor: 'qemu',
+    store: null,
+    update: null,
+    ...change,
+  };
+}
+
+export function fakeReport(plan: Plan, change: Partial<Report> = {}): Report {
+  return {
+    version: 1,
+    update: plan.id,
+    outcome: 'completed',
+    reason: null,
+    handover: plan.handover,
+    startedAt: plan.createdAt,
+    finishedAt: plan.createdAt,
+    host: {
+      hostname: plan.host.hostname,
+      kernelBefore: plan.host.kernel,
+      kernelAfter: plan.target.kernel,
+      qemu: plan.host.qemu,
+      cpuModel: 'Test CPU',
+      cpus: 2,
+      hypervisor: 'qemu',
+      packages: {},
+    },
+    phases: PHASES.map((name, index) => ({ name, ms: (index + 1) * 10 })),
+    vms: plan.vms.map(({ name }) => ({
+      name,
+      outcome: 'running',
+      phases: [],
+      pausedMs: 550,
+      bootIdSame: true,
+      heartbeatContinued: true,
+    })),
+    totalMs: 550,
+    phaseSumMs: 550,
+    deviationPct: 0,
+    initramfsBytes: 4_000_000,
+    observation: null,
+    ...change,
+  };
+}
