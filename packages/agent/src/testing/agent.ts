@@ -90,5 +90,20 @@ export async function startTestAgent(options: TestAgentOptions = {}): Promise<Te
     },
   });
   await agent.ready;
-  return Object.assign(Object.create(agent) as Agent, { folder, paths, vms, store, handover, logged, kills });
+  return {
+    folder,
+    paths,
+    vms,
+    store,
+    handover,
+    logged,
+    kills,
+    socket: agent.socket,
+    ready: agent.ready,
+    get remote() {
+      return agent.remote;
+    },
+    reload: agent.reload,
+    stop: agent.stop,
+  };
 }
