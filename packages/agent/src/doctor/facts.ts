@@ -1,0 +1,153 @@
+import { access } from 'node:fs/promises';
+import type { ExuviaError } from '@exuvia/contract';
+import {
+  type BootLoader,
+  type ClockFacts,
+  clockFacts,
+  detectBootLoader,
+  type InstalledKernel,
+  installedKernels,
+  type KernelConfig,
+  type KexecFacts,
+  kernelCommandLine,
+  kernelConfig,
+  kernelRelease,
+  kexecFacts,
+  type Lockdown,
+  lockdown,
+  mountOf,
+  readIfExists,
+  type SecureBoot,
+  secureBoot,
+  splitCommandLine,
+} from '@exuvia/sys';
+import { readSetupRecord, type SetupRecord } from '../setup/index.ts';
+
+/** What lies below a file system. */
+export type BlockKind = 'disk' | 'device-mapper' | 'raid' | 'none';
+
+export interface RootFileSystem {
+  readonly type: string;
+  readonly source: string;
+  readonly below: BlockKind;
+}
+
+/** What a QEMU binary can do; packages/qemu finds it out. */
+export interface QemuAbilities {
+  readonly binary: string;
+  readonly version: string;
+  readonly migrationModes: readonly string[];
+  readonly migrationCapabilities: readonly string[];
+  readonly auxRamShare: boolean;
+}
+
+/** What the doctor judges a host by. */
+export interface DoctorFacts {
+  readonly kernel: string;
+  readonly config: KernelConfig | null;
+  readonly kernels: readonly InstalledKernel[];
+  readonly commandLine: readonly string[];
+  readonly setup: SetupRecord | null;
+  readonly kexec: KexecFacts;
+  /** kexec-tools. */
+  readonly kexecProgram: boolean;
+  readonly lockdown: Lockdown | null;
+  readonly secureBoot: SecureBoot;
+  readonly qemu: QemuAbilities | ExuviaError;
+  readonly memory: { readonly totalBytes: number; readonly availableBytes: number };
+  readonly bootLoader: BootLoader['kind'] | null;
+  readonly root: RootFileSystem | null;
+  readonly clock: ClockFacts;
+  readonly kvm: boolean;
+}
+
+/** Collects the facts of this machine. `qemu`: what the probe said, or why it could not. */
+export async function doctorFacts(qemu: QemuAbilities | ExuviaError): Promise<DoctorFacts> {
+  const [
+    config,
+    kernels,
+    commandLine,
+    setup,
+    kexec,
+    kexecProgram,
+    lock,
+    secure,
+    memory,
+    loader,
+    root,
+    clock,
+    kvm,
+  ] = await Promise.all([
+    kernelConfig(kernelRelease()),
+    installedKernels(),
+    kernelCommandLine(),
+    readSetupRecord().catch(() => null),
+    kexecFacts(),
+    anyExists('/usr/sbin/kexec', '/sbin/kexec'),
+    lockdown(),
+    secureBoot(),
+    memoryFacts(),
+    detectBootLoader(),
+    rootFileSystem().catch(() => null),
+    clockFacts(),
+    anyExists('/dev/kvm'),
+  ]);
+  return {
+    kernel: kernelRelease(),
+    config,
+    kernels,
+    commandLine: splitCommandLine(commandLine),
+    setup,
+    kexec,
+    kexecProgram,
+    lockdown: lock,
+    secureBoot: secure,
+    qemu,
+    memory,
+    bootLoader: loader?.kind ?? null,
+    root,
+    clock,
+    kvm,
+  };
+}
+
+async function memoryFacts(): Promise<DoctorFacts['memory']> {
+  const text = (await readIfExists('/proc/meminfo')) ?? '';
+  return { totalBytes: parseMeminfo(text, 'MemTotal'), availableBytes: parseMeminfo(text, 'MemAvailable') };
+}
+
+/** A value of /proc/meminfo in bytes; 0 when it is not there. */
+export function parseMeminfo(text: string, name: string): number {
+  const match = new RegExp(`^${name}:\\s+([0-9]+) kB$`, 'm').exec(text);
+  return Number(match?.[1] ?? 0) * 1024;
+}
+
+/** The root file system, and what kind of device it lies on; btrfs has no device number of its own to ask. */
+async function rootFileSystem(): Promise<RootFileSystem> {
+  const mount = await mountOf('/');
+  const name = mount.source.startsWith('/dev/') ? mount.source.slice('/dev/'.length) : null;
+  const directory = mount.device.startsWith('0:')
+    ? name === null
+      ? null
+      : `/sys/class/block/${name.replaceAll('/', '!')}`
+    : `/sys/dev/block/${mount.device}`;
+  return { type: mount.type, source: mount.source, below: await blockKind(directory) };
+}
+
+async function blockKind(directory: string | null): Promise<BlockKind> {
+  if (directory === null || !(await anyExists(directory))) return 'none';
+  if (await anyExists(`${directory}/dm`)) return 'device-mapper';
+  return (await anyExists(`${directory}/md`)) ? 'raid' : 'disk';
+}
+
+async function anyExists(...paths: string[]): Promise<boolean> {
+  const found = await Promise.all(
+    paths.map((path) =>
+      access(path).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return found.includes(true);
+}
