@@ -15,7 +15,8 @@ export interface VmLog {
 /** What the VM manager is given; tests give other directories and start QEMU without systemd. */
 export interface VmDependencies {
   readonly store: Pick<Store, 'allocate' | 'scrub'>;
-  readonly config: Pick<AgentConfig, 'vmCpus'>;
+  /** As it is now: it may be read again while the agent runs. */
+  readonly config: () => Pick<AgentConfig, 'vmCpus'>;
   readonly log: VmLog;
   readonly scopes: Scopes;
   readonly paths: (name: string) => VmPaths;

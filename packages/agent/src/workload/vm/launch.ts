@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ExuviaError } from '@exuvia/contract';
 import type { QmpClient } from '@exuvia/qemu';
 import type { VmDependencies } from './dependencies.ts';
-import { sizeOf, tail } from './log-file.ts';
 import type { Monitors } from './monitors.ts';
 import { findProcess, kill, waitForEnd } from './process.ts';
 import type { Started } from './scopes.ts';
+import { sizeOf, tail } from './text-file.ts';
 
 type Needs = Pick<VmDependencies, 'config' | 'launcher' | 'paths' | 'scopes' | 'timeoutMs'>;
 
@@ -16,7 +16,8 @@ export function launchCommand(
   commandLine: readonly string[],
   { config, launcher }: Pick<VmDependencies, 'config' | 'launcher'>,
 ): string[] {
-  const cpus = config.vmCpus === undefined ? [] : ['--cpus', config.vmCpus];
+  const { vmCpus } = config();
+  const cpus = vmCpus === undefined ? [] : ['--cpus', vmCpus];
   return [launcher, '--lock', ramFile, ...cpus, '--', ...commandLine];
 }
 
@@ -34,6 +35,7 @@ export async function launch(
   const paths = needs.paths(name);
   await rm(paths.runtime, { recursive: true, force: true });
   await mkdir(paths.runtime, { recursive: true, mode: 0o700 });
+  await monitors.drop(name);
   const logStart = await sizeOf(paths.qemuLog);
   const command = launchCommand(paths.ram, commandLine, needs);
   try {

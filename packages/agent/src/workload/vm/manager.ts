@@ -266,7 +266,7 @@ export class QemuVms implements VmManager {
 
   async #describe(name: string, spec: VmSpec | null): Promise<Vm | null> {
     const reality = await this.#lookAt(name);
-    const known = reality.instance?.spec ?? spec;
+    const known = spec ?? reality.instance?.spec ?? null;
     return known === null ? null : toVm(name, known, reality, this.#dependencies.paths(name));
   }
 

@@ -19,13 +19,24 @@ export class Monitors {
   }
 
   /** The connection to a VM's monitor, made if there is none. Throws what {@link QmpClient.connect} throws. */
-  get(name: string): Promise<QmpClient> {
+  async get(name: string): Promise<QmpClient> {
     const known = this.#clients.get(name);
-    if (known !== undefined) return known;
+    const client = await known;
+    if (client?.state.kind === 'ready') return client;
+    // Whoever else waited for the same connection may have made a new one meanwhile.
+    if (this.#clients.get(name) !== known) return this.get(name);
     const connecting = this.#connect(name);
     this.#clients.set(name, connecting);
     connecting.catch(() => this.#forget(name, connecting));
     return connecting;
+  }
+
+  /** Lets go of a VM's monitor, so that the next one to ask gets that of a new QEMU. */
+  async drop(name: string): Promise<void> {
+    const known = this.#clients.get(name);
+    this.#clients.delete(name);
+    const client = await known?.catch(() => undefined);
+    client?.close();
   }
 
   /** Lets go of all monitors; the VMs run on. */
@@ -48,7 +59,6 @@ export class Monitors {
       this.#report(name, event);
     });
     const reason = await client.closed;
-    this.#clients.delete(name);
     if (reason.kind === 'closed-by-us') return;
     this.#dependencies.log.info({ vm: name, reason: reason.kind }, 'The monitor of a VM has closed.');
     if (guestShutdown) this.#guestEnded(name);

@@ -16,8 +16,9 @@ export interface VmProcess {
  * nothing: it may have been given to another process since.
  */
 export async function findProcess(paths: VmPaths): Promise<VmProcess | null> {
-  const holder = await lockHolder(paths.ram);
-  if (holder !== null && (await runsOn(holder, paths.ram))) return { pid: holder, locked: true };
+  for (const pid of await lockHolders(paths.ram)) {
+    if (await runsOn(pid, paths.ram)) return { pid, locked: true };
+  }
   const pid = Number(await readIfExists(paths.pidFile));
   if (Number.isInteger(pid) && pid > 1 && (await runsOn(pid, paths.ram))) return { pid, locked: false };
   return null;
@@ -42,16 +43,18 @@ export function kill(pid: number): void {
   }
 }
 
-/** The process that holds the flock on a file (/proc/locks: `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE`). */
-async function lockHolder(path: string): Promise<number | null> {
+/**
+ * The processes that hold a flock on a file with this file's inode number; on several file systems there may
+ * be several. (/proc/locks: `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF`.)
+ */
+async function lockHolders(path: string): Promise<number[]> {
   const inode = await inodeOf(path);
-  if (inode === null) return null;
+  if (inode === null) return [];
   const locks = (await readIfExists('/proc/locks')) ?? '';
-  for (const line of locks.split('\n')) {
+  return locks.split('\n').flatMap((line) => {
     const [, kind, , , pid, place] = line.split(/\s+/);
-    if (kind === 'FLOCK' && place?.split(':').at(-1) === inode) return Number(pid);
-  }
-  return null;
+    return kind === 'FLOCK' && place?.split(':').at(-1) === inode ? [Number(pid)] : [];
+  });
 }
 
 async function inodeOf(path: string): Promise<string | null> {

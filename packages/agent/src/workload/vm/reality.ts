@@ -3,9 +3,9 @@ import { ExuviaError, type Vm, type VmSpec } from '@exuvia/contract';
 import { queryStatus } from '@exuvia/qemu';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { type Instance, readInstance } from './instance.ts';
-import { lastLine } from './log-file.ts';
 import type { Monitors } from './monitors.ts';
 import { findProcess, type VmProcess } from './process.ts';
+import { lastLine } from './text-file.ts';
 
 /** What is really there of a VM, looked up anew each time; nothing of it is remembered. */
 export interface Reality {
@@ -26,16 +26,19 @@ export async function lookAt(
   monitors: Monitors,
 ): Promise<Reality> {
   const paths = dependencies.paths(name);
-  const [instance, process, saved] = await Promise.all([
+  const [instance, found, saved] = await Promise.all([
     readInstance(paths.instance).catch(asProblem),
     findProcess(paths),
     exists(paths.deviceState),
   ]);
+  const status = found === null ? null : await statusOf(name, monitors);
+  // It may have ended instead of answering.
+  const process = found === null || status !== null ? found : await findProcess(paths);
   return {
     instance: typeof instance === 'string' ? null : instance,
     instanceProblem: typeof instance === 'string' ? instance : null,
     process,
-    status: process === null ? null : await statusOf(name, monitors),
+    status,
     saved,
     lastLogLine: process === null && instance !== null ? await lastLine(paths.qemuLog) : null,
   };
@@ -44,16 +47,17 @@ export async function lookAt(
 /** The VM as the API shows it. Pure. */
 export function toVm(name: string, spec: VmSpec, reality: Reality, paths: VmPaths): Vm {
   const { state, reason } = stateOf(reality);
-  const there = reality.instance !== null;
+  const { instance, process } = reality;
   return {
     name,
     state,
-    spec: reality.instance?.spec ?? spec,
-    pid: reality.process?.pid ?? null,
-    scope: reality.process === null ? null : paths.scope,
-    startedAt: reality.instance?.startedAt ?? null,
-    ramFile: there ? paths.ram : null,
-    console: reality.process !== null && spec.serial ? paths.console : null,
+    // A spec that was edited since counts from the next start on.
+    spec: process === null ? spec : (instance?.spec ?? spec),
+    pid: process?.pid ?? null,
+    scope: process === null ? null : paths.scope,
+    startedAt: instance?.startedAt ?? null,
+    ramFile: instance !== null ? paths.ram : null,
+    console: process !== null && spec.serial ? paths.console : null,
     ...(reason === null ? {} : { reason }),
   };
 }

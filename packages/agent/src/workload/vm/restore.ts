@@ -1,19 +1,13 @@
 import { access, copyFile, rm } from 'node:fs/promises';
 import { ExuviaError, parseSize } from '@exuvia/contract';
-import {
-  type CommandLineDifference,
-  compareCommandLines,
-  loadFromFile,
-  type RestoreOptions,
-  restoreCommandLine,
-  startCommandLine,
-} from '@exuvia/qemu';
+import { loadFromFile, type RestoreOptions, restoreCommandLine } from '@exuvia/qemu';
 import { removeDurably } from '@exuvia/sys';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { type Instance, readInstance, writeInstance } from './instance.ts';
 import { endAtOnce, launch } from './launch.ts';
 import type { Monitors } from './monitors.ts';
 import type { Reality } from './reality.ts';
+import { sizeOf } from './text-file.ts';
 
 /** Where `saveTo` puts what a VM was started with, beside its state. */
 export function instanceBeside(stateFile: string): string {
@@ -61,15 +55,6 @@ export async function restoreVm(
   await client.execute('cont');
 }
 
-/** How a command line of today for the same spec would differ: an Exuvia upgrade may build another one. */
-export function changesSinceStart(
-  { spec, commandLine }: Instance,
-  paths: VmPaths,
-  qemu: VmDependencies['qemu'],
-): CommandLineDifference[] {
-  return compareCommandLines(commandLine, startCommandLine(spec, paths, qemu));
-}
-
 async function instanceOf(name: string, stateFile: string, reality: Reality): Promise<Instance> {
   const instance = reality.instance ?? (await readInstance(instanceBeside(stateFile)));
   const saved = await access(stateFile).then(
@@ -81,14 +66,17 @@ async function instanceOf(name: string, stateFile: string, reality: Reality): Pr
   throw new ExuviaError('vm-not-saved', `VM ${name} cannot be restored: ${what} is missing.`);
 }
 
-/** A full save holds the RAM: the RAM file need only be there, and of the right size. */
+/** A full save holds the RAM: the RAM file need only be there and of the right size, whatever is in it. */
 async function makeRoom(
   name: string,
   instance: Instance,
   paths: VmPaths,
   { store }: Pick<VmDependencies, 'store'>,
 ): Promise<void> {
-  await store.scrub(name);
-  await store.allocate(name, parseSize(instance.spec.memory) ?? 0);
+  const bytes = parseSize(instance.spec.memory) ?? 0;
+  if ((await sizeOf(paths.ram)) !== bytes) {
+    await store.scrub(name);
+    await store.allocate(name, bytes);
+  }
   await writeInstance(paths.instance, instance);
 }

@@ -35,7 +35,7 @@ export async function makeTestHost(qemu: string): Promise<TestHost> {
   const paths = testPaths(directory, store);
   const dependencies: VmDependencies = {
     store: directoryStore(paths),
-    config: {},
+    config: () => ({}),
     log: { info: log, warn: log, error: log },
     scopes: {
       start: (_, command, logFile) => startProgram(command, logFile),
@@ -57,7 +57,7 @@ export async function makeTestHost(qemu: string): Promise<TestHost> {
     logged,
     adopted,
     manager(config = {}) {
-      const manager = new QemuVms({ ...dependencies, config });
+      const manager = new QemuVms({ ...dependencies, config: () => config });
       managers.push(manager);
       return manager;
     },

@@ -1,0 +1,134 @@
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from '@exuvia/sys';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { launchCommand } from './launch.ts';
+
+let directory: string;
+let launcher: string;
+let ram: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'exuvia-launch-'));
+  launcher = join(directory, 'exuvia-launch');
+  ram = join(directory, 'ram');
+  await writeFile(ram, '');
+  const source = join(import.meta.dirname, '../../../../../native/launch/exuvia-launch.c');
+  const warnings = ['-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE'];
+  await run('cc', ['-O2', '-static', ...warnings, '-o', launcher, source]);
+});
+afterAll(async () => {
+  await rm(directory, { recursive: true });
+});
+
+const launch = (...args: string[]) => run(launcher, args, { allowFailure: true });
+const USAGE = 'usage: exuvia-launch --lock FILE [--cpus LIST] -- PROGRAM [ARGUMENT]...';
+
+test('the agent gives it the RAM file and the CPUs, then the command line as it is', () => {
+  const command = ['/usr/bin/qemu', '--lock', 'x'];
+  expect(launchCommand('/ram', command, { launcher: '/l', config: () => ({ vmCpus: '1-2' }) })).toEqual([
+    '/l',
+    '--lock',
+    '/ram',
+    '--cpus',
+    '1-2',
+    '--',
+    '/usr/bin/qemu',
+    '--lock',
+    'x',
+  ]);
+  expect(launchCommand('/ram', command, { launcher: '/l', config: () => ({}) })).toEqual([
+    '/l',
+    '--lock',
+    '/ram',
+    '--',
+    '/usr/bin/qemu',
+    '--lock',
+    'x',
+  ]);
+});
+
+test('the program gets its arguments and its exit code counts', async () => {
+  expect(await launch('--lock', ram, '--', 'sh', '-c', 'echo "$1"; exit 3', 'sh', 'a b')).toEqual({
+    stdout: 'a b',
+    stderr: '',
+    exitCode: 3,
+  });
+});
+
+test('the lock holds for as long as the program lives, and no longer', async () => {
+  const inner = [launcher, '--lock', ram, '--', 'true'].join(' ');
+  expect(await launch('--lock', ram, '--', 'sh', '-c', `${inner}; echo $?`)).toEqual({
+    stdout: '75',
+    stderr: `exuvia-launch: ${ram} is in use: another process runs on it`,
+    exitCode: 0,
+  });
+  expect((await launch('--lock', ram, '--', 'true')).exitCode).toBe(0);
+});
+
+test('the program runs on the CPUs of the list', async () => {
+  const result = await launch(
+    '--lock',
+    ram,
+    '--cpus',
+    '0-0,0',
+    '--',
+    'grep',
+    'Cpus_allowed_list',
+    '/proc/self/status',
+  );
+  expect(result.stdout).toBe('Cpus_allowed_list:\t0');
+});
+
+test.each(['', 'x', '1-', '2-1', '1,,2', '1,', '-1', '0x1', '99999', '1 2'])(
+  'the CPU list %j is refused',
+  async (list) => {
+    expect(await launch('--lock', ram, '--cpus', list, '--', 'true')).toEqual({
+      stdout: '',
+      stderr: `exuvia-launch: '${list}' is no list of CPUs such as 1-3,6`,
+      exitCode: 64,
+    });
+  },
+);
+
+test('CPUs that the machine does not have are refused', async () => {
+  expect(await launch('--lock', ram, '--cpus', '8000', '--', 'true')).toMatchObject({
+    stderr: 'exuvia-launch: CPUs 8000: Invalid argument',
+    exitCode: 71,
+  });
+});
+
+test('a RAM file that is missing, or a symbolic link, is not locked', async () => {
+  const link = join(directory, 'link');
+  await symlink(ram, link);
+  expect(await launch('--lock', `${ram}.none`, '--', 'true')).toMatchObject({
+    stderr: `exuvia-launch: ${ram}.none: No such file or directory`,
+    exitCode: 66,
+  });
+  expect(await launch('--lock', link, '--', 'true')).toMatchObject({
+    stderr: `exuvia-launch: ${link}: Too many levels of symbolic links`,
+    exitCode: 66,
+  });
+});
+
+test('a program that does not exist, or is none, is told', async () => {
+  expect(await launch('--lock', ram, '--', '/no/such/program')).toMatchObject({
+    stderr: 'exuvia-launch: /no/such/program: No such file or directory',
+    exitCode: 127,
+  });
+  expect(await launch('--lock', ram, '--', ram)).toMatchObject({
+    stderr: `exuvia-launch: ${ram}: Permission denied`,
+    exitCode: 126,
+  });
+});
+
+test.each([
+  [[]],
+  [['--lock']],
+  [['--lock', 'f']],
+  [['--lock', 'f', '--']],
+  [['--', 'true']],
+  [['--what', 'f', '--', 'true']],
+])('wrong usage %j', async (args) => {
+  expect(await launch(...args)).toEqual({ stdout: '', stderr: USAGE, exitCode: 64 });
+});
