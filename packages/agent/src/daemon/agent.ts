@@ -90,6 +90,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const inventory = parts.inventory(() => engine.current);
   const allowFaultInjection = () => config.allowFaultInjection;
   let remoteProblem: ExuviaError | null = null;
+  const examine = async () =>
+    withChecks(await parts.doctor(), [journalCheck(journal), remoteCheck(config, remoteProblem)]);
   const pastReports = () => recentReports(engine.ledger, reports, say);
   const planner = createPlanner({
     now,
@@ -98,10 +100,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     plans: createPlanStore(paths.updates),
     host: () => inventory.host(),
     vms: () => parts.vms.list(),
-    checks: async (vms) => [
-      journalCheck(journal),
-      ...(await Promise.all(vms.map((vm) => parts.vms.checks(vm.name)))).flat(),
-    ],
+    doctor: examine,
     executed: (plan) => engine.ledger.get(plan) !== undefined,
     aptLine: parts.aptLine,
   });
@@ -128,8 +127,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       kernel: () => parts.kernel,
       currentUpdate: () => engine.current,
     }),
-    doctor: async () =>
-      withChecks(await parts.doctor(), [journalCheck(journal), remoteCheck(config, remoteProblem)]),
+    doctor: examine,
     setup: (bytes) => parts.setup(bytes),
     undoSetup: () => parts.undoSetup(),
     heartbeat: heartbeatOf(parts.vms, createHeartbeatReader()),

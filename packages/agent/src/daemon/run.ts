@@ -18,7 +18,6 @@ export async function run(configFile: string): Promise<void> {
   });
   const parts = await wire(() => config, log);
   const agent = await startAgent({ paths: HOST_PATHS, config, parts, log });
-  log.info({}, 'Started.');
 
   process.on('SIGHUP', () => {
     void (async () => {

@@ -1,4 +1,4 @@
-import type { Host } from '@exuvia/contract';
+import { type Host, VERSION } from '@exuvia/contract';
 import { hostFacts, installedKernels, packageVersions } from '@exuvia/sys';
 import type { Store } from '../kinds.ts';
 
@@ -8,7 +8,6 @@ export interface Inventory {
 }
 
 export interface InventoryDependencies {
-  readonly version: string;
   readonly store: Pick<Store, 'status'>;
   /** Version of the QEMU that VMs are started with; `null` when there is none. */
   qemuVersion(): Promise<string | null>;
@@ -40,7 +39,7 @@ export function createInventory(dependencies: InventoryDependencies): Inventory 
       ]);
       return {
         ...facts,
-        version: dependencies.version,
+        version: VERSION,
         qemu,
         kernels: kernels.map((kernel) => kernel.release),
         packages,

@@ -1,5 +1,6 @@
 import {
   type Check,
+  type Doctor,
   type HandoverKind,
   type Host,
   type Plan,
@@ -47,6 +48,19 @@ export function buildPlan(inputs: PlanInputs): Plan {
     aptLine: aptLineOf(checks),
     executable: passes(checks),
   };
+}
+
+/**
+ * What the doctor found that concerns one handover: everything of the host and of the VMs that it carries,
+ * without the failures that do not stand in its way (an update over a reboot needs no kexec). Pure.
+ */
+export function checksFor(kind: HandoverKind, doctor: Doctor, carried: ReadonlySet<string>): Check[] {
+  const reasons = doctor.handovers.find(({ handover }) => handover === kind)?.reasons ?? [];
+  const stands = ({ subject, reason }: Check) =>
+    reasons.includes(subject === 'host' ? reason : `VM ${subject}: ${reason}`);
+  return doctor.checks
+    .filter((check) => check.subject === 'host' || carried.has(check.subject))
+    .filter((check) => check.verdict !== 'fail' || stands(check));
 }
 
 /** The VMs that an update has to carry over, in the order in which they are restored. Pure. */

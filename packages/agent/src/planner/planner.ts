@@ -1,5 +1,5 @@
 import {
-  type Check,
+  type Doctor,
   ExuviaError,
   type HandoverKind,
   type Host,
@@ -9,7 +9,7 @@ import {
   type Vm,
 } from '@exuvia/contract';
 import type { Handover } from '../kinds.ts';
-import { buildPlan, plannedVms } from './build.ts';
+import { buildPlan, checksFor, plannedVms } from './build.ts';
 import { chooseKernel, kernelUnknown } from './kernel.ts';
 import { requireExecutable } from './outdated.ts';
 import { newPlanId, type PlanStore } from './store.ts';
@@ -20,8 +20,8 @@ export interface PlannerDependencies {
   readonly now: () => Date;
   host(): Promise<Host>;
   vms(): Promise<readonly Vm[]>;
-  /** What stands in the way of any update on this host: the journal, the VMs. */
-  checks(vms: readonly Vm[]): Promise<Check[]>;
+  /** What the doctor finds: the checks, and which of them stand in the way of which handover. */
+  doctor(): Promise<Doctor>;
   pastReports(): Promise<readonly Report[]>;
   executed(plan: string): boolean;
   aptLine(kernel: string, running: string): Promise<string | null>;
@@ -63,7 +63,7 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
         handover: kind,
         vms,
         checks: [
-          ...(await dependencies.checks(vms)),
+          ...checksFor(kind, await dependencies.doctor(), carried),
           ...(await handover.checks({ ...request, kernel, handover: kind }, vms)),
         ],
         steps: handover.steps({ id, target: { kernel }, vms: plannedVms(vms) }),

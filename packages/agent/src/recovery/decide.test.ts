@@ -33,7 +33,11 @@ const steps = [
 test.each([
   ['nothing began', {}, []],
   ['the first step began', { load: '' }, ['load']],
-  ['the first step of the pause began: those after it may have, too', { load: '', stop: '', save: '' }, ['load', 'stop', 'save', 'jump']],
+  [
+    'the first step of the pause began: those after it may have, too',
+    { load: '', stop: '', save: '' },
+    ['load', 'stop', 'save', 'jump'],
+  ],
 ])('when %s', (_, begun, expected) => {
   expect(startedSteps(steps, begun).map((step) => step.name)).toEqual(expected);
 });

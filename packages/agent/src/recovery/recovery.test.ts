@@ -45,7 +45,9 @@ async function updateOf(running: TestAgent, id: string): Promise<Update> {
 }
 
 const moments = NAMES.flatMap((name) =>
-  (name === 'jump' ? (['before'] as const) : (['before', 'after'] as const)).map((when) => [when, name] as const),
+  (name === 'jump' ? (['before'] as const) : (['before', 'after'] as const)).map(
+    (when) => [when, name] as const,
+  ),
 );
 
 test.each(moments)(
@@ -121,7 +123,9 @@ test('a fault after the jump kills once', async () => {
   expect(kills.count).toBe(1);
   expect(handover.events).toEqual(['finish']);
   expect(await reports.read(id)).not.toBeNull();
-  await expect(readFile(join(folder, 'state/updates', id, 'fault.json'))).rejects.toMatchObject({ code: 'ENOENT' });
+  await expect(readFile(join(folder, 'state/updates', id, 'fault.json'))).rejects.toMatchObject({
+    code: 'ENOENT',
+  });
 });
 
 test('lost VMs make the update a failed one that names them', async () => {
@@ -169,7 +173,8 @@ test('a host that died before the commit starts its VMs as after any power failu
   expect(vms.events).toEqual(['start auto']);
   expect(await updateOf(running, id)).toMatchObject({
     state: 'failed',
-    reason: 'The host went down before the point of no return; its VMs ended with it, as in any other power failure.',
+    reason:
+      'The host went down before the point of no return; its VMs ended with it, as in any other power failure.',
   });
 });
 

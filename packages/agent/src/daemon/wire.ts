@@ -1,0 +1,42 @@
+import type { AgentConfig } from '@exuvia/contract';
+import { probeQemu } from '@exuvia/qemu';
+import { bootId, kernelRelease } from '@exuvia/sys';
+import { doctor } from '../doctor/index.ts';
+import type { Log } from '../http/services.ts';
+import { createInventory } from '../inventory/inventory.ts';
+import { aptLineForKernel } from '../planner/index.ts';
+import { createSetup } from '../setup/index.ts';
+import { createDaxStore } from '../store/dax/index.ts';
+import { createHostVms, QEMU_BINARY } from '../workload/vm/index.ts';
+import type { Parts } from './agent.ts';
+
+/**
+ * Puts the parts of a real host together. Nothing is started and nothing on the host is changed by this.
+ */
+export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> {
+  const store = createDaxStore();
+  const vms = createHostVms({ store, config, log });
+  const setup = createSetup(store);
+  const inventory: Parts['inventory'] = (currentUpdate) =>
+    createInventory({ store, currentUpdate, qemuVersion });
+  return {
+    store,
+    vms,
+    inventory,
+    handovers: new Map(),
+    bootId: await bootId(),
+    kernel: kernelRelease(),
+    setup: (bytes) => setup.run(bytes),
+    undoSetup: () => setup.undo(),
+    doctor: () => doctor({ store, vms, probeQemu: () => probeQemu(QEMU_BINARY) }),
+    aptLine: aptLineForKernel,
+    kill: () => process.kill(process.pid, 'SIGKILL'),
+  };
+}
+
+async function qemuVersion(): Promise<string | null> {
+  return await probeQemu(QEMU_BINARY).then(
+    (features) => features.version,
+    () => null,
+  );
+}
