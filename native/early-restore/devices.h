@@ -4,7 +4,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,6 +26,7 @@ static void load_module(const struct module *module) {
   if (syscall(SYS_finit_module, fd, module->options, 0) < 0 && errno != EEXIST)
     logf_kernel("%s: %s", module->file, strerror(errno));
   close(fd);
+  stamp("module", module->file);
   unlink(module->file); /* the initramfs stays in memory for ever: leave nothing in it */
 }
 
@@ -127,8 +131,27 @@ static unsigned long split_options(const char *options, char *data, size_t size)
   return flags;
 }
 
-/* Waits for a file system's device and mounts it below `below`. */
-static bool mount_file_system(const struct file_system *fs, const char *below) {
+/* The kernel's announcements of devices: opened before the first module is loaded, so that none is missed. */
+static int listen_for_devices(void) {
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1};
+  int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+  if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+  logf_kernel("no device events: %s", strerror(errno));
+  return -1;
+}
+
+/* Sleeps until a block device appears, or for a while (some appear without an event that we could read). */
+static void wait_for_block_device(int events) {
+  char event[4096];
+  struct pollfd fd = {.fd = events, .events = POLLIN};
+  while (poll(&fd, 1, 100) > 0) {
+    ssize_t n = recv(events, event, sizeof event - 1, 0);
+    if (n > 0 && memmem(event, (size_t)n, "SUBSYSTEM=block", 15)) return;
+  }
+}
+
+/* Waits for a file system's device and mounts it below SYSROOT. */
+static bool mount_file_system(const struct file_system *fs, int events) {
   char device[256], where[512], data[1024];
   uint64_t deadline = monotonic_ms() + DEVICE_TIMEOUT_MS;
   while (!find_device(fs, device, sizeof device)) {
@@ -136,9 +159,10 @@ static bool mount_file_system(const struct file_system *fs, const char *below) {
       logf_kernel("no device holds the %s file system %s", fs->type, fs->id);
       return false;
     }
-    usleep(500);
+    wait_for_block_device(events);
   }
-  snprintf(where, sizeof where, "%s%s", below, strcmp(fs->path, "/") == 0 ? "" : fs->path);
+  stamp("found", fs->path);
+  snprintf(where, sizeof where, "%s%s", SYSROOT, strcmp(fs->path, "/") == 0 ? "" : fs->path);
   unsigned long flags = split_options(fs->options, data, sizeof data);
   if (mount(device, where, fs->type, flags, data) == 0) return true;
   logf_kernel("%s on %s (%s): %s", device, where, fs->options, strerror(errno));

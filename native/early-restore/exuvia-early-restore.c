@@ -19,7 +19,6 @@
 #include "plan.h"
 #include "vm.h"
 
-#define SYSROOT "/sysroot"
 
 static void give_up(const char *why) {
   logf_kernel("%s; resetting the machine", why);
@@ -49,10 +48,10 @@ static void move_into_sysroot(void) {
 }
 
 static void save_record(void) {
-  make_directories(SYSROOT, "/run/exuvia/restore");
+  make_directories("/run/exuvia/restore");
   int fd = open(SYSROOT "/run/exuvia/restore/record", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return;
-  write_fully(fd, record, record_used);
+  write_fully(fd, record->text, record->used < sizeof record->text ? record->used : sizeof record->text);
   close(fd);
 }
 
@@ -67,22 +66,24 @@ static void become_init(void) {
 
 int main(void) {
   uint64_t tsc = tsc_now(), ns = clock_ns(CLOCK_MONOTONIC), raw = clock_ns(CLOCK_MONOTONIC_RAW);
+  if (!open_record()) give_up("no memory");
   note("clock %llu %llu\n", (unsigned long long)tsc, (unsigned long long)raw);
   note("kernel-ns %llu\n", (unsigned long long)ns);
   stamp("init-start", "-");
   mount_kernel_file_systems();
   logf_kernel("restoring virtual machines");
   if (!read_plan("/plan")) give_up(plan_error);
+  int events = listen_for_devices();
   pid_t loaders[16];
   size_t loader_count = start_loading(loaders, sizeof loaders / sizeof loaders[0]);
   for (size_t i = 0; i < mount_count; i++) {
-    if (!mount_file_system(&mounts[i], SYSROOT) && i == 0) give_up("no root file system");
+    if (!mount_file_system(&mounts[i], events) && i == 0) give_up("no root file system");
     stamp("mounted", mounts[i].path);
   }
   move_into_sysroot();
   for (size_t i = 0; i < loader_count; i++) waitpid(loaders[i], NULL, 0);
   stamp("modules-loaded", "-");
-  restore_vms(SYSROOT);
+  restore_vms();
   stamp("init-exec", "-");
   logf_kernel("virtual machines done, starting %s", init_program);
   save_record();

@@ -4,8 +4,10 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -13,16 +15,27 @@
 #define RECORD_BYTES 131072
 
 /* Lines `stamp NAME VM|- TSC`, `clock TSC MONOTONIC-NS`, `vm NAME restored PID`, `vm NAME failed WHY`. */
-static char record[RECORD_BYTES];
-static size_t record_used;
+struct record {
+  size_t used;
+  char text[RECORD_BYTES];
+};
+static struct record *record; /* shared with the processes that load modules */
+
+static bool open_record(void) {
+  record = mmap(NULL, sizeof *record, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return record != MAP_FAILED;
+}
 
 static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void note(const char *format, ...) {
+  char line[512];
   va_list args;
   va_start(args, format);
-  int n = vsnprintf(record + record_used, sizeof record - record_used, format, args);
+  int n = vsnprintf(line, sizeof line, format, args);
   va_end(args);
-  if (n > 0 && record_used + (size_t)n < sizeof record) record_used += (size_t)n;
+  if (n <= 0 || (size_t)n >= sizeof line) return;
+  size_t at = __atomic_fetch_add(&record->used, (size_t)n, __ATOMIC_RELAXED);
+  if (at + (size_t)n <= sizeof record->text) memcpy(record->text + at, line, (size_t)n);
 }
 
 static void stamp(const char *name, const char *vm) {

@@ -21,6 +21,7 @@
 #include "qmp.h"
 #include "text.h"
 
+#define SYSROOT "/sysroot" /* where the host's root file system lies until it becomes / */
 #define MAX_VMS 256
 #define MAX_MODULES 256
 #define MAX_MOUNTS 16

@@ -13,6 +13,7 @@
 #include "plan.h"
 
 #define QMP_FD 3
+#define STATE_FD 4
 
 static void vm_fail(struct vm *vm, const char *why) {
   if (vm->progress == FAILED) return;
@@ -24,9 +25,9 @@ static void vm_fail(struct vm *vm, const char *why) {
   logf_kernel("VM %s: %s", vm->name, why);
 }
 
-static void make_directories(const char *below, const char *path) {
+static void make_directories(const char *path) {
   char whole[512];
-  snprintf(whole, sizeof whole, "%s%s", below, path);
+  snprintf(whole, sizeof whole, "%s%s", SYSROOT, path);
   for (char *p = whole + 1; *p; p++)
     if (*p == '/') {
       *p = 0;
@@ -36,11 +37,11 @@ static void make_directories(const char *below, const char *path) {
   mkdir(whole, 0700);
 }
 
-static void join_cgroup(const char *below, const char *scope) {
+static void join_cgroup(const char *scope) {
   char path[512], procs[560];
   snprintf(path, sizeof path, "/sys/fs/cgroup/%s", scope);
-  make_directories(below, path);
-  snprintf(procs, sizeof procs, "%s%s/cgroup.procs", below, path);
+  make_directories(path);
+  snprintf(procs, sizeof procs, "%s%s/cgroup.procs", SYSROOT, path);
   int fd = open(procs, O_WRONLY | O_CLOEXEC);
   if (fd < 0 || write(fd, "0", 1) != 1) logf_kernel("%s: %s", procs, strerror(errno));
   if (fd >= 0) close(fd);
@@ -60,12 +61,22 @@ static void stay_on_cpus(const char *list) {
   if (CPU_COUNT(&set) && sched_setaffinity(0, sizeof set, &set) < 0) logf_kernel("cpus %s: %s", list, strerror(errno));
 }
 
+static int open_at_least(const char *path, int flags, int lowest) {
+  int fd = open(path, flags | O_CLOEXEC);
+  if (fd < 0) return -1;
+  int moved = fcntl(fd, F_DUPFD, lowest);
+  int saved = errno;
+  close(fd);
+  errno = saved;
+  return moved;
+}
+
 /* In the child: everything that must hold from QEMU's first instruction on. Returns only on failure. */
-static void become_qemu(const struct vm *vm, const char *below, int qmp) {
+static void become_qemu(const struct vm *vm, int qmp) {
   setsid();
-  join_cgroup(below, vm->scope);
+  join_cgroup(vm->scope);
   if (vm->cpus) stay_on_cpus(vm->cpus);
-  if (chroot(below) < 0 || chdir("/") < 0) _exit(71);
+  if (chroot(SYSROOT) < 0 || chdir("/") < 0) _exit(71);
   int log = open(vm->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (nothing >= 0) dup2(nothing, STDIN_FILENO);
@@ -74,39 +85,44 @@ static void become_qemu(const struct vm *vm, const char *below, int qmp) {
     dup2(log, STDERR_FILENO);
   }
   /* The lock lives as long as this process: a second QEMU on the same memory cannot start. */
-  int ram = open(vm->ram, O_RDWR);
+  int ram = open_at_least(vm->ram, O_RDWR, STATE_FD + 1);
   if (ram < 0 || flock(ram, LOCK_EX | LOCK_NB) < 0) {
     dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->ram, strerror(errno));
     _exit(75);
   }
-  if (ram == QMP_FD) ram = fcntl(ram, F_DUPFD, QMP_FD + 1);
-  if (dup2(qmp, QMP_FD) < 0) _exit(71);
+  int state = open_at_least(vm->state, O_RDONLY, STATE_FD + 1);
+  qmp = fcntl(qmp, F_DUPFD_CLOEXEC, STATE_FD + 1);
+  if (state < 0 || dup2(state, STATE_FD) < 0 || dup2(qmp, QMP_FD) < 0) {
+    dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->state, strerror(errno));
+    _exit(71);
+  }
+  close(state);
   execve(vm->args[0], (char *const *)vm->args, (char *const *)vm->env);
   dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->args[0], strerror(errno));
   _exit(127);
 }
 
-static void vm_start(struct vm *vm, const char *below) {
+static void vm_start(struct vm *vm) {
   int pair[2];
   vm->qmp.fd = -1;
-  make_directories(below, vm->runtime);
+  make_directories(vm->runtime);
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
     vm_fail(vm, strerror(errno));
     return;
   }
   stamp("qemu-exec", vm->name);
   vm->pid = fork();
-  if (vm->pid == 0) become_qemu(vm, below, pair[1]);
+  if (vm->pid == 0) become_qemu(vm, pair[1]);
   close(pair[1]);
   vm->qmp.fd = pair[0];
   if (vm->pid < 0) vm_fail(vm, "no process could be made");
 }
 
 /* Compares the saved state with what the old kernel wrote down; runs while the QEMUs start. */
-static void check_state(struct vm *vm, const char *below) {
+static void check_state(struct vm *vm) {
   static unsigned char block[65536];
   char path[512];
-  snprintf(path, sizeof path, "%s%s", below, vm->state);
+  snprintf(path, sizeof path, "%s%s", SYSROOT, vm->state);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   uint32_t crc = 0;
   unsigned long long bytes = 0;
@@ -119,9 +135,9 @@ static void check_state(struct vm *vm, const char *below) {
   vm->damaged = !vm->sealed || n != 0 || bytes != vm->state_bytes || crc != vm->state_crc;
 }
 
-static bool read_manifest(const char *below) {
+static bool read_manifest(void) {
   char path[512], *line;
-  snprintf(path, sizeof path, "%s%s", below, manifest);
+  snprintf(path, sizeof path, "%s%s", SYSROOT, manifest);
   char *text = read_whole(path, 1 << 20);
   if (!text) {
     logf_kernel("%s: %s", path, strerror(errno));
@@ -136,22 +152,29 @@ static bool read_manifest(const char *below) {
   return true;
 }
 
+/*
+ * QEMU reads QMP byte by byte, five system calls each (10.0, monitor_can_read): what can be an argument or a
+ * file descriptor is one, and nothing is said that need not be.
+ */
 static void vm_greeted(struct vm *vm) {
-  char commands[2048];
   stamp("qemu-ready", vm->name);
   if (vm->damaged) {
     vm_fail(vm, "its saved state is damaged: not loaded");
     return;
   }
-  snprintf(commands, sizeof commands,
-           "{\"execute\":\"qmp_capabilities\"}\r\n"
-           "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
-           "{\"capability\":\"x-ignore-shared\",\"state\":true},{\"capability\":\"events\",\"state\":true}]}}\r\n"
-           "{\"execute\":\"migrate-set-parameters\",\"arguments\":{\"mode\":\"cpr-reboot\"}}\r\n"
-           "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"file:%s\"}}",
-           vm->state);
   vm->progress = LOADING;
-  if (qmp_send(&vm->qmp, commands) < 0) vm_fail(vm, "its QEMU went away");
+  if (qmp_send(&vm->qmp, "{\"execute\":\"qmp_capabilities\"}\n"
+                         "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
+                         "{\"capability\":\"x-ignore-shared\",\"state\":true}]}}\n"
+                         "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"fd:4\"}}") < 0)
+    vm_fail(vm, "its QEMU went away");
+}
+
+/* From the guest's next instruction on the saved state is stale: nobody may ever load it again. */
+static void forget_state(const struct vm *vm) {
+  char path[512];
+  snprintf(path, sizeof path, "%s%s", SYSROOT, vm->state);
+  unlink(path);
 }
 
 static void vm_line(struct vm *vm) {
@@ -172,6 +195,7 @@ static void vm_line(struct vm *vm) {
     stamp("resumed", vm->name);
     vm->progress = RESTORED;
     note("vm %s restored %d\n", vm->name, (int)vm->pid);
+    forget_state(vm);
   }
 }
 
@@ -205,11 +229,11 @@ static void follow_all(void) {
 }
 
 /* Starts every VM and returns when each one runs or has failed. */
-static void restore_vms(const char *below) {
-  if (!read_manifest(below)) logf_kernel("no VM can be restored: the manifest is missing");
-  for (size_t i = 0; i < vm_count; i++) vm_start(&vms[i], below);
+static void restore_vms(void) {
+  if (!read_manifest()) logf_kernel("no VM can be restored: the manifest is missing");
+  for (size_t i = 0; i < vm_count; i++) vm_start(&vms[i]);
   crc32_prepare();
-  for (size_t i = 0; i < vm_count; i++) check_state(&vms[i], below);
+  for (size_t i = 0; i < vm_count; i++) check_state(&vms[i]);
   follow_all();
 }
 

@@ -15,10 +15,13 @@
  *     |                                      | commit: append the journal's record |
  *     |                                      | jump: reboot(KEXEC)                 X
  *
- * With `--hold STEP` it stops after that step, says `held STEP` and waits for `continue STEP`. Until
- * the commit record is on disk, `abort` or the end of its input makes it undo everything; a failure does so at
- * any point, a refused jump included: the QEMUs still live, so undoing is `cont`. It then says `undone` (or
- * `stuck VM` for each one that did not resume) and exits: 3 aborted, 1 failed, 4 a VM is stuck, 2 usage.
+ * With `--hold STEP` it stops after that step, says `held STEP` and waits for `continue STEP`. `abort`, the
+ * end of its input (the agent died) and any failure, a refused jump included, make it undo everything: the
+ * QEMUs live until the jump, so undoing is `cont`. It then says `undone` (or `stuck VM` for each one that did
+ * not resume) and exits: 3 aborted, 1 failed, 4 a VM is stuck, 2 usage.
+ *
+ * If the machine dies before the jump, the VMs' memory dies with it, as in any power failure; the journal then
+ * tells from the missing or present commit record whether the new side had to be expected.
  *
  * The plan, a directive a line:
  *   exuvia-pause 1                     the format's version
@@ -66,7 +69,7 @@ static size_t vm_count;
 static const char *syncs[MAX_SYNCS], *manifest, *stamps_file, *journal, *commit_record, *holds[16];
 static size_t sync_count, hold_count;
 static unsigned timeout_ms = 30000, next_id = 1;
-static bool committed, abort_asked, suspending;
+static bool abort_asked, suspending;
 static char stamps[STAMPS_BYTES], failure[512];
 static size_t stamps_used;
 static int stamps_fd = -1;
@@ -150,6 +153,12 @@ static bool read_plan(const char *path) {
 
 /* ---- talking to all QEMUs at once ---- */
 
+static void migration_ended(struct vm *vm, enum migration end) {
+  if (vm->migration != MIGRATION_ACTIVE) return;
+  vm->migration = end;
+  if (end == MIGRATION_COMPLETED) stamp("vm-saved", vm->name);
+}
+
 static void take_line(struct vm *vm) {
   const char *line = vm->qmp.line;
   if (qmp_member(line, "event")) {
@@ -160,9 +169,9 @@ static void take_line(struct vm *vm) {
       vm->stopped = false;
       stamp("vm-resume-event", vm->name);
     } else if (qmp_member_is(line, "event", "MIGRATION")) {
-      if (qmp_member_is(line, "status", "completed")) vm->migration = MIGRATION_COMPLETED;
+      if (qmp_member_is(line, "status", "completed")) migration_ended(vm, MIGRATION_COMPLETED);
       if (qmp_member_is(line, "status", "failed") || qmp_member_is(line, "status", "cancelled"))
-        vm->migration = MIGRATION_FAILED;
+        migration_ended(vm, MIGRATION_FAILED);
     }
     return;
   }
@@ -173,10 +182,10 @@ static void take_line(struct vm *vm) {
   vm->awaiting = 0;
   vm->refused = error;
   if (error) qmp_member_copy(line, "desc", vm->why, sizeof vm->why);
-  else if (vm->migration == MIGRATION_ACTIVE && qmp_member_is(line, "status", "completed"))
-    vm->migration = MIGRATION_COMPLETED;
+  else if (qmp_member_is(line, "status", "completed"))
+    migration_ended(vm, MIGRATION_COMPLETED);
   else if (vm->migration == MIGRATION_ACTIVE && qmp_member_is(line, "status", "failed")) {
-    vm->migration = MIGRATION_FAILED;
+    migration_ended(vm, MIGRATION_FAILED);
     qmp_member_copy(line, "error-desc", vm->why, sizeof vm->why);
   }
 }
@@ -353,7 +362,6 @@ static bool commit(void) {
   bool good = n > 0 && (size_t)n < sizeof line && write_fully(fd, line, (size_t)n) == 0 && fdatasync(fd) == 0;
   int saved = errno;
   close(fd);
-  committed = good;
   return good || fail("%s: %s", journal, strerror(saved));
 }
 
@@ -407,7 +415,7 @@ static void listen_to_agent(const char *continue_for) {
     while ((end = memchr(buffer, '\n', used))) {
       *end = 0;
       bool released = continue_for && (strcmp(buffer, continue_for) == 0);
-      if (strcmp(buffer, "abort") == 0 && !committed) abort_asked = true;
+      if (strcmp(buffer, "abort") == 0) abort_asked = true;
       size_t length = (size_t)(end + 1 - buffer);
       memmove(buffer, end + 1, used - length);
       used -= length;
@@ -421,7 +429,7 @@ static void listen_to_agent(const char *continue_for) {
     if (n <= 0) ended = true;
     else used += (size_t)n;
   }
-  if (!committed) abort_asked = true; /* the agent is gone */
+  abort_asked = true; /* the agent is gone */
 }
 
 static void hold_if_asked(const char *step) {

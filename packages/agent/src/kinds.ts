@@ -101,3 +101,15 @@ export interface VmManager {
   /** Resumes a VM that a failed or aborted update left paused. Idempotent. */
   resume(name: string): Promise<void>;
 }
+
+/** How handovers put VMs away and take them up again by themselves. */
+export interface SavedVms {
+  /** Takes up a VM whose RAM and device state an update left in the store, when the early restore did not. */
+  restoreInPlace(name: string): Promise<Vm>;
+  /** Saves a VM, RAM included, to a file outside of the store, and leaves it paused. */
+  saveTo(name: string, stateFile: string, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** Ends the QEMU of a VM that has been saved. Idempotent. */
+  endSaved(name: string): Promise<void>;
+  /** Takes up a VM from the file that `saveTo` wrote, RAM included; the file is removed. */
+  restoreFrom(name: string, stateFile: string): Promise<Vm>;
+}

@@ -1,0 +1,28 @@
+import { commandLineValue, joinCommandLine, removeFromCommandLine, splitCommandLine } from '@exuvia/sys';
+
+/** Arguments that a boot loader or an earlier update put there and that say nothing about the machine. */
+const TRANSIENT = ['BOOT_IMAGE', 'initrd', 'exuvia.update', 'tsc_early_khz'];
+
+/**
+ * The command line for the new kernel: that of the running one, without what belongs to one boot only.
+ *
+ * `tsc_early_khz` saves the calibration (Linux arch/x86/kernel/tsc.c); the kernel refines the value later all
+ * the same. `quiet` keeps a serial console off the blackout path.
+ *
+ * @param running /proc/cmdline
+ * @param tscKhz measured frequency of the TSC; `null` when it is not known
+ */
+export function nextCommandLine(
+  running: string,
+  update: string,
+  tscKhz: number | null,
+  further: readonly string[],
+): string {
+  const kept = TRANSIENT.reduce(
+    (args: readonly string[], name) => removeFromCommandLine(args, name),
+    splitCommandLine(running.trim()),
+  );
+  const quiet = commandLineValue(kept, 'quiet') === null ? ['quiet'] : [];
+  const tsc = tscKhz === null ? [] : [`tsc_early_khz=${Math.round(tscKhz)}`];
+  return joinCommandLine([...kept, ...quiet, ...tsc, ...further, `exuvia.update=${update}`]);
+}

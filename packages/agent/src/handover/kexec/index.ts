@@ -1,0 +1,20 @@
+import type { Handover } from '../../kinds.ts';
+import type { HandoverDependencies } from '../dependencies.ts';
+import { kexecChecks } from './checks.ts';
+import { finishKexec } from './finish.ts';
+import { kexecSteps } from './steps.ts';
+
+/**
+ * The host's kernel is replaced by kexec; guest memory stays where it is, in the store.
+ *
+ * steps.ts is the old side, pause-steps.ts the part of it that native/pause executes, native/early-restore the
+ * first moments of the new side, finish.ts the rest of it.
+ */
+export function createKexecHandover(dependencies: HandoverDependencies): Handover {
+  return {
+    kind: 'kexec',
+    checks: (request, vms) => kexecChecks(dependencies, request, vms),
+    steps: (plan) => kexecSteps(dependencies, plan),
+    finish: (context) => finishKexec(dependencies, context),
+  };
+}

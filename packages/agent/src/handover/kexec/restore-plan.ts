@@ -1,0 +1,67 @@
+import { SLICE, vmPaths } from '@exuvia/contract';
+import { handoverFiles } from './layout.ts';
+
+/** A file system that exuvia-early-restore mounts; `path` is where the running host has it. */
+export interface EarlyMount {
+  readonly uuid: string;
+  readonly type: string;
+  readonly path: string;
+  readonly options: string;
+}
+
+export interface EarlyModule {
+  /** Groups load in parallel. */
+  readonly group: 'kvm' | 'store' | 'disk';
+  /** Path inside the initramfs. */
+  readonly file: string;
+  readonly options: string;
+}
+
+export interface EarlyVm {
+  readonly name: string;
+  /** The complete argv; the first element is an absolute path. */
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface RestorePlan {
+  readonly update: string;
+  readonly modules: readonly EarlyModule[];
+  readonly root: EarlyMount;
+  readonly mounts: readonly EarlyMount[];
+  readonly store: { readonly label: string; readonly path: string; readonly options: string };
+  readonly vmCpus: string | undefined;
+  readonly vms: readonly EarlyVm[];
+  readonly timeoutMs: number;
+}
+
+/** Renders the plan that exuvia-early-restore executes; its format is documented in native/early-restore/plan.h. */
+export function renderRestorePlan(plan: RestorePlan): string {
+  const lines = [
+    'exuvia-early-restore 1',
+    ...plan.modules.map(({ group, file, options }) => `module ${group} ${file} ${options}`.trimEnd()),
+    `root ${plan.root.uuid} ${plan.root.type} ${plan.root.options}`,
+    ...plan.mounts.map(({ uuid, type, path, options }) => `mount ${uuid} ${type} ${path} ${options}`),
+    `store ${plan.store.label} ext4 ${plan.store.path} ${plan.store.options}`,
+    `manifest ${handoverFiles(plan.update).manifest}`,
+    `timeout-ms ${plan.timeoutMs}`,
+    'init /sbin/init',
+    ...plan.vms.flatMap((vm) => vmLines(vm, plan.vmCpus)),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function vmLines(vm: EarlyVm, cpus: string | undefined): string[] {
+  const paths = vmPaths(vm.name);
+  return [
+    `vm ${vm.name}`,
+    `ram ${paths.ram}`,
+    `state ${paths.deviceState}`,
+    `scope ${SLICE}/${paths.scope}`,
+    `log ${paths.qemuLog}`,
+    `runtime ${paths.runtime}`,
+    ...(cpus === undefined ? [] : [`cpus ${cpus}`]),
+    ...Object.entries(vm.environment).map(([name, value]) => `env ${name}=${value}`),
+    ...vm.argv.map((word) => `arg ${word}`),
+  ];
+}

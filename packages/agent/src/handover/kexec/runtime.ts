@@ -1,0 +1,116 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { copyFile, mkdir, readdir, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { HOST_PATHS } from '@exuvia/contract';
+import { isErrno, run, syncDirectory } from '@exuvia/sys';
+
+/** A copy of QEMU in the store: executed in place (DAX) after the jump, nothing is read from a disk. */
+export interface QemuRuntime {
+  readonly binary: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** `-L` directory with the firmware and option ROMs. */
+  readonly firmware: string;
+}
+
+const FIRMWARE = ['/usr/share/qemu', '/usr/share/seabios', '/usr/lib/ipxe/qemu'];
+/** Larger firmware (UEFI) stays where it is: QEMU looks in its own directories after `-L`. */
+const FIRMWARE_BYTES = 512 * 1024;
+
+/**
+ * Copies QEMU, its libraries and its small firmware into the store, once for each build.
+ *
+ * The copy is made under another name and renamed: one that is there is complete. A crash leaves a
+ * temporary directory, which {@link removeOldRuntimes} removes.
+ */
+export async function installRuntime(binary: string, store: string = HOST_PATHS.store): Promise<QemuRuntime> {
+  const files = await runtimeFiles(binary);
+  const directory = join(store, 'runtime', await keyOf(files));
+  const runtime = {
+    binary: join(directory, basename(binary)),
+    environment: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LD_LIBRARY_PATH: join(directory, 'lib') },
+    firmware: join(directory, 'firmware'),
+  };
+  if (await exists(directory)) return runtime;
+  const temporary = `${directory}.${randomUUID().slice(0, 8)}.tmp`;
+  for (const { from, to } of files) {
+    const target = join(temporary, to);
+    await mkdir(join(target, '..'), { recursive: true });
+    await copyFile(from, target);
+  }
+  await rename(temporary, directory);
+  await syncDirectory(join(store, 'runtime'));
+  return runtime;
+}
+
+/** Removes copies that no process executes, except that of `keep`. */
+export async function removeOldRuntimes(keep: QemuRuntime, store: string = HOST_PATHS.store): Promise<void> {
+  const used = await executedFiles();
+  const kept = basename(join(keep.binary, '..'));
+  for (const name of await readdir(join(store, 'runtime'))) {
+    const directory = join(store, 'runtime', name);
+    if (name === kept || used.some((file) => file.startsWith(`${directory}/`))) continue;
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+interface RuntimeFile {
+  readonly from: string;
+  readonly to: string;
+}
+
+async function runtimeFiles(binary: string): Promise<RuntimeFile[]> {
+  const { stdout } = await run('ldd', [binary]);
+  const libraries = [...stdout.matchAll(/=> (\/\S+)/g)].flatMap(([, path]) =>
+    path === undefined ? [] : [path],
+  );
+  const firmware: RuntimeFile[] = [];
+  for (const directory of FIRMWARE) {
+    for (const name of await listOf(directory)) {
+      const from = await realpath(join(directory, name));
+      const { size } = await stat(from);
+      if (size <= FIRMWARE_BYTES && /\.(bin|rom)$/.test(name))
+        firmware.push({ from, to: `firmware/${name}` });
+    }
+  }
+  return [
+    { from: await realpath(binary), to: basename(binary) },
+    ...libraries.map((path) => ({ from: path, to: `lib/${basename(path)}` })),
+    ...firmware,
+  ];
+}
+
+/** Two builds never share a key: size and time of every file, as apt leaves them. */
+async function keyOf(files: readonly RuntimeFile[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const { from, to } of files) {
+    const { size, mtimeMs } = await stat(from);
+    hash.update(`${from}\0${to}\0${size}\0${mtimeMs}\n`);
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+async function executedFiles(): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const links = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/exe`).catch(() => '')));
+  return links.map((link) => link.replace(/ \(deleted\)$/, ''));
+}
+
+async function listOf(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
