@@ -59,19 +59,23 @@ export async function requireWritable({
 }: Pick<PmemDevice, 'path' | 'sizeBytes'>): Promise<void> {
   const last = Math.floor(sizeBytes / BLOCK) - 1;
   for (const block of [0, last]) {
-    const before = await readBlock(path, block);
-    const pattern = randomBytes(BLOCK);
-    await writeBlock(path, block, pattern);
-    const after = await readBlock(path, block);
-    await writeBlock(path, block, before);
-    if (!after.equals(pattern)) {
-      throw new ExuviaError(
-        'store-not-writable',
-        `${path} does not keep what is written to it (block ${block} of ${last + 1}).`,
-        { hint: 'There is no memory at that place: run `exuvia setup --undo`, reboot, and set up again.' },
-      );
-    }
+    const keeps = await keepsBlock(path, block).catch(() => false);
+    if (keeps) continue;
+    throw new ExuviaError(
+      'store-not-writable',
+      `${path} does not keep what is written to it (block ${block} of ${last + 1}).`,
+      { hint: 'There is no memory at that place: run `exuvia setup --undo`, reboot, and set up again.' },
+    );
   }
+}
+
+async function keepsBlock(path: string, block: number): Promise<boolean> {
+  const before = await readBlock(path, block);
+  const pattern = randomBytes(BLOCK);
+  await writeBlock(path, block, pattern);
+  const after = await readBlock(path, block);
+  await writeBlock(path, block, before);
+  return after.equals(pattern);
 }
 
 /** Past the page cache, which would only prove that it itself works. */
