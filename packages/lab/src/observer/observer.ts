@@ -31,6 +31,8 @@ export class Observer {
     this.#worker.on('message', (reply: WorkerReply) => {
       this.#waiting.get(reply.id)?.resolve(reply);
       this.#waiting.delete(reply.id);
+      // An observer by itself keeps no program from ending; one that is asked does.
+      if (this.#waiting.size === 0) this.#worker.unref();
     });
     this.#worker.on('error', (error: Error) => {
       this.#failure = error;
@@ -86,6 +88,7 @@ export class Observer {
     const request: WorkerRequest = { id: this.#nextId++, kind };
     const reply = Promise.withResolvers<WorkerReply>();
     this.#waiting.set(request.id, reply);
+    this.#worker.ref();
     this.#worker.postMessage(request);
     return reply.promise;
   }
