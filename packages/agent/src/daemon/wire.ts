@@ -2,6 +2,7 @@ import type { AgentConfig } from '@exuvia/contract';
 import { probeQemu } from '@exuvia/qemu';
 import { bootId, kernelRelease } from '@exuvia/sys';
 import { doctor } from '../doctor/index.ts';
+import { createKexecHandover } from '../handover/kexec/index.ts';
 import type { Log } from '../http/services.ts';
 import { createInventory } from '../inventory/inventory.ts';
 import { aptLineForKernel } from '../planner/index.ts';
@@ -19,11 +20,20 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
   const setup = createSetup(store);
   const inventory: Parts['inventory'] = (currentUpdate) =>
     createInventory({ store, currentUpdate, qemuVersion });
+  const handovers = [
+    createKexecHandover({
+      vms,
+      store,
+      config,
+      host: () => inventory(() => null).host(),
+      heartbeat: (name) => vms.readHeartbeat(name),
+    }),
+  ];
   return {
     store,
     vms,
     inventory,
-    handovers: new Map(),
+    handovers: new Map(handovers.map((handover) => [handover.kind, handover])),
     bootId: await bootId(),
     kernel: kernelRelease(),
     setup: (bytes) => setup.run(bytes),
