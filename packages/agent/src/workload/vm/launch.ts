@@ -35,6 +35,8 @@ export async function launch(
   const paths = needs.paths(name);
   await rm(paths.runtime, { recursive: true, force: true });
   await mkdir(paths.runtime, { recursive: true, mode: 0o700 });
+  // Of a QEMU that died a moment ago: its lock may still be held.
+  await waitForEnd(paths, needs.timeoutMs);
   await monitors.drop(name);
   const logStart = await sizeOf(paths.qemuLog);
   const command = launchCommand(paths.ram, commandLine, needs);

@@ -7,6 +7,7 @@ import type { VmManager } from '../../kinds.ts';
 import { checkVm } from './checks.ts';
 import type { VmDependencies } from './dependencies.ts';
 import { type Instance, listInstances } from './instance.ts';
+import { endAtOnce } from './launch.ts';
 import { Monitors } from './monitors.ts';
 import { checkedName, vmUnknown } from './names.ts';
 import { waitForEnd } from './process.ts';
@@ -193,7 +194,7 @@ export class QemuVms implements VmManager {
       const { running } = await queryStatus(client);
       if (running) throw new ExuviaError('vm-not-saved', `VM ${name} runs: ending it would lose its state.`);
       await client.execute('quit');
-      await waitForEnd(paths(name), timeoutMs);
+      if (!(await waitForEnd(paths(name), timeoutMs))) await endAtOnce(name, this.#dependencies);
     });
   }
 

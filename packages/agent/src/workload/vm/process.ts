@@ -24,10 +24,15 @@ export async function findProcess(paths: VmPaths): Promise<VmProcess | null> {
   return null;
 }
 
-/** Waits until no QEMU runs on the memory any more; false when one still does after `timeoutMs`. */
+/**
+ * Waits until no QEMU runs on the memory any more and its lock is free; false when `timeoutMs` have passed.
+ *
+ * An ending process loses its command line (with its memory) some time before its files and their locks:
+ * it is no QEMU any more, but no other one can be started yet.
+ */
 export async function waitForEnd(paths: VmPaths, timeoutMs: number): Promise<boolean> {
   const deadline = Date.now() + timeoutMs;
-  while ((await findProcess(paths)) !== null) {
+  while ((await findProcess(paths)) !== null || (await isBeingReleased(paths.ram))) {
     if (Date.now() >= deadline) return false;
     await sleep(20);
   }
@@ -66,10 +71,21 @@ async function inodeOf(path: string): Promise<string | null> {
   }
 }
 
-/** A zombie has no command line, so it does not count as running. */
+async function isBeingReleased(ramFile: string): Promise<boolean> {
+  const holders = await lockHolders(ramFile);
+  const commandLines = await Promise.all(holders.map(commandLineOf));
+  return commandLines.includes('');
+}
+
 async function runsOn(pid: number, ramFile: string): Promise<boolean> {
-  const commandLine = (await readIfExists(`/proc/${pid}/cmdline`).catch(ignoreGone)) ?? '';
-  return commandLine.split('\0').some((word) => word.split(',').includes(`mem-path=${ramFile}`));
+  return (await commandLineOf(pid))
+    .split('\0')
+    .some((word) => word.split(',').includes(`mem-path=${ramFile}`));
+}
+
+/** Empty for a process that is ending, and for a zombie. */
+async function commandLineOf(pid: number): Promise<string> {
+  return (await readIfExists(`/proc/${pid}/cmdline`).catch(ignoreGone)) ?? '';
 }
 
 /** A process that ends while it is looked at. */

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { ExuviaError } from '@exuvia/contract';
 import { type QmpClient, QmpCommandError, queryStatus } from '@exuvia/qemu';
-import type { VmDependencies } from './dependencies.ts';
+import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { endAtOnce } from './launch.ts';
 import type { Monitors } from './monitors.ts';
 import { findProcess, waitForEnd } from './process.ts';
@@ -34,14 +34,18 @@ export async function stopVm(
  */
 export async function discardMemory(
   name: string,
-  { store, paths }: Pick<VmDependencies, 'store' | 'paths'>,
+  { store, paths, timeoutMs }: Pick<VmDependencies, 'store' | 'paths' | 'timeoutMs'>,
 ): Promise<void> {
-  const process = await findProcess(paths(name));
-  if (process !== null) {
-    throw new ExuviaError('vm-running', `VM ${name} runs (pid ${process.pid}): its memory is left alone.`);
-  }
+  await requireEnded(paths(name), name, timeoutMs);
   await store.scrub(name);
   await rm(paths(name).runtime, { recursive: true, force: true });
+}
+
+async function requireEnded(paths: VmPaths, name: string, timeoutMs: number): Promise<void> {
+  const process = await findProcess(paths);
+  if (process === null && (await waitForEnd(paths, timeoutMs))) return;
+  const who = process === null ? '' : ` (pid ${process.pid})`;
+  throw new ExuviaError('vm-running', `VM ${name} runs${who}: its memory is left alone.`);
 }
 
 async function askToEnd(
