@@ -1,7 +1,8 @@
 import { statfs } from 'node:fs/promises';
 import { type Check, ExuviaError, HOST_PATHS, type PlanRequest, type Vm } from '@exuvia/contract';
-import { installedKernels, kexecFacts, readIfExists } from '@exuvia/sys';
+import { kexecFacts, readIfExists } from '@exuvia/sys';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { kernelInstalled, vmRuns } from '../shared/checks.ts';
 import { earlyNeeds } from './needs.ts';
 
 /** Room for the copy of QEMU and for the state of each VM; measured: 59 MiB and 0.4 MiB (docs/measurements.md). */
@@ -25,14 +26,6 @@ export async function kexecChecks(
     earlyRestore(request.kernel, vms),
     ...vms.map(vmRuns),
   ]);
-}
-
-async function kernelInstalled(release: string): Promise<Check> {
-  const found = (await installedKernels()).some((kernel) => kernel.release === release);
-  const reason = `Kernel ${release} is ${found ? '' : 'not '}installed.`;
-  return found
-    ? { id: 'kernel-installed', subject: 'host', verdict: 'ok', reason }
-    : { id: 'kernel-installed', subject: 'host', verdict: 'fail', reason, remedy: 'Install it with apt.' };
 }
 
 async function kexecAllowed(): Promise<Check> {
@@ -95,18 +88,6 @@ async function earlyRestore(release: string, vms: readonly Vm[]): Promise<Check>
     const remedy = error instanceof ExuviaError ? error.hint : undefined;
     return { id, subject: 'host', verdict: 'fail', reason, ...(remedy === undefined ? {} : { remedy }) };
   }
-}
-
-function vmRuns(vm: Vm): Check {
-  const id = 'vm-runs';
-  if (vm.state === 'running') return { id, subject: vm.name, verdict: 'ok', reason: `VM ${vm.name} runs.` };
-  return {
-    id,
-    subject: vm.name,
-    verdict: 'fail',
-    reason: `VM ${vm.name} is ${vm.state}: only running VMs can be taken along.`,
-    remedy: 'Resume or stop it.',
-  };
 }
 
 function mebibytes(bytes: number): string {

@@ -1,18 +1,16 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
-import { PHASE_SUM_TOLERANCE_PCT, type Report, type Vm } from '@exuvia/contract';
+import type { Report } from '@exuvia/contract';
 import { detectBootLoader, readIfExists } from '@exuvia/sys';
-import { z } from 'zod';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { attempt } from '../shared/attempt.ts';
+import { buildReport, type Timings } from '../shared/report.ts';
+import { verifyVms } from '../shared/verify.ts';
 import { clockReadingSchema } from './clock.ts';
 import { handoverFiles, RESTORE_RECORD } from './layout.ts';
 import { installRuntime, removeOldRuntimes } from './runtime.ts';
-import { computeTimings, parseStamps, type Stamps, type Timings, tscKhz } from './stamps.ts';
-
-const heartbeatsSchema = z.record(z.string(), z.object({ bootId: z.string(), sequence: z.string() }));
-const HEARTBEAT_TIMEOUT_MS = 20_000;
+import { computeTimings, parseStamps, type Stamps, tscKhz } from './stamps.ts';
 
 /**
  * The new side's part: adopts and verifies the VMs, makes the kernel the default of the boot loader, removes
@@ -23,7 +21,7 @@ export async function finishKexec(dependencies: HandoverDependencies, context: S
   await dependencies.vms.adopt();
   const after = parseStamps((await readIfExists(RESTORE_RECORD)) ?? '');
   await restoreTheRest(dependencies, context, after);
-  const vms = await Promise.all(plan.vms.map(({ name }) => verifyVm(dependencies, context, name)));
+  const vms = await verifyVms(dependencies, context);
   const timings = await timingsOf(context, after);
   await attempt(context, 'The boot loader keeps its old default', async () => {
     await (await detectBootLoader())?.setDefaultKernel(plan.target.kernel);
@@ -49,27 +47,6 @@ async function restoreTheRest(
   }
 }
 
-async function verifyVm(
-  { vms, heartbeat }: HandoverDependencies,
-  context: StepContext,
-  name: string,
-): Promise<Pick<Report['vms'][number], 'name' | 'outcome' | 'bootIdSame' | 'heartbeatContinued'>> {
-  const vm: Vm = await vms.get(name);
-  if (vm.state !== 'running') return { name, outcome: 'lost', bootIdSame: null, heartbeatContinued: null };
-  const before = heartbeatsSchema.catch({}).parse(await context.recall('heartbeats'))[name];
-  if (before === undefined) return { name, outcome: 'running', bootIdSame: null, heartbeatContinued: null };
-  const deadline = Date.now() + HEARTBEAT_TIMEOUT_MS;
-  for (;;) {
-    const now = await heartbeat(name);
-    const continued = now !== null && now.sequence > BigInt(before.sequence);
-    if (continued || Date.now() > deadline) {
-      const bootIdSame = now?.bootId === before.bootId;
-      return { name, outcome: bootIdSame ? 'running' : 'lost', bootIdSame, heartbeatContinued: continued };
-    }
-    await setTimeout(100);
-  }
-}
-
 async function timingsOf(context: StepContext, after: Stamps): Promise<Timings | null> {
   const text = await readIfExists(handoverFiles(context.plan.id).stamps);
   const kept = text ?? (await context.recall('stamps'));
@@ -90,68 +67,9 @@ async function timingsOf(context: StepContext, after: Stamps): Promise<Timings |
   }
 }
 
-async function buildReport(
-  { host }: HandoverDependencies,
-  context: StepContext,
-  timings: Timings | null,
-  vms: readonly Pick<Report['vms'][number], 'name' | 'outcome' | 'bootIdSame' | 'heartbeatContinued'>[],
-): Promise<Report> {
-  const { plan } = context;
-  const now = await host();
-  const phaseSumMs = timings === null ? null : timings.phases.reduce((sum, { ms }) => sum + ms, 0);
-  const totalMs = timings?.totalMs ?? null;
-  const deviationPct =
-    phaseSumMs === null || totalMs === null ? null : (Math.abs(phaseSumMs - totalMs) / totalMs) * 100;
-  if (deviationPct !== null && deviationPct > PHASE_SUM_TOLERANCE_PCT) {
-    context.log(`the phases miss the total by ${deviationPct.toFixed(1)} %`);
-  }
-  return {
-    version: 1,
-    update: plan.id,
-    outcome: 'completed',
-    reason: null,
-    handover: 'kexec',
-    startedAt: plan.createdAt,
-    finishedAt: new Date().toISOString(),
-    host: {
-      hostname: now.hostname,
-      kernelBefore: plan.host.kernel,
-      kernelAfter: now.kernel,
-      qemu: now.qemu ?? plan.host.qemu,
-      cpuModel: now.cpuModel,
-      cpus: now.cpus,
-      hypervisor: now.hypervisor,
-      packages: now.packages,
-    },
-    phases: [...(timings?.phases ?? [])],
-    vms: vms.map((vm) => ({
-      ...vm,
-      phases: [...(timings?.perVm.get(vm.name) ?? [])],
-      pausedMs: timings?.pausedMs.get(vm.name) ?? null,
-    })),
-    totalMs,
-    phaseSumMs,
-    deviationPct,
-    initramfsBytes: z
-      .int()
-      .nullable()
-      .catch(null)
-      .parse((await context.recall('initramfs-bytes')) ?? null),
-    observation: null,
-  };
-}
-
 async function cleanUp(context: StepContext): Promise<void> {
   await rm(join(context.directory, 'initramfs'), { force: true });
   await rm(join(context.directory, 'pause-plan'), { force: true });
   await rm(handoverFiles(context.plan.id).directory, { recursive: true, force: true });
   await removeOldRuntimes(await installRuntime('/usr/bin/qemu-system-x86_64'));
-}
-
-async function attempt(context: StepContext, failure: string, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    context.log(`${failure}: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }

@@ -1,4 +1,5 @@
 import { ExuviaError, PHASES, type PhaseName, type PhaseTiming } from '@exuvia/contract';
+import type { Timings } from '../shared/report.ts';
 
 /** One TSC reading with a name; `vm` is `null` for what concerns the host. */
 interface Stamp {
@@ -43,14 +44,6 @@ export function parseStamps(text: string): Stamps {
     }
   }
   return { stamps, clocks, kernelNs, fates };
-}
-
-export interface Timings {
-  readonly phases: readonly PhaseTiming[];
-  readonly perVm: ReadonlyMap<string, readonly PhaseTiming[]>;
-  /** First VM stopped to last VM resumed by QEMU's own events, ms. */
-  readonly totalMs: number;
-  readonly pausedMs: ReadonlyMap<string, number>;
 }
 
 /**

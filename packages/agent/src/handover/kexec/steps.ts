@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ExuviaError, HOST_PATHS, type Plan, STORE_LABEL, type Vm } from '@exuvia/contract';
+import { ExuviaError, HOST_PATHS, type Plan, STORE_LABEL } from '@exuvia/contract';
 import {
   installedKernels,
   loadKexec,
@@ -19,6 +19,8 @@ import { z } from 'zod';
 import { renderRecord } from '../../journal/index.ts';
 import type { Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { runningVms } from '../shared/running-vms.ts';
+import { noteHeartbeats } from '../shared/verify.ts';
 import { clockReadingSchema, readClock } from './clock.ts';
 import { nextCommandLine } from './command-line.ts';
 import { unneededFileSystems } from './file-systems.ts';
@@ -58,16 +60,6 @@ export function kexecSteps(
   ];
 }
 
-/** The VMs of the plan, all of which must run now. */
-async function runningVms({ vms }: HandoverDependencies, plan: StepContext['plan']): Promise<Vm[]> {
-  const found = await Promise.all(plan.vms.map(({ name }) => vms.get(name)));
-  const halted = found.find(({ state }) => state !== 'running');
-  if (halted === undefined) return found;
-  throw new ExuviaError('vm-not-running', `VM ${halted.name} is ${halted.state}, no longer running.`, {
-    hint: 'Make a new plan.',
-  });
-}
-
 /** Changes nothing on the host; dying after it leaves two small files. */
 function noteVms(dependencies: HandoverDependencies): Step {
   return {
@@ -77,13 +69,7 @@ function noteVms(dependencies: HandoverDependencies): Step {
     async run(context) {
       const vms = await runningVms(dependencies, context.plan);
       await context.remember('clock', await readClock());
-      const heartbeats: Record<string, { bootId: string; sequence: string }> = {};
-      for (const { name, spec } of vms) {
-        const heartbeat = spec.heartbeat ? await dependencies.heartbeat(name) : null;
-        if (heartbeat === null) continue;
-        heartbeats[name] = { bootId: heartbeat.bootId, sequence: heartbeat.sequence.toString() };
-      }
-      await context.remember('heartbeats', heartbeats);
+      await noteHeartbeats(dependencies, context, vms);
     },
   };
 }

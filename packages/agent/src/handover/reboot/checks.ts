@@ -1,0 +1,50 @@
+import { statfs } from 'node:fs/promises';
+import { type Check, HOST_PATHS, type PlanRequest, parseSize, type Vm } from '@exuvia/contract';
+import { detectBootLoader } from '@exuvia/sys';
+import { kernelInstalled, vmRuns } from '../shared/checks.ts';
+
+/** Device state of a VM on top of its memory; generous. */
+const STATE_BYTES = 16 * 2 ** 20;
+
+/** Everything that must hold before an update by reboot may start. Never throws for a failed check. */
+export async function rebootChecks(
+  request: PlanRequest & { kernel: string },
+  vms: readonly Vm[],
+): Promise<Check[]> {
+  return Promise.all([
+    kernelInstalled(request.kernel),
+    bootLoaderKnown(),
+    diskSpace(vms),
+    ...vms.map(vmRuns),
+  ]);
+}
+
+async function bootLoaderKnown(): Promise<Check> {
+  const id = 'boot-loader';
+  const bootLoader = await detectBootLoader();
+  return bootLoader === null
+    ? {
+        id,
+        subject: 'host',
+        verdict: 'fail',
+        reason: 'Neither GRUB nor kernel-install manages this host’s kernels.',
+        remedy: 'Use `--handover kexec`.',
+      }
+    : {
+        id,
+        subject: 'host',
+        verdict: 'ok',
+        reason: `${bootLoader.kind} chooses the kernel of the next boot.`,
+      };
+}
+
+async function diskSpace(vms: readonly Vm[]): Promise<Check> {
+  const id = 'disk-space';
+  const needed = vms.reduce((sum, { spec }) => sum + (parseSize(spec.memory) ?? 0) + STATE_BYTES, 0);
+  const { bavail, bsize } = await statfs(HOST_PATHS.state);
+  const free = bavail * bsize;
+  const reason = `Saving the VMs takes up to ${Math.ceil(needed / 2 ** 20)} MiB in ${HOST_PATHS.saved}; ${Math.floor(free / 2 ** 20)} MiB are free.`;
+  return free >= needed
+    ? { id, subject: 'host', verdict: 'ok', reason }
+    : { id, subject: 'host', verdict: 'fail', reason, remedy: 'Free some space on that file system.' };
+}

@@ -1,0 +1,15 @@
+import type { Handover } from '../../kinds.ts';
+import type { HandoverDependencies } from '../dependencies.ts';
+import { rebootChecks } from './checks.ts';
+import { finishReboot } from './finish.ts';
+import { rebootSteps } from './steps.ts';
+
+/** The machine restarts through its firmware; the VMs wait on disk, memory included. */
+export function createRebootHandover(dependencies: HandoverDependencies): Handover {
+  return {
+    kind: 'reboot',
+    checks: (request, vms) => rebootChecks(request, vms),
+    steps: (plan) => rebootSteps(dependencies, plan),
+    finish: (context) => finishReboot(dependencies, context),
+  };
+}
