@@ -24,9 +24,9 @@ import {
 import { readSetupRecord, type SetupRecord } from '../setup/index.ts';
 
 /** What lies below a file system. */
-export type BlockKind = 'disk' | 'device-mapper' | 'raid' | 'none';
+type BlockKind = 'disk' | 'device-mapper' | 'raid' | 'none';
 
-export interface RootFileSystem {
+interface RootFileSystem {
   readonly type: string;
   readonly source: string;
   readonly below: BlockKind;

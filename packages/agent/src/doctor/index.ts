@@ -1,3 +1,3 @@
-export { type DoctorDependencies, diagnose, doctor, hostChecks } from './doctor.ts';
-export { type DoctorFacts, doctorFacts, type QemuAbilities } from './facts.ts';
+export { doctor, hostChecks } from './doctor.ts';
+export { doctorFacts } from './facts.ts';
 export { kernelConfigCheck } from './kernel-checks.ts';

@@ -1,9 +1,9 @@
 import { ExuviaError, HOST_PATHS } from '@exuvia/contract';
-import { readIfExists, removeDurably, writeFileDurably } from '@exuvia/sys';
+import { readIfExists, writeFileDurably } from '@exuvia/sys';
 import { z } from 'zod';
 
 /** What `exuvia setup` decided and did; the store opens what it says, `--undo` takes back what it lists. */
-export const setupRecordSchema = z.strictObject({
+const setupRecordSchema = z.strictObject({
   version: z.literal(1),
   region: z.strictObject({ start: z.int(), size: z.int().positive() }),
   source: z.enum(['memmap', 'type-7', 'nvdimm']),
@@ -34,8 +34,4 @@ export async function readSetupRecord(file: string = HOST_PATHS.setup): Promise<
 
 export async function writeSetupRecord(record: SetupRecord, file: string = HOST_PATHS.setup): Promise<void> {
   await writeFileDurably(file, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
-}
-
-export async function removeSetupRecord(file: string = HOST_PATHS.setup): Promise<void> {
-  await removeDurably(file);
 }
