@@ -100,7 +100,7 @@ class Writer {
     const known = this.#names.get(id);
     if (known !== undefined) return known;
     this.#names.set(id, name);
-    this.declarations.push(`export type ${name} = ${body()};`, '');
+    this.declarations.push(`type ${name} = ${body()};`, '');
     return name;
   }
 }

@@ -1,270 +1,270 @@
 // Generated from query-qmp-schema of QEMU 10.0 by scripts/generate-types.ts; not edited by hand.
 
-export type MigrateArgumentsChannelsChannelType = 'main' | 'cpr';
+type MigrateArgumentsChannelsChannelType = 'main' | 'cpr';
 
-export type MigrateArgumentsChannelsAddrSocketInet = { readonly host: string; readonly port: string; readonly numeric?: boolean; readonly to?: number; readonly ipv4?: boolean; readonly ipv6?: boolean; readonly 'keep-alive'?: boolean; readonly mptcp?: boolean; };
+type MigrateArgumentsChannelsAddrSocketInet = { readonly host: string; readonly port: string; readonly numeric?: boolean; readonly to?: number; readonly ipv4?: boolean; readonly ipv6?: boolean; readonly 'keep-alive'?: boolean; readonly mptcp?: boolean; };
 
-export type MigrateArgumentsChannelsAddrSocketUnix = { readonly path: string; readonly abstract?: boolean; readonly tight?: boolean; };
+type MigrateArgumentsChannelsAddrSocketUnix = { readonly path: string; readonly abstract?: boolean; readonly tight?: boolean; };
 
-export type MigrateArgumentsChannelsAddrSocketVsock = { readonly cid: string; readonly port: string; };
+type MigrateArgumentsChannelsAddrSocketVsock = { readonly cid: string; readonly port: string; };
 
-export type MigrateArgumentsChannelsAddrSocketFd = { readonly str: string; };
+type MigrateArgumentsChannelsAddrSocketFd = { readonly str: string; };
 
-export type MigrateArgumentsChannelsAddrSocket = ({ type: 'inet' } & MigrateArgumentsChannelsAddrSocketInet) | ({ type: 'unix' } & MigrateArgumentsChannelsAddrSocketUnix) | ({ type: 'vsock' } & MigrateArgumentsChannelsAddrSocketVsock) | ({ type: 'fd' } & MigrateArgumentsChannelsAddrSocketFd);
+type MigrateArgumentsChannelsAddrSocket = ({ type: 'inet' } & MigrateArgumentsChannelsAddrSocketInet) | ({ type: 'unix' } & MigrateArgumentsChannelsAddrSocketUnix) | ({ type: 'vsock' } & MigrateArgumentsChannelsAddrSocketVsock) | ({ type: 'fd' } & MigrateArgumentsChannelsAddrSocketFd);
 
-export type MigrateArgumentsChannelsAddrExec = { readonly args: ReadonlyArray<string>; };
+type MigrateArgumentsChannelsAddrExec = { readonly args: ReadonlyArray<string>; };
 
-export type MigrateArgumentsChannelsAddrFile = { readonly filename: string; readonly offset: number; };
+type MigrateArgumentsChannelsAddrFile = { readonly filename: string; readonly offset: number; };
 
-export type MigrateArgumentsChannelsAddr = ({ transport: 'socket' } & MigrateArgumentsChannelsAddrSocket) | ({ transport: 'exec' } & MigrateArgumentsChannelsAddrExec) | ({ transport: 'rdma' } & MigrateArgumentsChannelsAddrSocketInet) | ({ transport: 'file' } & MigrateArgumentsChannelsAddrFile);
+type MigrateArgumentsChannelsAddr = ({ transport: 'socket' } & MigrateArgumentsChannelsAddrSocket) | ({ transport: 'exec' } & MigrateArgumentsChannelsAddrExec) | ({ transport: 'rdma' } & MigrateArgumentsChannelsAddrSocketInet) | ({ transport: 'file' } & MigrateArgumentsChannelsAddrFile);
 
-export type MigrateArgumentsChannels = { readonly 'channel-type': MigrateArgumentsChannelsChannelType; readonly addr: MigrateArgumentsChannelsAddr; };
+type MigrateArgumentsChannels = { readonly 'channel-type': MigrateArgumentsChannelsChannelType; readonly addr: MigrateArgumentsChannelsAddr; };
 
-export type MigrateArguments = { readonly uri?: string; readonly channels?: ReadonlyArray<MigrateArgumentsChannels>; readonly detach?: boolean; readonly resume?: boolean; };
+type MigrateArguments = { readonly uri?: string; readonly channels?: ReadonlyArray<MigrateArgumentsChannels>; readonly detach?: boolean; readonly resume?: boolean; };
 
-export type MigrateIncomingArguments = { readonly uri?: string; readonly channels?: ReadonlyArray<MigrateArgumentsChannels>; readonly 'exit-on-error'?: boolean; };
+type MigrateIncomingArguments = { readonly uri?: string; readonly channels?: ReadonlyArray<MigrateArgumentsChannels>; readonly 'exit-on-error'?: boolean; };
 
-export type MigrateSetCapabilitiesArgumentsCapabilitiesCapability = 'xbzrle' | 'rdma-pin-all' | 'auto-converge' | 'zero-blocks' | 'events' | 'postcopy-ram' | 'x-colo' | 'release-ram' | 'return-path' | 'pause-before-switchover' | 'multifd' | 'dirty-bitmaps' | 'postcopy-blocktime' | 'late-block-activate' | 'x-ignore-shared' | 'validate-uuid' | 'background-snapshot' | 'zero-copy-send' | 'postcopy-preempt' | 'switchover-ack' | 'dirty-limit' | 'mapped-ram';
+type MigrateSetCapabilitiesArgumentsCapabilitiesCapability = 'xbzrle' | 'rdma-pin-all' | 'auto-converge' | 'zero-blocks' | 'events' | 'postcopy-ram' | 'x-colo' | 'release-ram' | 'return-path' | 'pause-before-switchover' | 'multifd' | 'dirty-bitmaps' | 'postcopy-blocktime' | 'late-block-activate' | 'x-ignore-shared' | 'validate-uuid' | 'background-snapshot' | 'zero-copy-send' | 'postcopy-preempt' | 'switchover-ack' | 'dirty-limit' | 'mapped-ram';
 
-export type MigrateSetCapabilitiesArgumentsCapabilities = { readonly capability: MigrateSetCapabilitiesArgumentsCapabilitiesCapability; readonly state: boolean; };
+type MigrateSetCapabilitiesArgumentsCapabilities = { readonly capability: MigrateSetCapabilitiesArgumentsCapabilitiesCapability; readonly state: boolean; };
 
-export type MigrateSetCapabilitiesArguments = { readonly capabilities: ReadonlyArray<MigrateSetCapabilitiesArgumentsCapabilities>; };
+type MigrateSetCapabilitiesArguments = { readonly capabilities: ReadonlyArray<MigrateSetCapabilitiesArgumentsCapabilities>; };
 
-export type MigrateSetParametersArgumentsMultifdCompression = 'none' | 'zlib' | 'zstd';
+type MigrateSetParametersArgumentsMultifdCompression = 'none' | 'zlib' | 'zstd';
 
-export type MigrateSetParametersArgumentsBlockBitmapMappingBitmapsTransform = { readonly persistent?: boolean; };
+type MigrateSetParametersArgumentsBlockBitmapMappingBitmapsTransform = { readonly persistent?: boolean; };
 
-export type MigrateSetParametersArgumentsBlockBitmapMappingBitmaps = { readonly name: string; readonly alias: string; readonly transform?: MigrateSetParametersArgumentsBlockBitmapMappingBitmapsTransform; };
+type MigrateSetParametersArgumentsBlockBitmapMappingBitmaps = { readonly name: string; readonly alias: string; readonly transform?: MigrateSetParametersArgumentsBlockBitmapMappingBitmapsTransform; };
 
-export type MigrateSetParametersArgumentsBlockBitmapMapping = { readonly 'node-name': string; readonly alias: string; readonly bitmaps: ReadonlyArray<MigrateSetParametersArgumentsBlockBitmapMappingBitmaps>; };
+type MigrateSetParametersArgumentsBlockBitmapMapping = { readonly 'node-name': string; readonly alias: string; readonly bitmaps: ReadonlyArray<MigrateSetParametersArgumentsBlockBitmapMappingBitmaps>; };
 
-export type MigrateSetParametersArgumentsMode = 'normal' | 'cpr-reboot' | 'cpr-transfer';
+type MigrateSetParametersArgumentsMode = 'normal' | 'cpr-reboot' | 'cpr-transfer';
 
-export type MigrateSetParametersArgumentsZeroPageDetection = 'none' | 'legacy' | 'multifd';
+type MigrateSetParametersArgumentsZeroPageDetection = 'none' | 'legacy' | 'multifd';
 
-export type MigrateSetParametersArguments = { readonly 'announce-initial'?: number; readonly 'announce-max'?: number; readonly 'announce-rounds'?: number; readonly 'announce-step'?: number; readonly 'throttle-trigger-threshold'?: number; readonly 'cpu-throttle-initial'?: number; readonly 'cpu-throttle-increment'?: number; readonly 'cpu-throttle-tailslow'?: boolean; readonly 'tls-creds'?: string | null; readonly 'tls-hostname'?: string | null; readonly 'tls-authz'?: string | null; readonly 'max-bandwidth'?: number; readonly 'avail-switchover-bandwidth'?: number; readonly 'downtime-limit'?: number; readonly 'x-checkpoint-delay'?: number; readonly 'multifd-channels'?: number; readonly 'xbzrle-cache-size'?: number; readonly 'max-postcopy-bandwidth'?: number; readonly 'max-cpu-throttle'?: number; readonly 'multifd-compression'?: MigrateSetParametersArgumentsMultifdCompression; readonly 'multifd-zlib-level'?: number; readonly 'multifd-qatzip-level'?: number; readonly 'multifd-zstd-level'?: number; readonly 'block-bitmap-mapping'?: ReadonlyArray<MigrateSetParametersArgumentsBlockBitmapMapping>; readonly 'x-vcpu-dirty-limit-period'?: number; readonly 'vcpu-dirty-limit'?: number; readonly mode?: MigrateSetParametersArgumentsMode; readonly 'zero-page-detection'?: MigrateSetParametersArgumentsZeroPageDetection; readonly 'direct-io'?: boolean; };
+type MigrateSetParametersArguments = { readonly 'announce-initial'?: number; readonly 'announce-max'?: number; readonly 'announce-rounds'?: number; readonly 'announce-step'?: number; readonly 'throttle-trigger-threshold'?: number; readonly 'cpu-throttle-initial'?: number; readonly 'cpu-throttle-increment'?: number; readonly 'cpu-throttle-tailslow'?: boolean; readonly 'tls-creds'?: string | null; readonly 'tls-hostname'?: string | null; readonly 'tls-authz'?: string | null; readonly 'max-bandwidth'?: number; readonly 'avail-switchover-bandwidth'?: number; readonly 'downtime-limit'?: number; readonly 'x-checkpoint-delay'?: number; readonly 'multifd-channels'?: number; readonly 'xbzrle-cache-size'?: number; readonly 'max-postcopy-bandwidth'?: number; readonly 'max-cpu-throttle'?: number; readonly 'multifd-compression'?: MigrateSetParametersArgumentsMultifdCompression; readonly 'multifd-zlib-level'?: number; readonly 'multifd-qatzip-level'?: number; readonly 'multifd-zstd-level'?: number; readonly 'block-bitmap-mapping'?: ReadonlyArray<MigrateSetParametersArgumentsBlockBitmapMapping>; readonly 'x-vcpu-dirty-limit-period'?: number; readonly 'vcpu-dirty-limit'?: number; readonly mode?: MigrateSetParametersArgumentsMode; readonly 'zero-page-detection'?: MigrateSetParametersArgumentsZeroPageDetection; readonly 'direct-io'?: boolean; };
 
-export type QmpCapabilitiesArgumentsEnable = 'oob';
+type QmpCapabilitiesArgumentsEnable = 'oob';
 
-export type QmpCapabilitiesArguments = { readonly enable?: ReadonlyArray<QmpCapabilitiesArgumentsEnable>; };
+type QmpCapabilitiesArguments = { readonly enable?: ReadonlyArray<QmpCapabilitiesArgumentsEnable>; };
 
-export type QomListPropertiesArguments = { readonly typename: string; };
+type QomListPropertiesArguments = { readonly typename: string; };
 
-export type QomListPropertiesReturn = { readonly name: string; readonly type: string; readonly description?: string; readonly 'default-value'?: unknown; };
+type QomListPropertiesReturn = { readonly name: string; readonly type: string; readonly description?: string; readonly 'default-value'?: unknown; };
 
-export type QueryChardevReturn = { readonly label: string; readonly filename: string; readonly 'frontend-open': boolean; };
+type QueryChardevReturn = { readonly label: string; readonly filename: string; readonly 'frontend-open': boolean; };
 
-export type QueryMachinesArguments = { readonly 'compat-props'?: boolean; };
+type QueryMachinesArguments = { readonly 'compat-props'?: boolean; };
 
-export type QueryMachinesReturnCompatProps = { readonly 'qom-type': string; readonly property: string; readonly value: string; };
+type QueryMachinesReturnCompatProps = { readonly 'qom-type': string; readonly property: string; readonly value: string; };
 
-export type QueryMachinesReturn = { readonly name: string; readonly alias?: string; readonly 'is-default'?: boolean; readonly 'cpu-max': number; readonly 'hotpluggable-cpus': boolean; readonly 'numa-mem-supported': boolean; readonly deprecated: boolean; readonly 'default-cpu-type'?: string; readonly 'default-ram-id'?: string; readonly acpi: boolean; readonly 'compat-props'?: ReadonlyArray<QueryMachinesReturnCompatProps>; };
+type QueryMachinesReturn = { readonly name: string; readonly alias?: string; readonly 'is-default'?: boolean; readonly 'cpu-max': number; readonly 'hotpluggable-cpus': boolean; readonly 'numa-mem-supported': boolean; readonly deprecated: boolean; readonly 'default-cpu-type'?: string; readonly 'default-ram-id'?: string; readonly acpi: boolean; readonly 'compat-props'?: ReadonlyArray<QueryMachinesReturnCompatProps>; };
 
-export type QueryMemdevReturnPolicy = 'default' | 'preferred' | 'bind' | 'interleave';
+type QueryMemdevReturnPolicy = 'default' | 'preferred' | 'bind' | 'interleave';
 
-export type QueryMemdevReturn = { readonly id?: string; readonly size: number; readonly merge: boolean; readonly dump: boolean; readonly prealloc: boolean; readonly share: boolean; readonly reserve?: boolean; readonly 'host-nodes': ReadonlyArray<number>; readonly policy: QueryMemdevReturnPolicy; };
+type QueryMemdevReturn = { readonly id?: string; readonly size: number; readonly merge: boolean; readonly dump: boolean; readonly prealloc: boolean; readonly share: boolean; readonly reserve?: boolean; readonly 'host-nodes': ReadonlyArray<number>; readonly policy: QueryMemdevReturnPolicy; };
 
-export type QueryMigrateReturnStatus = 'none' | 'setup' | 'cancelling' | 'cancelled' | 'active' | 'postcopy-active' | 'postcopy-paused' | 'postcopy-recover-setup' | 'postcopy-recover' | 'completed' | 'failed' | 'colo' | 'pre-switchover' | 'device' | 'wait-unplug';
+type QueryMigrateReturnStatus = 'none' | 'setup' | 'cancelling' | 'cancelled' | 'active' | 'postcopy-active' | 'postcopy-paused' | 'postcopy-recover-setup' | 'postcopy-recover' | 'completed' | 'failed' | 'colo' | 'pre-switchover' | 'device' | 'wait-unplug';
 
-export type QueryMigrateReturnRam = { readonly transferred: number; readonly remaining: number; readonly total: number; readonly duplicate: number; readonly normal: number; readonly 'normal-bytes': number; readonly 'dirty-pages-rate': number; readonly mbps: number; readonly 'dirty-sync-count': number; readonly 'postcopy-requests': number; readonly 'page-size': number; readonly 'multifd-bytes': number; readonly 'pages-per-second': number; readonly 'precopy-bytes': number; readonly 'downtime-bytes': number; readonly 'postcopy-bytes': number; readonly 'dirty-sync-missed-zero-copy': number; };
+type QueryMigrateReturnRam = { readonly transferred: number; readonly remaining: number; readonly total: number; readonly duplicate: number; readonly normal: number; readonly 'normal-bytes': number; readonly 'dirty-pages-rate': number; readonly mbps: number; readonly 'dirty-sync-count': number; readonly 'postcopy-requests': number; readonly 'page-size': number; readonly 'multifd-bytes': number; readonly 'pages-per-second': number; readonly 'precopy-bytes': number; readonly 'downtime-bytes': number; readonly 'postcopy-bytes': number; readonly 'dirty-sync-missed-zero-copy': number; };
 
-export type QueryMigrateReturnVfio = { readonly transferred: number; };
+type QueryMigrateReturnVfio = { readonly transferred: number; };
 
-export type QueryMigrateReturnXbzrleCache = { readonly 'cache-size': number; readonly bytes: number; readonly pages: number; readonly 'cache-miss': number; readonly 'cache-miss-rate': number; readonly 'encoding-rate': number; readonly overflow: number; };
+type QueryMigrateReturnXbzrleCache = { readonly 'cache-size': number; readonly bytes: number; readonly pages: number; readonly 'cache-miss': number; readonly 'cache-miss-rate': number; readonly 'encoding-rate': number; readonly overflow: number; };
 
-export type QueryMigrateReturn = { readonly status?: QueryMigrateReturnStatus; readonly ram?: QueryMigrateReturnRam; readonly vfio?: QueryMigrateReturnVfio; readonly 'xbzrle-cache'?: QueryMigrateReturnXbzrleCache; readonly 'total-time'?: number; readonly 'expected-downtime'?: number; readonly downtime?: number; readonly 'setup-time'?: number; readonly 'cpu-throttle-percentage'?: number; readonly 'error-desc'?: string; readonly 'blocked-reasons'?: ReadonlyArray<string>; readonly 'postcopy-blocktime'?: number; readonly 'postcopy-vcpu-blocktime'?: ReadonlyArray<number>; readonly 'socket-address'?: ReadonlyArray<MigrateArgumentsChannelsAddrSocket>; readonly 'dirty-limit-throttle-time-per-round'?: number; readonly 'dirty-limit-ring-full-time'?: number; };
+type QueryMigrateReturn = { readonly status?: QueryMigrateReturnStatus; readonly ram?: QueryMigrateReturnRam; readonly vfio?: QueryMigrateReturnVfio; readonly 'xbzrle-cache'?: QueryMigrateReturnXbzrleCache; readonly 'total-time'?: number; readonly 'expected-downtime'?: number; readonly downtime?: number; readonly 'setup-time'?: number; readonly 'cpu-throttle-percentage'?: number; readonly 'error-desc'?: string; readonly 'blocked-reasons'?: ReadonlyArray<string>; readonly 'postcopy-blocktime'?: number; readonly 'postcopy-vcpu-blocktime'?: ReadonlyArray<number>; readonly 'socket-address'?: ReadonlyArray<MigrateArgumentsChannelsAddrSocket>; readonly 'dirty-limit-throttle-time-per-round'?: number; readonly 'dirty-limit-ring-full-time'?: number; };
 
-export type QueryMigrateParametersReturn = { readonly 'announce-initial'?: number; readonly 'announce-max'?: number; readonly 'announce-rounds'?: number; readonly 'announce-step'?: number; readonly 'throttle-trigger-threshold'?: number; readonly 'cpu-throttle-initial'?: number; readonly 'cpu-throttle-increment'?: number; readonly 'cpu-throttle-tailslow'?: boolean; readonly 'tls-creds'?: string; readonly 'tls-hostname'?: string; readonly 'tls-authz'?: string; readonly 'max-bandwidth'?: number; readonly 'avail-switchover-bandwidth'?: number; readonly 'downtime-limit'?: number; readonly 'x-checkpoint-delay'?: number; readonly 'multifd-channels'?: number; readonly 'xbzrle-cache-size'?: number; readonly 'max-postcopy-bandwidth'?: number; readonly 'max-cpu-throttle'?: number; readonly 'multifd-compression'?: MigrateSetParametersArgumentsMultifdCompression; readonly 'multifd-zlib-level'?: number; readonly 'multifd-qatzip-level'?: number; readonly 'multifd-zstd-level'?: number; readonly 'block-bitmap-mapping'?: ReadonlyArray<MigrateSetParametersArgumentsBlockBitmapMapping>; readonly 'x-vcpu-dirty-limit-period'?: number; readonly 'vcpu-dirty-limit'?: number; readonly mode?: MigrateSetParametersArgumentsMode; readonly 'zero-page-detection'?: MigrateSetParametersArgumentsZeroPageDetection; readonly 'direct-io'?: boolean; };
+type QueryMigrateParametersReturn = { readonly 'announce-initial'?: number; readonly 'announce-max'?: number; readonly 'announce-rounds'?: number; readonly 'announce-step'?: number; readonly 'throttle-trigger-threshold'?: number; readonly 'cpu-throttle-initial'?: number; readonly 'cpu-throttle-increment'?: number; readonly 'cpu-throttle-tailslow'?: boolean; readonly 'tls-creds'?: string; readonly 'tls-hostname'?: string; readonly 'tls-authz'?: string; readonly 'max-bandwidth'?: number; readonly 'avail-switchover-bandwidth'?: number; readonly 'downtime-limit'?: number; readonly 'x-checkpoint-delay'?: number; readonly 'multifd-channels'?: number; readonly 'xbzrle-cache-size'?: number; readonly 'max-postcopy-bandwidth'?: number; readonly 'max-cpu-throttle'?: number; readonly 'multifd-compression'?: MigrateSetParametersArgumentsMultifdCompression; readonly 'multifd-zlib-level'?: number; readonly 'multifd-qatzip-level'?: number; readonly 'multifd-zstd-level'?: number; readonly 'block-bitmap-mapping'?: ReadonlyArray<MigrateSetParametersArgumentsBlockBitmapMapping>; readonly 'x-vcpu-dirty-limit-period'?: number; readonly 'vcpu-dirty-limit'?: number; readonly mode?: MigrateSetParametersArgumentsMode; readonly 'zero-page-detection'?: MigrateSetParametersArgumentsZeroPageDetection; readonly 'direct-io'?: boolean; };
 
-export type QueryNameReturn = { readonly name?: string; };
+type QueryNameReturn = { readonly name?: string; };
 
-export type QueryQmpSchemaReturnBuiltinJsonType = 'string' | 'number' | 'int' | 'boolean' | 'null' | 'object' | 'array' | 'value';
+type QueryQmpSchemaReturnBuiltinJsonType = 'string' | 'number' | 'int' | 'boolean' | 'null' | 'object' | 'array' | 'value';
 
-export type QueryQmpSchemaReturnBuiltin = { readonly 'json-type': QueryQmpSchemaReturnBuiltinJsonType; };
+type QueryQmpSchemaReturnBuiltin = { readonly 'json-type': QueryQmpSchemaReturnBuiltinJsonType; };
 
-export type QueryQmpSchemaReturnEnumMembers = { readonly name: string; readonly features?: ReadonlyArray<string>; };
+type QueryQmpSchemaReturnEnumMembers = { readonly name: string; readonly features?: ReadonlyArray<string>; };
 
-export type QueryQmpSchemaReturnEnum = { readonly members: ReadonlyArray<QueryQmpSchemaReturnEnumMembers>; readonly values: ReadonlyArray<string>; };
+type QueryQmpSchemaReturnEnum = { readonly members: ReadonlyArray<QueryQmpSchemaReturnEnumMembers>; readonly values: ReadonlyArray<string>; };
 
-export type QueryQmpSchemaReturnArray = { readonly 'element-type': string; };
+type QueryQmpSchemaReturnArray = { readonly 'element-type': string; };
 
-export type QueryQmpSchemaReturnObjectMembers = { readonly name: string; readonly type: string; readonly default?: unknown; readonly features?: ReadonlyArray<string>; };
+type QueryQmpSchemaReturnObjectMembers = { readonly name: string; readonly type: string; readonly default?: unknown; readonly features?: ReadonlyArray<string>; };
 
-export type QueryQmpSchemaReturnObjectVariants = { readonly case: string; readonly type: string; };
+type QueryQmpSchemaReturnObjectVariants = { readonly case: string; readonly type: string; };
 
-export type QueryQmpSchemaReturnObject = { readonly members: ReadonlyArray<QueryQmpSchemaReturnObjectMembers>; readonly tag?: string; readonly variants?: ReadonlyArray<QueryQmpSchemaReturnObjectVariants>; };
+type QueryQmpSchemaReturnObject = { readonly members: ReadonlyArray<QueryQmpSchemaReturnObjectMembers>; readonly tag?: string; readonly variants?: ReadonlyArray<QueryQmpSchemaReturnObjectVariants>; };
 
-export type QueryQmpSchemaReturnAlternateMembers = { readonly type: string; };
+type QueryQmpSchemaReturnAlternateMembers = { readonly type: string; };
 
-export type QueryQmpSchemaReturnAlternate = { readonly members: ReadonlyArray<QueryQmpSchemaReturnAlternateMembers>; };
+type QueryQmpSchemaReturnAlternate = { readonly members: ReadonlyArray<QueryQmpSchemaReturnAlternateMembers>; };
 
-export type QueryQmpSchemaReturnCommand = { readonly 'arg-type': string; readonly 'ret-type': string; readonly 'allow-oob'?: boolean; };
+type QueryQmpSchemaReturnCommand = { readonly 'arg-type': string; readonly 'ret-type': string; readonly 'allow-oob'?: boolean; };
 
-export type QueryQmpSchemaReturnEvent = { readonly 'arg-type': string; };
+type QueryQmpSchemaReturnEvent = { readonly 'arg-type': string; };
 
-export type QueryQmpSchemaReturn = { readonly name: string; readonly features?: ReadonlyArray<string>; } & (({ 'meta-type': 'builtin' } & QueryQmpSchemaReturnBuiltin) | ({ 'meta-type': 'enum' } & QueryQmpSchemaReturnEnum) | ({ 'meta-type': 'array' } & QueryQmpSchemaReturnArray) | ({ 'meta-type': 'object' } & QueryQmpSchemaReturnObject) | ({ 'meta-type': 'alternate' } & QueryQmpSchemaReturnAlternate) | ({ 'meta-type': 'command' } & QueryQmpSchemaReturnCommand) | ({ 'meta-type': 'event' } & QueryQmpSchemaReturnEvent));
+type QueryQmpSchemaReturn = { readonly name: string; readonly features?: ReadonlyArray<string>; } & (({ 'meta-type': 'builtin' } & QueryQmpSchemaReturnBuiltin) | ({ 'meta-type': 'enum' } & QueryQmpSchemaReturnEnum) | ({ 'meta-type': 'array' } & QueryQmpSchemaReturnArray) | ({ 'meta-type': 'object' } & QueryQmpSchemaReturnObject) | ({ 'meta-type': 'alternate' } & QueryQmpSchemaReturnAlternate) | ({ 'meta-type': 'command' } & QueryQmpSchemaReturnCommand) | ({ 'meta-type': 'event' } & QueryQmpSchemaReturnEvent));
 
-export type QueryStatusReturnStatus = 'debug' | 'inmigrate' | 'internal-error' | 'io-error' | 'paused' | 'postmigrate' | 'prelaunch' | 'finish-migrate' | 'restore-vm' | 'running' | 'save-vm' | 'shutdown' | 'suspended' | 'watchdog' | 'guest-panicked' | 'colo';
+type QueryStatusReturnStatus = 'debug' | 'inmigrate' | 'internal-error' | 'io-error' | 'paused' | 'postmigrate' | 'prelaunch' | 'finish-migrate' | 'restore-vm' | 'running' | 'save-vm' | 'shutdown' | 'suspended' | 'watchdog' | 'guest-panicked' | 'colo';
 
-export type QueryStatusReturn = { readonly running: boolean; readonly status: QueryStatusReturnStatus; };
+type QueryStatusReturn = { readonly running: boolean; readonly status: QueryStatusReturnStatus; };
 
-export type QueryUuidReturn = { readonly UUID: string; };
+type QueryUuidReturn = { readonly UUID: string; };
 
-export type QueryVersionReturnQemu = { readonly major: number; readonly minor: number; readonly micro: number; };
+type QueryVersionReturnQemu = { readonly major: number; readonly minor: number; readonly micro: number; };
 
-export type QueryVersionReturn = { readonly qemu: QueryVersionReturnQemu; readonly package: string; };
+type QueryVersionReturn = { readonly qemu: QueryVersionReturnQemu; readonly package: string; };
 
-export type AcpiDeviceOstEventInfoSlotType = 'DIMM' | 'CPU';
+type AcpiDeviceOstEventInfoSlotType = 'DIMM' | 'CPU';
 
-export type AcpiDeviceOstEventInfo = { readonly device?: string; readonly slot: string; readonly 'slot-type': AcpiDeviceOstEventInfoSlotType; readonly source: number; readonly status: number; };
+type AcpiDeviceOstEventInfo = { readonly device?: string; readonly slot: string; readonly 'slot-type': AcpiDeviceOstEventInfoSlotType; readonly source: number; readonly status: number; };
 
-export type AcpiDeviceOstEvent = { readonly info: AcpiDeviceOstEventInfo; };
+type AcpiDeviceOstEvent = { readonly info: AcpiDeviceOstEventInfo; };
 
-export type BalloonChangeEvent = { readonly actual: number; };
+type BalloonChangeEvent = { readonly actual: number; };
 
-export type BlockExportDeletedEvent = { readonly id: string; };
+type BlockExportDeletedEvent = { readonly id: string; };
 
-export type BlockImageCorruptedEvent = { readonly device: string; readonly 'node-name'?: string; readonly msg: string; readonly offset?: number; readonly size?: number; readonly fatal: boolean; };
+type BlockImageCorruptedEvent = { readonly device: string; readonly 'node-name'?: string; readonly msg: string; readonly offset?: number; readonly size?: number; readonly fatal: boolean; };
 
-export type BlockIoErrorEventOperation = 'read' | 'write';
+type BlockIoErrorEventOperation = 'read' | 'write';
 
-export type BlockIoErrorEventAction = 'ignore' | 'report' | 'stop';
+type BlockIoErrorEventAction = 'ignore' | 'report' | 'stop';
 
-export type BlockIoErrorEvent = { readonly 'qom-path': string; readonly device: string; readonly 'node-name'?: string; readonly operation: BlockIoErrorEventOperation; readonly action: BlockIoErrorEventAction; readonly nospace?: boolean; readonly reason: string; };
+type BlockIoErrorEvent = { readonly 'qom-path': string; readonly device: string; readonly 'node-name'?: string; readonly operation: BlockIoErrorEventOperation; readonly action: BlockIoErrorEventAction; readonly nospace?: boolean; readonly reason: string; };
 
-export type BlockJobCancelledEventType = 'commit' | 'stream' | 'mirror' | 'backup' | 'create' | 'amend' | 'snapshot-load' | 'snapshot-save' | 'snapshot-delete';
+type BlockJobCancelledEventType = 'commit' | 'stream' | 'mirror' | 'backup' | 'create' | 'amend' | 'snapshot-load' | 'snapshot-save' | 'snapshot-delete';
 
-export type BlockJobCancelledEvent = { readonly type: BlockJobCancelledEventType; readonly device: string; readonly len: number; readonly offset: number; readonly speed: number; };
+type BlockJobCancelledEvent = { readonly type: BlockJobCancelledEventType; readonly device: string; readonly len: number; readonly offset: number; readonly speed: number; };
 
-export type BlockJobCompletedEvent = { readonly type: BlockJobCancelledEventType; readonly device: string; readonly len: number; readonly offset: number; readonly speed: number; readonly error?: string; };
+type BlockJobCompletedEvent = { readonly type: BlockJobCancelledEventType; readonly device: string; readonly len: number; readonly offset: number; readonly speed: number; readonly error?: string; };
 
-export type BlockJobErrorEvent = { readonly device: string; readonly operation: BlockIoErrorEventOperation; readonly action: BlockIoErrorEventAction; };
+type BlockJobErrorEvent = { readonly device: string; readonly operation: BlockIoErrorEventOperation; readonly action: BlockIoErrorEventAction; };
 
-export type BlockJobPendingEvent = { readonly type: BlockJobCancelledEventType; readonly id: string; };
+type BlockJobPendingEvent = { readonly type: BlockJobCancelledEventType; readonly id: string; };
 
-export type BlockJobReadyEvent = { readonly type: BlockJobCancelledEventType; readonly device: string; readonly len: number; readonly offset: number; readonly speed: number; };
+type BlockJobReadyEvent = { readonly type: BlockJobCancelledEventType; readonly device: string; readonly len: number; readonly offset: number; readonly speed: number; };
 
-export type BlockWriteThresholdEvent = { readonly 'node-name': string; readonly 'amount-exceeded': number; readonly 'write-threshold': number; };
+type BlockWriteThresholdEvent = { readonly 'node-name': string; readonly 'amount-exceeded': number; readonly 'write-threshold': number; };
 
-export type ColoExitEventMode = 'none' | 'primary' | 'secondary';
+type ColoExitEventMode = 'none' | 'primary' | 'secondary';
 
-export type ColoExitEventReason = 'none' | 'request' | 'error' | 'processing';
+type ColoExitEventReason = 'none' | 'request' | 'error' | 'processing';
 
-export type ColoExitEvent = { readonly mode: ColoExitEventMode; readonly reason: ColoExitEventReason; };
+type ColoExitEvent = { readonly mode: ColoExitEventMode; readonly reason: ColoExitEventReason; };
 
-export type DeviceDeletedEvent = { readonly device?: string; readonly path: string; };
+type DeviceDeletedEvent = { readonly device?: string; readonly path: string; };
 
-export type DeviceTrayMovedEvent = { readonly device: string; readonly id: string; readonly 'tray-open': boolean; };
+type DeviceTrayMovedEvent = { readonly device: string; readonly id: string; readonly 'tray-open': boolean; };
 
-export type DeviceUnplugGuestErrorEvent = { readonly device?: string; readonly path: string; };
+type DeviceUnplugGuestErrorEvent = { readonly device?: string; readonly path: string; };
 
-export type DumpCompletedEventResultStatus = 'none' | 'active' | 'completed' | 'failed';
+type DumpCompletedEventResultStatus = 'none' | 'active' | 'completed' | 'failed';
 
-export type DumpCompletedEventResult = { readonly status: DumpCompletedEventResultStatus; readonly completed: number; readonly total: number; };
+type DumpCompletedEventResult = { readonly status: DumpCompletedEventResultStatus; readonly completed: number; readonly total: number; };
 
-export type DumpCompletedEvent = { readonly result: DumpCompletedEventResult; readonly error?: string; };
+type DumpCompletedEvent = { readonly result: DumpCompletedEventResult; readonly error?: string; };
 
-export type FailoverNegotiatedEvent = { readonly 'device-id': string; };
+type FailoverNegotiatedEvent = { readonly 'device-id': string; };
 
-export type GuestCrashloadedEventAction = 'pause' | 'poweroff' | 'run';
+type GuestCrashloadedEventAction = 'pause' | 'poweroff' | 'run';
 
-export type GuestCrashloadedEventInfoHyperV = { readonly arg1: number; readonly arg2: number; readonly arg3: number; readonly arg4: number; readonly arg5: number; };
+type GuestCrashloadedEventInfoHyperV = { readonly arg1: number; readonly arg2: number; readonly arg3: number; readonly arg4: number; readonly arg5: number; };
 
-export type GuestCrashloadedEventInfoS390Reason = 'unknown' | 'disabled-wait' | 'extint-loop' | 'pgmint-loop' | 'opint-loop';
+type GuestCrashloadedEventInfoS390Reason = 'unknown' | 'disabled-wait' | 'extint-loop' | 'pgmint-loop' | 'opint-loop';
 
-export type GuestCrashloadedEventInfoS390 = { readonly core: number; readonly 'psw-mask': number; readonly 'psw-addr': number; readonly reason: GuestCrashloadedEventInfoS390Reason; };
+type GuestCrashloadedEventInfoS390 = { readonly core: number; readonly 'psw-mask': number; readonly 'psw-addr': number; readonly reason: GuestCrashloadedEventInfoS390Reason; };
 
-export type GuestCrashloadedEventInfo = ({ type: 'hyper-v' } & GuestCrashloadedEventInfoHyperV) | ({ type: 's390' } & GuestCrashloadedEventInfoS390);
+type GuestCrashloadedEventInfo = ({ type: 'hyper-v' } & GuestCrashloadedEventInfoHyperV) | ({ type: 's390' } & GuestCrashloadedEventInfoS390);
 
-export type GuestCrashloadedEvent = { readonly action: GuestCrashloadedEventAction; readonly info?: GuestCrashloadedEventInfo; };
+type GuestCrashloadedEvent = { readonly action: GuestCrashloadedEventAction; readonly info?: GuestCrashloadedEventInfo; };
 
-export type GuestPanickedEvent = { readonly action: GuestCrashloadedEventAction; readonly info?: GuestCrashloadedEventInfo; };
+type GuestPanickedEvent = { readonly action: GuestCrashloadedEventAction; readonly info?: GuestCrashloadedEventInfo; };
 
-export type HvBalloonStatusReportEvent = { readonly committed: number; readonly available: number; };
+type HvBalloonStatusReportEvent = { readonly committed: number; readonly available: number; };
 
-export type JobStatusChangeEventStatus = 'undefined' | 'created' | 'running' | 'paused' | 'ready' | 'standby' | 'waiting' | 'pending' | 'aborting' | 'concluded' | 'null';
+type JobStatusChangeEventStatus = 'undefined' | 'created' | 'running' | 'paused' | 'ready' | 'standby' | 'waiting' | 'pending' | 'aborting' | 'concluded' | 'null';
 
-export type JobStatusChangeEvent = { readonly id: string; readonly status: JobStatusChangeEventStatus; };
+type JobStatusChangeEvent = { readonly id: string; readonly status: JobStatusChangeEventStatus; };
 
-export type MemoryDeviceSizeChangeEvent = { readonly id?: string; readonly size: number; readonly 'qom-path': string; };
+type MemoryDeviceSizeChangeEvent = { readonly id?: string; readonly size: number; readonly 'qom-path': string; };
 
-export type MemoryFailureEventRecipient = 'hypervisor' | 'guest';
+type MemoryFailureEventRecipient = 'hypervisor' | 'guest';
 
-export type MemoryFailureEventAction = 'ignore' | 'inject' | 'fatal' | 'reset';
+type MemoryFailureEventAction = 'ignore' | 'inject' | 'fatal' | 'reset';
 
-export type MemoryFailureEventFlags = { readonly 'action-required': boolean; readonly recursive: boolean; };
+type MemoryFailureEventFlags = { readonly 'action-required': boolean; readonly recursive: boolean; };
 
-export type MemoryFailureEvent = { readonly recipient: MemoryFailureEventRecipient; readonly action: MemoryFailureEventAction; readonly flags: MemoryFailureEventFlags; };
+type MemoryFailureEvent = { readonly recipient: MemoryFailureEventRecipient; readonly action: MemoryFailureEventAction; readonly flags: MemoryFailureEventFlags; };
 
-export type MigrationEvent = { readonly status: QueryMigrateReturnStatus; };
+type MigrationEvent = { readonly status: QueryMigrateReturnStatus; };
 
-export type MigrationPassEvent = { readonly pass: number; };
+type MigrationPassEvent = { readonly pass: number; };
 
-export type NetdevStreamConnectedEvent = { readonly 'netdev-id': string; readonly addr: MigrateArgumentsChannelsAddrSocket; };
+type NetdevStreamConnectedEvent = { readonly 'netdev-id': string; readonly addr: MigrateArgumentsChannelsAddrSocket; };
 
-export type NetdevStreamDisconnectedEvent = { readonly 'netdev-id': string; };
+type NetdevStreamDisconnectedEvent = { readonly 'netdev-id': string; };
 
-export type NetdevVhostUserConnectedEvent = { readonly 'netdev-id': string; readonly 'chardev-id': string; };
+type NetdevVhostUserConnectedEvent = { readonly 'netdev-id': string; readonly 'chardev-id': string; };
 
-export type NetdevVhostUserDisconnectedEvent = { readonly 'netdev-id': string; };
+type NetdevVhostUserDisconnectedEvent = { readonly 'netdev-id': string; };
 
-export type NicRxFilterChangedEvent = { readonly name?: string; readonly path: string; };
+type NicRxFilterChangedEvent = { readonly name?: string; readonly path: string; };
 
-export type PrManagerStatusChangedEvent = { readonly id: string; readonly connected: boolean; };
+type PrManagerStatusChangedEvent = { readonly id: string; readonly connected: boolean; };
 
-export type QuorumFailureEvent = { readonly reference: string; readonly 'sector-num': number; readonly 'sectors-count': number; };
+type QuorumFailureEvent = { readonly reference: string; readonly 'sector-num': number; readonly 'sectors-count': number; };
 
-export type QuorumReportBadEventType = 'read' | 'write' | 'flush';
+type QuorumReportBadEventType = 'read' | 'write' | 'flush';
 
-export type QuorumReportBadEvent = { readonly type: QuorumReportBadEventType; readonly error?: string; readonly 'node-name': string; readonly 'sector-num': number; readonly 'sectors-count': number; };
+type QuorumReportBadEvent = { readonly type: QuorumReportBadEventType; readonly error?: string; readonly 'node-name': string; readonly 'sector-num': number; readonly 'sectors-count': number; };
 
-export type ResetEventReason = 'none' | 'host-error' | 'host-qmp-quit' | 'host-qmp-system-reset' | 'host-signal' | 'host-ui' | 'guest-shutdown' | 'guest-reset' | 'guest-panic' | 'subsystem-reset' | 'snapshot-load';
+type ResetEventReason = 'none' | 'host-error' | 'host-qmp-quit' | 'host-qmp-system-reset' | 'host-signal' | 'host-ui' | 'guest-shutdown' | 'guest-reset' | 'guest-panic' | 'subsystem-reset' | 'snapshot-load';
 
-export type ResetEvent = { readonly guest: boolean; readonly reason: ResetEventReason; };
+type ResetEvent = { readonly guest: boolean; readonly reason: ResetEventReason; };
 
-export type RtcChangeEvent = { readonly offset: number; readonly 'qom-path': string; };
+type RtcChangeEvent = { readonly offset: number; readonly 'qom-path': string; };
 
-export type ShutdownEvent = { readonly guest: boolean; readonly reason: ResetEventReason; };
+type ShutdownEvent = { readonly guest: boolean; readonly reason: ResetEventReason; };
 
-export type SpiceConnectedEventServerFamily = 'ipv4' | 'ipv6' | 'unix' | 'vsock' | 'unknown';
+type SpiceConnectedEventServerFamily = 'ipv4' | 'ipv6' | 'unix' | 'vsock' | 'unknown';
 
-export type SpiceConnectedEventServer = { readonly host: string; readonly port: string; readonly family: SpiceConnectedEventServerFamily; };
+type SpiceConnectedEventServer = { readonly host: string; readonly port: string; readonly family: SpiceConnectedEventServerFamily; };
 
-export type SpiceConnectedEvent = { readonly server: SpiceConnectedEventServer; readonly client: SpiceConnectedEventServer; };
+type SpiceConnectedEvent = { readonly server: SpiceConnectedEventServer; readonly client: SpiceConnectedEventServer; };
 
-export type SpiceDisconnectedEvent = { readonly server: SpiceConnectedEventServer; readonly client: SpiceConnectedEventServer; };
+type SpiceDisconnectedEvent = { readonly server: SpiceConnectedEventServer; readonly client: SpiceConnectedEventServer; };
 
-export type SpiceInitializedEventServer = { readonly host: string; readonly port: string; readonly family: SpiceConnectedEventServerFamily; readonly auth?: string; };
+type SpiceInitializedEventServer = { readonly host: string; readonly port: string; readonly family: SpiceConnectedEventServerFamily; readonly auth?: string; };
 
-export type SpiceInitializedEventClient = { readonly host: string; readonly port: string; readonly family: SpiceConnectedEventServerFamily; readonly 'connection-id': number; readonly 'channel-type': number; readonly 'channel-id': number; readonly tls: boolean; };
+type SpiceInitializedEventClient = { readonly host: string; readonly port: string; readonly family: SpiceConnectedEventServerFamily; readonly 'connection-id': number; readonly 'channel-type': number; readonly 'channel-id': number; readonly tls: boolean; };
 
-export type SpiceInitializedEvent = { readonly server: SpiceInitializedEventServer; readonly client: SpiceInitializedEventClient; };
+type SpiceInitializedEvent = { readonly server: SpiceInitializedEventServer; readonly client: SpiceInitializedEventClient; };
 
-export type UnplugPrimaryEvent = { readonly 'device-id': string; };
+type UnplugPrimaryEvent = { readonly 'device-id': string; };
 
-export type VfioMigrationEventDeviceState = 'stop' | 'running' | 'stop-copy' | 'resuming' | 'running-p2p' | 'pre-copy' | 'pre-copy-p2p';
+type VfioMigrationEventDeviceState = 'stop' | 'running' | 'stop-copy' | 'resuming' | 'running-p2p' | 'pre-copy' | 'pre-copy-p2p';
 
-export type VfioMigrationEvent = { readonly 'device-id': string; readonly 'qom-path': string; readonly 'device-state': VfioMigrationEventDeviceState; };
+type VfioMigrationEvent = { readonly 'device-id': string; readonly 'qom-path': string; readonly 'device-state': VfioMigrationEventDeviceState; };
 
-export type VfuClientHangupEvent = { readonly 'vfu-id': string; readonly 'vfu-qom-path': string; readonly 'dev-id': string; readonly 'dev-qom-path': string; };
+type VfuClientHangupEvent = { readonly 'vfu-id': string; readonly 'vfu-qom-path': string; readonly 'dev-id': string; readonly 'dev-qom-path': string; };
 
-export type VncConnectedEventServer = { readonly host: string; readonly service: string; readonly family: SpiceConnectedEventServerFamily; readonly websocket: boolean; readonly auth?: string; };
+type VncConnectedEventServer = { readonly host: string; readonly service: string; readonly family: SpiceConnectedEventServerFamily; readonly websocket: boolean; readonly auth?: string; };
 
-export type VncConnectedEventClient = { readonly host: string; readonly service: string; readonly family: SpiceConnectedEventServerFamily; readonly websocket: boolean; };
+type VncConnectedEventClient = { readonly host: string; readonly service: string; readonly family: SpiceConnectedEventServerFamily; readonly websocket: boolean; };
 
-export type VncConnectedEvent = { readonly server: VncConnectedEventServer; readonly client: VncConnectedEventClient; };
+type VncConnectedEvent = { readonly server: VncConnectedEventServer; readonly client: VncConnectedEventClient; };
 
-export type VncDisconnectedEventClient = { readonly host: string; readonly service: string; readonly family: SpiceConnectedEventServerFamily; readonly websocket: boolean; readonly x509_dname?: string; readonly sasl_username?: string; };
+type VncDisconnectedEventClient = { readonly host: string; readonly service: string; readonly family: SpiceConnectedEventServerFamily; readonly websocket: boolean; readonly x509_dname?: string; readonly sasl_username?: string; };
 
-export type VncDisconnectedEvent = { readonly server: VncConnectedEventServer; readonly client: VncDisconnectedEventClient; };
+type VncDisconnectedEvent = { readonly server: VncConnectedEventServer; readonly client: VncDisconnectedEventClient; };
 
-export type VncInitializedEvent = { readonly server: VncConnectedEventServer; readonly client: VncDisconnectedEventClient; };
+type VncInitializedEvent = { readonly server: VncConnectedEventServer; readonly client: VncDisconnectedEventClient; };
 
-export type VserportChangeEvent = { readonly id: string; readonly open: boolean; };
+type VserportChangeEvent = { readonly id: string; readonly open: boolean; };
 
-export type WatchdogEventAction = 'reset' | 'shutdown' | 'poweroff' | 'pause' | 'debug' | 'none' | 'inject-nmi';
+type WatchdogEventAction = 'reset' | 'shutdown' | 'poweroff' | 'pause' | 'debug' | 'none' | 'inject-nmi';
 
-export type WatchdogEvent = { readonly action: WatchdogEventAction; };
+type WatchdogEvent = { readonly action: WatchdogEventAction; };
 
 /** Arguments and return value of every command that Exuvia sends. */
 export interface QmpCommands {

@@ -11,7 +11,7 @@ const memberSchema = z.object({
   default: z.null().optional(),
 });
 
-export const schemaEntrySchema = z.discriminatedUnion('meta-type', [
+const schemaEntrySchema = z.discriminatedUnion('meta-type', [
   z.object({ 'meta-type': z.literal('builtin'), name: z.string(), 'json-type': z.string() }),
   z.object({
     'meta-type': z.literal('enum'),

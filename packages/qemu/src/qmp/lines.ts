@@ -2,7 +2,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { QmpProtocolError } from '../errors.ts';
 
 /** query-qmp-schema of QEMU 11 is 250 KiB; nothing longer is sent. */
-export const MAX_LINE_CHARACTERS = 8 * 1024 * 1024;
+const MAX_LINE_CHARACTERS = 8 * 1024 * 1024;
 
 /** Cuts a stream of bytes into lines, keeping what is incomplete. Lines end in LF, with or without CR. */
 export class LineSplitter {

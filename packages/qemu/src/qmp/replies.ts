@@ -20,12 +20,6 @@ export type MigrationInfo = z.infer<typeof migrationSchema>;
 
 export const migrationParametersSchema = z.object({ mode: z.string().optional() });
 
-export const migrationCapabilitiesSchema = z.array(z.object({ capability: z.string(), state: z.boolean() }));
-
 export const machinesSchema = z.array(z.object({ name: z.string(), deprecated: z.boolean().optional() }));
 
 export const propertiesSchema = z.array(z.object({ name: z.string() }));
-
-export const memdevsSchema = z.array(
-  z.object({ id: z.string().optional(), size: z.number(), share: z.boolean().optional() }),
-);

@@ -1,5 +1,5 @@
 /** QEMU reads at most this many commands before it answers (QMP_REQ_QUEUE_LEN_MAX in monitor/qmp.c). */
-export const MAX_IN_FLIGHT = 8;
+const MAX_IN_FLIGHT = 8;
 
 export interface QmpRequestEntry {
   readonly id: string;

@@ -6,7 +6,7 @@ import type { Scopes } from './scopes.ts';
 export type VmPaths = Readonly<Record<keyof ReturnType<typeof vmPaths>, string>>;
 
 /** The part of a pino logger that is used here. */
-export interface VmLog {
+interface VmLog {
   info(data: object, message: string): void;
   warn(data: object, message: string): void;
   error(data: object, message: string): void;

@@ -7,7 +7,7 @@ import { isName } from './names.ts';
  * What a VM was started with; lies beside its memory in the store, and like it outlives the kernel. A spec
  * may be edited or removed while its VM runs: this is what counts for the running one.
  */
-export const instanceSchema = z.object({
+const instanceSchema = z.object({
   version: z.literal(1),
   spec: vmSpecSchema,
   /** The whole command line, QEMU's absolute path first. */

@@ -10,7 +10,7 @@ import type { Reality } from './reality.ts';
 import { sizeOf } from './text-file.ts';
 
 /** Where `saveTo` puts what a VM was started with, beside its state. */
-export function instanceBeside(stateFile: string): string {
+function instanceBeside(stateFile: string): string {
   return `${stateFile}.instance.json`;
 }
 
