@@ -55,6 +55,11 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
       const carried = new Set(plannedVms(allVms).map((vm) => vm.name));
       const vms = allVms.filter((vm) => carried.has(vm.name));
       const id = newPlanId(now());
+      const [doctor, own, pastReports] = await Promise.all([
+        dependencies.doctor(),
+        handover.checks({ ...request, kernel, handover: kind }, vms),
+        dependencies.pastReports(),
+      ]);
       const plan = buildPlan({
         id,
         createdAt: now(),
@@ -62,12 +67,9 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
         kernel,
         handover: kind,
         vms,
-        checks: [
-          ...checksFor(kind, await dependencies.doctor(), carried),
-          ...(await handover.checks({ ...request, kernel, handover: kind }, vms)),
-        ],
+        pastReports,
+        checks: [...checksFor(kind, doctor, carried), ...own],
         steps: handover.steps({ id, target: { kernel }, vms: plannedVms(vms) }),
-        pastReports: await dependencies.pastReports(),
       });
       await plans.write(plan);
       await plans.prune(new Date(now().getTime() - DAY_MS), dependencies.executed);

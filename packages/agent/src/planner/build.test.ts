@@ -1,0 +1,133 @@
+import type { Check, Doctor, Report } from '@exuvia/contract';
+import { expect, test } from 'vitest';
+import { FAKE_STEPS, fakeHost, fakeReport, fakeVm } from '../testing/fakes.ts';
+import { buildPlan, checksFor, expectedBlackoutMs, type PlanInputs, plannedVms } from './build.ts';
+
+const inputs: PlanInputs = {
+  id: '20261121-100000-abcd',
+  createdAt: new Date('2026-11-21T10:00:00.000Z'),
+  host: fakeHost(),
+  kernel: '7.2.12+deb13-amd64',
+  handover: 'kexec',
+  vms: [],
+  checks: [],
+  steps: FAKE_STEPS.map(([name, phase]) => ({ name, phase, description: `does ${name}` })),
+  pastReports: [],
+};
+const check = (verdict: Check['verdict'], change: Partial<Check> = {}): Check => ({
+  id: 'some',
+  subject: 'host',
+  verdict,
+  reason: `It is ${verdict}.`,
+  ...change,
+});
+
+test('a plan is made of what was looked up, and nothing else', () => {
+  const web = fakeVm('web');
+  expect(buildPlan({ ...inputs, vms: [web] })).toEqual({
+    version: 1,
+    id: '20261121-100000-abcd',
+    createdAt: '2026-11-21T10:00:00.000Z',
+    host: { hostname: 'testhost', bootId: 'boot-1', kernel: '6.12.107+deb13-amd64', qemu: '10.0.13' },
+    target: { kernel: '7.2.12+deb13-amd64' },
+    handover: 'kexec',
+    store: 'dax',
+    vms: [{ name: 'web', priority: 100, memoryBytes: 128 * 2 ** 20 }],
+    checks: [],
+    steps: inputs.steps,
+    expectedBlackoutMs: null,
+    aptLine: null,
+    executable: true,
+  });
+});
+
+test('an update over a reboot keeps the VMs on the disk', () => {
+  expect(buildPlan({ ...inputs, handover: 'reboot' }).store).toBe('disk');
+});
+
+test('one failed check makes a plan that cannot be executed, a warning does not', () => {
+  expect(buildPlan({ ...inputs, checks: [check('ok'), check('warn', { id: 'w' })] }).executable).toBe(true);
+  expect(buildPlan({ ...inputs, checks: [check('ok'), check('fail', { id: 'f' })] }).executable).toBe(false);
+});
+
+test('what doctor and handover both looked at is shown once, with the worse verdict', () => {
+  const checks = [check('ok'), check('fail'), check('warn'), check('ok', { subject: 'web' })];
+  expect(buildPlan({ ...inputs, checks }).checks).toEqual([check('fail'), check('ok', { subject: 'web' })]);
+});
+
+test('the apt line is collected from the remedies of what is missing', () => {
+  const checks = [
+    check('fail', { id: 'a', remedy: 'Install it: apt install kexec-tools' }),
+    check('warn', { id: 'b', remedy: 'apt install qemu-system-x86 kexec-tools.' }),
+    check('ok', { id: 'c', remedy: 'apt install not-needed' }),
+  ];
+  expect(buildPlan({ ...inputs, checks }).aptLine).toBe('apt install kexec-tools qemu-system-x86');
+});
+
+test('stopped and failed VMs are not part of a plan; the others come by priority, then by name', () => {
+  const prior = fakeVm('zoo');
+  const vms = [
+    fakeVm('web'),
+    fakeVm('cache', { state: 'paused' }),
+    fakeVm('off', { state: 'stopped' }),
+    fakeVm('dead', { state: 'failed' }),
+    { ...prior, spec: { ...prior.spec, priority: 1 } },
+  ];
+  expect(plannedVms(vms).map((vm) => vm.name)).toEqual(['zoo', 'cache', 'web']);
+});
+
+test("the doctor's failures count where they stand in the way of this handover", () => {
+  const noKexec = check('fail', { id: 'kexec-allowed', reason: 'No kexec.' });
+  const noKvm = check('fail', { id: 'kvm', reason: 'No KVM.' });
+  const blocked = check('fail', { id: 'blocked', subject: 'web', reason: 'A blocker.' });
+  const stopped = check('fail', { id: 'blocked', subject: 'off', reason: 'A blocker.' });
+  const fine = check('warn', { id: 'memory' });
+  const all = [noKexec, noKvm, blocked, stopped, fine];
+  const doctor: Doctor = {
+    checks: all,
+    handovers: [
+      {
+        handover: 'kexec',
+        possible: false,
+        reasons: ['No kexec.', 'No KVM.', 'VM web: A blocker.', 'VM off: A blocker.'],
+      },
+      { handover: 'reboot', possible: false, reasons: ['No KVM.'] },
+    ],
+  };
+  expect(checksFor('kexec', doctor, new Set(['web']))).toEqual([noKexec, noKvm, blocked, fine]);
+  expect(checksFor('reboot', doctor, new Set(['web']))).toEqual([noKvm, fine]);
+});
+
+const observed = (...blackouts: number[]): Partial<Report> => ({
+  observation: {
+    observer: 'test',
+    clock: 'own',
+    vms: blackouts.map((blackoutMs, index) => ({
+      name: `vm${index}`,
+      blackoutMs,
+      bootIdSame: true,
+      sequenceMonotonic: true,
+      integrity: 'ok',
+      gaps: [],
+    })),
+  },
+});
+const report = (change: Partial<Report> = {}) =>
+  fakeReport(buildPlan({ ...inputs, vms: [fakeVm('web')] }), change);
+
+test.each([
+  ['nothing is known without past updates', [], null],
+  ['the pause stands in where nobody observed', [report()], 550],
+  ['the slowest observed VM counts', [report(observed(900, 1200, 700))], 1200],
+  ['an odd number has its middle', [report(observed(3)), report(observed(100)), report(observed(5))], 5],
+  [
+    'an even number has the mean of its two middles',
+    [report(observed(2)), report(observed(9)), report(observed(4)), report(observed(8))],
+    6,
+  ],
+  ['other handovers do not count', [report({ ...observed(7), handover: 'reboot' })], null],
+  ['aborted updates do not count', [report({ ...observed(7), outcome: 'aborted' })], null],
+  ['an update without VMs does not count', [report({ vms: [] })], null],
+])('expected blackout: %s', (_, reports, expected) => {
+  expect(expectedBlackoutMs(reports, 'kexec')).toBe(expected);
+});
