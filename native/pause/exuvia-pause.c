@@ -190,13 +190,19 @@ static void take_line(struct vm *vm) {
   }
 }
 
+static void lose(struct vm *vm) {
+  vm->closed = true;
+  close(vm->qmp.fd);
+  snprintf(vm->why, sizeof vm->why, "its QEMU went away");
+}
+
 static void send_command(struct vm *vm, const char *command, const char *arguments) {
   char json[2048];
   vm->awaiting = next_id++;
   vm->refused = false;
   snprintf(json, sizeof json, "{\"execute\":\"%s\",\"arguments\":%s,\"id\":\"%u\"}", command, arguments,
            vm->awaiting);
-  if (qmp_send(&vm->qmp, json) < 0) vm->closed = true;
+  if (qmp_send(&vm->qmp, json) < 0) lose(vm);
 }
 
 /* Receives from every QEMU until `done` holds for all; false when the time is over. A closed one is passed over. */
@@ -220,18 +226,12 @@ static bool pump(bool (*done)(const struct vm *), uint64_t deadline) {
     int ready = poll(fds, n, (int)(deadline - now));
     if (ready < 0 && errno != EINTR) return false;
     for (nfds_t i = 0; ready > 0 && i < n; i++)
-      if (fds[i].revents && qmp_receive(&who[i]->qmp) <= 0) {
-        who[i]->closed = true;
-        close(who[i]->qmp.fd);
-        snprintf(who[i]->why, sizeof who[i]->why, "its QEMU went away");
-      }
+      if (fds[i].revents && qmp_receive(&who[i]->qmp) <= 0) lose(who[i]);
   }
 }
 
 static bool replied(const struct vm *vm) { return vm->awaiting == 0; }
-static bool migrated(const struct vm *vm) {
-  return vm->migration == MIGRATION_COMPLETED || vm->migration == MIGRATION_FAILED;
-}
+static bool migrated(const struct vm *vm) { return vm->migration != MIGRATION_ACTIVE; }
 
 /* Sends a command to every VM and waits for every reply; the first refusal is the failure. */
 static bool command_all(const char *command, const char *arguments) {

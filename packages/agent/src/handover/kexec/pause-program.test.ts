@@ -1,0 +1,120 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type QmpClient, startCommandLine } from '@exuvia/qemu';
+import { findQemu, makeTestRoom, type TestRoom } from '@exuvia/qemu/testing';
+import { run } from '@exuvia/sys';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startPause } from './pause-program.ts';
+
+const qemu = await findQemu();
+
+/** exuvia-pause against a real QEMU (TCG) with a guest that counts. The jump itself is the lab's to test. */
+describe.skipIf('missing' in qemu)(`exuvia-pause (skipped without QEMU: ${JSON.stringify(qemu)})`, () => {
+  let directory: string;
+  let program: string;
+  let room: TestRoom;
+  let agent: QmpClient;
+  let log: string[];
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'exuvia-pause-'));
+    program = join(directory, 'exuvia-pause');
+    const native = join(import.meta.dirname, '../../../../../native');
+    await run('cc', [
+      '-O2',
+      '-D_GNU_SOURCE',
+      `-I${native}/common`,
+      '-o',
+      program,
+      `${native}/pause/exuvia-pause.c`,
+    ]);
+  });
+  afterAll(() => rm(directory, { recursive: true }));
+
+  beforeEach(async () => {
+    log = [];
+    room = await makeTestRoom('pause');
+    const binary = 'binary' in qemu ? qemu.binary : '';
+    room.spawn(startCommandLine(room.spec, room.paths, { binary, accelerator: 'tcg' }));
+    agent = await room.connect();
+  });
+  afterEach(async () => {
+    agent.close();
+    await room.remove();
+  });
+
+  const file = (name: string) => join(room.directory, name);
+  const status = async () => (await agent.execute('query-status')).status;
+
+  async function start(
+    holdAfter: 'suspend-vms' | 'save-vms' | 'seal-state' | 'commit',
+    state = file('state'),
+  ) {
+    await writeFile(file('journal'), '');
+    await writeFile(
+      file('plan'),
+      [
+        'exuvia-pause 1',
+        `vm pause ${room.paths.handoverQmp} ${state}`,
+        `manifest ${file('manifest')}`,
+        `stamps ${file('stamps')}`,
+        `sync ${room.directory}`,
+        `journal ${file('journal')}`,
+        'commit {"kind":"commit"}',
+        'timeout-ms 20000',
+        '',
+      ].join('\n'),
+    );
+    const pause = startPause({ plan: file('plan'), holdAfter, program, log: (line) => log.push(line) });
+    await pause.ready();
+    return pause;
+  }
+
+  test('saves and seals the VM, and an abort lets it run on as if nothing had been', async () => {
+    const pause = await start('commit');
+    expect(await status()).toBe('running');
+    for (const step of ['suspend-vms', 'save-vms', 'seal-state', 'sync-file-systems', 'commit'] as const) {
+      await pause.complete(step);
+    }
+    expect(await status()).toBe('postmigrate');
+    expect(await readFile(file('manifest'), 'utf8')).toMatch(/^state pause [1-9]\d+ [0-9a-f]{8}\n$/);
+    expect(await readFile(file('journal'), 'utf8')).toBe('{"kind":"commit"}\n');
+    expect(await pause.abort()).toEqual([]);
+    expect(log.at(-1)).toBe('undone');
+    expect(await status()).toBe('running');
+    expect(await agent.execute('query-migrate-parameters')).toMatchObject({ mode: 'normal' });
+    expect((await readdir(room.directory)).filter((name) => /state|manifest|stamps/.test(name))).toEqual([]);
+  });
+
+  test('undoes everything when the agent’s end of the pipe closes', async () => {
+    const pause = await start('suspend-vms');
+    await pause.complete('suspend-vms');
+    expect(await status()).toBe('paused');
+    await pause.abort();
+    expect(await status()).toBe('running');
+  });
+
+  test('a state file that cannot be written fails the save, says which VM, and the VM runs on', async () => {
+    const pause = await start('commit', '/nonexistent/state');
+    await pause.complete('suspend-vms');
+    await expect(pause.complete('save-vms')).rejects.toThrow(/^VM pause: .*nonexistent/);
+    await pause.abort();
+    expect(await status()).toBe('running');
+  });
+
+  test('a damaged plan is refused before any VM is touched', async () => {
+    await writeFile(file('plan'), 'exuvia-pause 2\n');
+    const pause = startPause({ plan: file('plan'), program, log: (line) => log.push(line) });
+    await expect(pause.ready()).rejects.toThrow(`${file('plan')} is no pause plan of version 1.`);
+    await pause.abort();
+    expect(await status()).toBe('running');
+  });
+
+  test('a VM whose QEMU has died is named', async () => {
+    const pause = await start('suspend-vms');
+    await agent.execute('quit').catch(() => {});
+    await expect(pause.complete('suspend-vms')).rejects.toThrow('VM pause: its QEMU went away.');
+    expect(await pause.abort()).toEqual(['pause']);
+  });
+});

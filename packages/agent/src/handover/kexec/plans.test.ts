@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest';
+import { nextCommandLine } from './command-line.ts';
+import { selectUnneeded } from './file-systems.ts';
+import { renderPausePlan } from './pause-plan.ts';
+import { renderRestorePlan } from './restore-plan.ts';
+import { globToRegExp, isStoppable } from './services.ts';
+
+test('the pause plan names sockets, state files, syncs and the commit record', () => {
+  const plan = renderPausePlan({
+    update: 'u1',
+    vms: ['tiny'],
+    syncs: ['/var/lib/exuvia/store', '/'],
+    commitRecord: '{"kind":"commit"}',
+    timeoutMs: 60_000,
+  });
+  expect(plan).toBe(`exuvia-pause 1
+vm tiny /run/exuvia/vms/tiny/handover.sock /var/lib/exuvia/store/vms/tiny/device-state
+manifest /var/lib/exuvia/store/updates/u1/manifest
+stamps /var/lib/exuvia/store/updates/u1/stamps
+sync /var/lib/exuvia/store
+sync /
+journal /var/lib/exuvia/journal.jsonl
+commit {"kind":"commit"}
+timeout-ms 60000
+`);
+});
+
+test('the restore plan names modules, file systems and every VM with its complete command line', () => {
+  const plan = renderRestorePlan({
+    update: 'u1',
+    modules: [{ group: 'kvm', file: '/modules/kvm_amd.ko', options: 'npt=1' }],
+    root: { uuid: '1-2', type: 'ext4', path: '/', options: 'rw,relatime' },
+    mounts: [{ uuid: '3-4', type: 'xfs', path: '/srv/disks', options: 'rw' }],
+    store: { label: 'exuvia-store', path: '/var/lib/exuvia/store', options: 'rw,dax=always' },
+    vmCpus: '1-2',
+    vms: [{ name: 'tiny', argv: ['/bin/qemu', '-append', 'a b'], environment: { PATH: '/bin' } }],
+    timeoutMs: 60_000,
+  });
+  expect(plan).toBe(`exuvia-early-restore 1
+module kvm /modules/kvm_amd.ko npt=1
+root 1-2 ext4 rw,relatime
+mount 3-4 xfs /srv/disks rw
+store exuvia-store ext4 /var/lib/exuvia/store rw,dax=always
+manifest /var/lib/exuvia/store/updates/u1/manifest
+timeout-ms 60000
+init /sbin/init
+vm tiny
+ram /var/lib/exuvia/store/vms/tiny/ram
+state /var/lib/exuvia/store/vms/tiny/device-state
+scope exuvia.slice/exuvia-vm-tiny.scope
+log /var/log/exuvia/vms/tiny.qemu.log
+runtime /run/exuvia/vms/tiny
+cpus 1-2
+env PATH=/bin
+arg /bin/qemu
+arg -append
+arg a b
+`);
+});
+
+test('the next command line keeps what describes the machine and drops what belonged to one boot', () => {
+  const running =
+    'BOOT_IMAGE=/boot/vmlinuz-6 root=UUID=1 ro memmap=2G!5G tsc_early_khz=1 exuvia.update=old console=ttyS0\n';
+  expect(nextCommandLine(running, 'new', 2_596_104.4, ['panic=30'])).toBe(
+    'root=UUID=1 ro memmap=2G!5G console=ttyS0 quiet tsc_early_khz=2596104 panic=30 exuvia.update=new',
+  );
+  expect(nextCommandLine('root=/dev/vda quiet', 'new', null, [])).toBe(
+    'root=/dev/vda quiet exuvia.update=new',
+  );
+});
+
+test('only running services that nobody needs are stopped', () => {
+  const unit = {
+    name: 'nginx.service',
+    kind: 'service',
+    state: 'active',
+    subState: 'running',
+    serviceType: 'notify',
+    mainPid: 1,
+    controlGroup: '/system.slice/nginx.service',
+    refusesStop: false,
+    triggeredBy: [],
+    description: '',
+  } as const;
+  const kept = ['ssh*', 'exuvia-*'].map(globToRegExp);
+  const stops = (change: object) => isStoppable({ ...unit, ...change }, kept, new Set(['exuvia-vm-a.scope']));
+  expect(stops({})).toBe(true);
+  expect(stops({ name: 'ssh.service' })).toBe(false);
+  expect(stops({ name: 'not-ssh.service' })).toBe(true);
+  expect(stops({ subState: 'exited' })).toBe(false);
+  expect(stops({ refusesStop: true })).toBe(false);
+  expect(stops({ controlGroup: '/exuvia.slice/x.service' })).toBe(false);
+});
+
+test('file systems that hold data and that no VM needs are unmounted, the deepest first', () => {
+  const mount = (mountPoint: string, type: string, source: string) => ({
+    id: 1,
+    parent: 0,
+    device: '8:1',
+    root: '/',
+    mountPoint,
+    options: ['rw'],
+    type,
+    source,
+    superOptions: [],
+  });
+  const table = [
+    mount('/', 'ext4', '/dev/a'),
+    mount('/proc', 'proc', 'proc'),
+    mount('/boot/efi', 'vfat', '/dev/b'),
+    mount('/srv', 'nfs4', 'host:/srv'),
+    mount('/srv/disks', 'xfs', '/dev/c'),
+    mount('/var/lib/exuvia/store', 'ext4', '/dev/pmem0'),
+  ];
+  const needs = {
+    mounts: [{ uuid: '1', type: 'xfs', path: '/srv/disks', options: '' }],
+    store: { label: 'exuvia-store', path: '/var/lib/exuvia/store', options: '' },
+  };
+  expect(selectUnneeded(table, needs).map(({ mountPoint }) => mountPoint)).toEqual(['/boot/efi', '/srv']);
+});
