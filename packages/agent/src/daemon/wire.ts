@@ -2,7 +2,9 @@ import type { AgentConfig } from '@exuvia/contract';
 import { probeQemu } from '@exuvia/qemu';
 import { bootId, kernelRelease } from '@exuvia/sys';
 import { doctor } from '../doctor/index.ts';
+import type { HandoverDependencies } from '../handover/dependencies.ts';
 import { createKexecHandover } from '../handover/kexec/index.ts';
+import { createRebootHandover } from '../handover/reboot/index.ts';
 import type { Log } from '../http/services.ts';
 import { createInventory } from '../inventory/inventory.ts';
 import { aptLineForKernel } from '../planner/index.ts';
@@ -20,15 +22,14 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
   const setup = createSetup(store);
   const inventory: Parts['inventory'] = (currentUpdate) =>
     createInventory({ store, currentUpdate, qemuVersion });
-  const handovers = [
-    createKexecHandover({
-      vms,
-      store,
-      config,
-      host: () => inventory(() => null).host(),
-      heartbeat: (name) => vms.readHeartbeat(name),
-    }),
-  ];
+  const given: HandoverDependencies = {
+    vms,
+    store,
+    config,
+    host: () => inventory(() => null).host(),
+    heartbeat: (name) => vms.readHeartbeat(name),
+  };
+  const handovers = [createKexecHandover(given), createRebootHandover(given)];
   return {
     store,
     vms,
