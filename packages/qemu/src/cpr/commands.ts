@@ -11,7 +11,8 @@ export type QmpCommandData = {
  *   old side, VM runs:   prepare
  *   old side, pause:     save, then wait: event MIGRATION {status: completed | failed}, or poll query-migrate
  *     then either        end (QEMU exits; end of file is success)
- *     or                 rollback (the VM runs on where it was)
+ *     or                 rollback (the VM runs on where it was), as soon as query-status says something else
+ *                        than `finish-migrate`: `cont` is refused until then
  *   new side:            restore, then wait for event RESUME
  *
  * Sources: docs/devel/migration/CPR.rst of QEMU 10.0; tried on 10.0.13 and 11.1.3.

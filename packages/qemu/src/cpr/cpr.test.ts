@@ -66,7 +66,8 @@ async function send(client: QmpClient, commands: readonly QmpCommandData[]): Pro
 async function migrationEnded(client: QmpClient): Promise<string | undefined> {
   for (;;) {
     const { status } = await queryMigration(client);
-    if (status === 'completed' || status === 'failed') return status;
+    if (status !== 'completed' && status !== 'failed') continue;
+    if ((await queryStatus(client)).status !== 'finish-migrate') return status;
   }
 }
 
@@ -169,7 +170,10 @@ describe.skipIf('missing' in qemu)('a real QEMU with a counting guest', () => {
     const after = await room.connect();
     await expect(loadFromFile(after, file, { ram: 'in-file' })).rejects.toMatchObject({
       code: 'vm-restore-failed',
-      message: 'QEMU could not load the saved state: load of migration failed: Invalid argument',
+      // QEMU 11 goes on: which magic number it found.
+      message: expect.stringMatching(
+        /^QEMU could not load the saved state: load of migration failed: Invalid argument(: |$)/,
+      ),
     });
     expect((await queryStatus(after)).running).toBe(false);
     await end(after);

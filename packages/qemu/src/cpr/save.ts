@@ -40,14 +40,20 @@ export async function saveToFile(client: QmpClient, file: string, options: SaveO
 /** Puts a VM that was saved, or half saved, back to where it was: running, migration mode `normal`. */
 export async function undoSave(client: QmpClient, wasRunning: boolean): Promise<void> {
   await client.execute('migrate_cancel');
-  for (;;) {
-    const { status } = await queryMigration(client);
-    if (status === undefined || FINISHED.has(status)) break;
-    await sleep(POLL_MS);
-  }
+  while (await isMigrating(client)) await sleep(POLL_MS);
   if (wasRunning) await client.execute('cont');
   await client.execute('migrate-set-parameters', { mode: 'normal' });
   await setIgnoreShared(client, false);
+}
+
+/**
+ * QEMU says `completed` (seen on 11.1) some time before it leaves the state `finish-migrate`, in which it
+ * refuses `cont`: "Migration is not finalized yet".
+ */
+async function isMigrating(client: QmpClient): Promise<boolean> {
+  const { status } = await queryMigration(client);
+  if (status !== undefined && !FINISHED.has(status)) return true;
+  return (await queryStatus(client)).status === 'finish-migrate';
 }
 
 const FINISHED: ReadonlySet<string> = new Set(['none', 'completed', 'failed', 'cancelled']);
@@ -56,7 +62,7 @@ async function migrationCompleted(client: QmpClient, options: SaveOptions): Prom
   const deadline = Date.now() + (options.timeoutMs ?? 600_000);
   for (;;) {
     const info = await queryMigration(client);
-    if (info.status === 'completed') return;
+    if (info.status === 'completed' && !(await isMigrating(client))) return;
     if (info.status === 'failed' || info.status === 'cancelled') {
       throw new ExuviaError(
         'vm-save-failed',
