@@ -1,4 +1,4 @@
-import { access, mkdir, open, rename, rm, statfs } from 'node:fs/promises';
+import { access, mkdir, open, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import { ExuviaError, formatSize } from '@exuvia/contract';
 import { isErrno, run, syncDirectory } from '@exuvia/sys';
 import type { Layout } from './layout.ts';
@@ -20,15 +20,17 @@ export async function allocateRam(layout: Layout, name: string, bytes: number): 
   if (!Number.isSafeInteger(bytes) || bytes <= 0) {
     throw new ExuviaError('vm-memory-invalid', `VM ${name} cannot have ${bytes} bytes of memory.`);
   }
-  await mkdir(layout.vm(name), { recursive: true, mode: 0o700 });
   if (await exists(path)) throw occupied(name);
   await rm(unfinished, { force: true });
   await requireSpace(layout, name, bytes);
+  await mkdir(layout.vm(name), { recursive: true, mode: 0o700 });
   try {
     await writeRam(unfinished, bytes);
     await rename(unfinished, path);
   } catch (error) {
     await rm(unfinished, { force: true });
+    // Nothing else is in it, or it stays.
+    await rmdir(layout.vm(name)).catch(() => null);
     if (isErrno(error, 'ENOSPC')) throw full(name, bytes, await freeBytes(layout));
     throw error;
   }

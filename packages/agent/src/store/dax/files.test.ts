@@ -70,6 +70,7 @@ test('a VM that does not fit is refused with what it needs and what is free', as
       /^The memory of VM huge needs \d+[MG] in the store, where \d+[MG] is free\.$/,
     ),
   });
+  expect(await readdir(layout.vms)).toEqual([]);
 });
 
 test.each(['../x', 'a/b', '', 'A', '.', 'x'.repeat(32), 'a\0b'])(
