@@ -20,24 +20,21 @@ export function stepLine(step: Step): string {
 }
 
 /**
- * Prints an update's events as they come: one line a step when it ends, and what a step has to say. Goes to
- * standard error, so that standard output holds the result alone.
+ * Prints an update's events as they come: one line a step when it ends, one a state, and what a step has to
+ * say. Goes to standard error, so that standard output holds the result alone.
  */
 export function createProgress(io: Io): (event: UpdateEvent) => void {
   let state: Update['state'] | null = null;
   const printed = new Map<string, Step['state']>();
   return ({ message, update }) => {
-    if (update.state !== state) {
-      if (state !== null) io.err(`${update.state}\n`);
-      state = update.state;
-    }
-    let changed = false;
+    if (update.state !== state && state !== null && update.finishedAt === null) io.err(`${update.state}\n`);
+    state = update.state;
     for (const step of update.steps) {
       if (printed.get(step.name) === step.state) continue;
       printed.set(step.name, step.state);
-      changed = true;
       if (step.state !== 'pending' && step.state !== 'running') io.err(`${stepLine(step)}\n`);
     }
-    if (!changed) io.err(`    ${message}\n`);
+    // What is said of a step in general (`load: done`) is in its line already.
+    if (!update.steps.some((step) => message.startsWith(`${step.name}: `))) io.err(`    ${message}\n`);
   };
 }
