@@ -188,6 +188,7 @@ static void vm_line(struct vm *vm) {
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "completed")) {
     stamp("restored", vm->name);
     vm->progress = RESUMING;
+    forget_state(vm);
     if (qmp_send(&vm->qmp, "{\"execute\":\"cont\"}") < 0) vm_fail(vm, "its QEMU went away");
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "failed")) {
     vm_fail(vm, "QEMU refused its saved state; see its log");
@@ -195,7 +196,6 @@ static void vm_line(struct vm *vm) {
     stamp("resumed", vm->name);
     vm->progress = RESTORED;
     note("vm %s restored %d\n", vm->name, (int)vm->pid);
-    forget_state(vm);
   }
 }
 

@@ -59,7 +59,7 @@ struct vm {
   struct qmp qmp;
   unsigned awaiting; /* id of the command that is under way; 0: none */
   bool refused;      /* its reply was an error */
-  bool stopped, closed;
+  bool stopped, resumed, closed;
   enum migration migration;
   char why[256];
 };
@@ -376,17 +376,29 @@ static bool jump(void) {
 
 /* ---- undoing ---- */
 
+/* Continues every VM that does not run yet; true when one refused. */
+static bool resume_all(uint64_t deadline) {
+  bool refused = false;
+  for (size_t i = 0; i < vm_count; i++)
+    if (!vms[i].closed && !vms[i].resumed) send_command(&vms[i], "cont", "{}");
+  pump(replied, deadline);
+  for (size_t i = 0; i < vm_count; i++) {
+    vms[i].resumed = !vms[i].awaiting && !vms[i].refused;
+    /* QEMU 11.1 refuses for a moment after a save that it calls completed. */
+    if (!vms[i].closed && !vms[i].resumed) refused = true;
+  }
+  return refused;
+}
+
 static bool undo(void) {
   uint64_t deadline = monotonic_ms() + timeout_ms;
   bool all = true;
   for (size_t i = 0; i < vm_count; i++)
     if (!vms[i].closed && vms[i].migration == MIGRATION_ACTIVE) send_command(&vms[i], "migrate_cancel", "{}");
   pump(migrated, monotonic_ms() + 1000);
+  while (suspending && resume_all(deadline) && monotonic_ms() < deadline) usleep(2000);
   for (size_t i = 0; i < vm_count; i++)
-    if (suspending && !vms[i].closed) send_command(&vms[i], "cont", "{}");
-  pump(replied, deadline);
-  for (size_t i = 0; i < vm_count; i++)
-    if (vms[i].closed || vms[i].awaiting || vms[i].refused) {
+    if (suspending && (vms[i].closed || !vms[i].resumed)) {
       say("stuck %s %s", vms[i].name, vms[i].why);
       all = false;
     }
