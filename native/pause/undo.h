@@ -1,0 +1,47 @@
+/* Undoing the pause: the VMs run on where they were, and no trace of it is left. */
+#ifndef EXUVIA_PAUSE_UNDO_H
+#define EXUVIA_PAUSE_UNDO_H
+
+#include "qemus.h"
+#include "steps.h"
+
+/* Continues every VM that does not run yet; true when one refused. */
+static bool resume_all(uint64_t deadline) {
+  bool refused = false;
+  for (size_t i = 0; i < vm_count; i++)
+    if (!vms[i].closed && !vms[i].resumed) send_command(&vms[i], "cont", "{}");
+  pump(replied, deadline);
+  for (size_t i = 0; i < vm_count; i++) {
+    vms[i].resumed = !vms[i].awaiting && !vms[i].refused;
+    /* QEMU 11.1 refuses for a moment after a save that it calls completed. */
+    if (!vms[i].closed && !vms[i].resumed) refused = true;
+  }
+  return refused;
+}
+
+static bool undo(void) {
+  uint64_t deadline = monotonic_ms() + timeout_ms;
+  bool all = true;
+  for (size_t i = 0; i < vm_count; i++)
+    if (!vms[i].closed && vms[i].migration == MIGRATION_ACTIVE) send_command(&vms[i], "migrate_cancel", "{}");
+  pump(migrated, monotonic_ms() + 1000);
+  while (suspending && resume_all(deadline) && monotonic_ms() < deadline) usleep(2000);
+  for (size_t i = 0; i < vm_count; i++)
+    if (suspending && (vms[i].closed || !vms[i].resumed)) {
+      say("stuck %s %s", vms[i].name, vms[i].why);
+      all = false;
+    }
+  for (size_t i = 0; i < vm_count; i++)
+    if (!vms[i].closed) send_command(&vms[i], "migrate-set-parameters", "{\"mode\":\"normal\"}");
+  pump(replied, deadline);
+  for (size_t i = 0; i < vm_count; i++)
+    if (!vms[i].closed) send_command(&vms[i], "migrate-set-capabilities", CAPABILITIES("false"));
+  pump(replied, deadline);
+  for (size_t i = 0; i < vm_count; i++) unlink(vms[i].state);
+  unlink(manifest);
+  unlink(stamps_file);
+  if (all) say("undone");
+  return all;
+}
+
+#endif
