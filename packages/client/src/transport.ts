@@ -16,7 +16,7 @@ export type Endpoint =
       readonly key: string | Buffer;
     };
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 export interface Transport {
   /** Sends a request and validates the answer. Throws {@link Refused}, {@link Unreachable}, ExuviaError. */

@@ -35,6 +35,8 @@ export interface Parts {
   aptLine(kernel: string, running: string): Promise<string | null>;
   /** Ends this process as SIGKILL does (fault injection). */
   kill(): void;
+  /** Lets go of what the parts hold; VMs run on. */
+  close(): Promise<void>;
 }
 
 export interface AgentPaths {
@@ -165,17 +167,19 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       remote = null;
       await openRemote();
     },
-    stop: () => stopAgent(engine, journal, () => [local, remote]),
+    stop: () => stopAgent(engine, journal, parts, () => [local, remote]),
   };
 }
 
 async function stopAgent(
   engine: Engine,
   journal: Journal,
+  parts: Pick<Parts, 'close'>,
   listeners: () => readonly (Listener | null)[],
 ): Promise<void> {
   // The listeners stay open meanwhile: somebody may follow the abort.
   await engine.stop();
   await Promise.all(listeners().map((listener) => listener?.close()));
+  await parts.close();
   await journal.close();
 }

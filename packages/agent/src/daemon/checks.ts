@@ -25,9 +25,19 @@ export function remoteCheck(config: AgentConfig, problem: ExuviaError | null): C
   return { ...about, verdict: 'ok', reason };
 }
 
-/** The doctor's findings with those of the agent about itself in front; what fails there stops every handover. */
+/** Spec files that cannot be used; `problems` is by the name that the file has. */
+export function specChecks(problems: ReadonlyMap<string, ExuviaError>): Check[] {
+  return [...problems].map(([name, problem]) => {
+    const remedy = problem.hint === undefined ? {} : { remedy: problem.hint };
+    return { id: 'spec', subject: name, verdict: 'fail', reason: problem.message, ...remedy };
+  });
+}
+
+/** The doctor's findings with more in front; what fails there stops every handover. */
 export function withChecks(doctor: Doctor, own: readonly Check[]): Doctor {
-  const reasons = own.filter((check) => check.verdict === 'fail').map((check) => check.reason);
+  const reasons = own
+    .filter((check) => check.verdict === 'fail')
+    .map(({ subject, reason }) => (subject === 'host' ? reason : `VM ${subject}: ${reason}`));
   return {
     checks: [...own, ...doctor.checks],
     handovers: doctor.handovers.map((handover) => ({

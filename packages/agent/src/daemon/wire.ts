@@ -12,6 +12,7 @@ import { createSetup } from '../setup/index.ts';
 import { createDaxStore } from '../store/dax/index.ts';
 import { createHostVms, QEMU_BINARY } from '../workload/vm/index.ts';
 import type { Parts } from './agent.ts';
+import { specChecks, withChecks } from './checks.ts';
 
 /**
  * Puts the parts of a real host together. Nothing is started and nothing on the host is changed by this.
@@ -39,7 +40,12 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     kernel: kernelRelease(),
     setup: (bytes) => setup.run(bytes),
     undoSetup: () => setup.undo(),
-    doctor: () => doctor({ store, vms, probeQemu: () => probeQemu(QEMU_BINARY) }),
+    doctor: async () =>
+      withChecks(
+        await doctor({ store, vms, probeQemu: () => probeQemu(QEMU_BINARY) }),
+        specChecks(await vms.specProblems()),
+      ),
+    close: () => vms.close(),
     aptLine: aptLineForKernel,
     kill: () => process.kill(process.pid, 'SIGKILL'),
   };

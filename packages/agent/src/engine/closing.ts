@@ -42,7 +42,8 @@ export async function closeUpdate(closing: Closing, id: string, end: Outcome): P
 async function finalReport(closing: Closing, state: UpdateState, end: Outcome): Promise<Report> {
   const { outcome, reason, report } = end;
   const finishedAt = closing.now().toISOString();
-  if (report !== undefined) return { ...report, outcome, reason, finishedAt };
+  if (report !== undefined)
+    return { ...report, outcome, reason, finishedAt, startedAt: state.view.startedAt };
   const planned = state.plan.vms.map((vm) => vm.name);
   const ended = { ...state.view, state: outcome, reason, finishedAt };
   return reportWithoutJump(ended, await closing.host(), planned, await closing.vms());

@@ -49,7 +49,7 @@ export interface Engine {
 }
 
 /** What belongs to the one update that is under way. */
-export interface Own {
+interface Own {
   readonly controller: AbortController;
   gate: FaultGate | null;
 }

@@ -6,7 +6,7 @@ type WithoutStamp<Record> = Record extends unknown ? Omit<Record, 'v' | 'at' | '
 /** A journal record before it is stamped. */
 export type RecordBody = WithoutStamp<JournalRecord>;
 
-export type UpdateListener = (event: UpdateEvent) => void;
+type UpdateListener = (event: UpdateEvent) => void;
 
 /** What is known of every update: the journal on disk, its states in memory, and who listens. */
 export interface Ledger {

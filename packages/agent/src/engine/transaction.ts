@@ -43,7 +43,7 @@ async function runStep({ context, ledger, gate }: Transaction, step: Step): Prom
 }
 
 /** A step did not do what it should: everything begun is to be undone. */
-export class StepFailed extends ExuviaError {
+class StepFailed extends ExuviaError {
   override readonly name: string = 'StepFailed';
 
   constructor(step: string, cause: unknown) {

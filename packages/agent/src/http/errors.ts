@@ -10,28 +10,29 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   'request-invalid': 400,
   'body-invalid': 400,
   'spec-invalid': 400,
+  'vm-name-invalid': 400,
+  'vm-memory-invalid': 400,
   'observation-invalid': 400,
   'fault-step-unknown': 400,
   'fault-injection-disabled': 403,
   'body-too-large': 413,
   'kernel-unknown': 422,
-  'route-unknown': 404,
-  'store-full': 409,
-  'store-missing': 409,
   'journal-invalid': 409,
-  'host-busy': 409,
   'illegal-transition': 409,
 };
 
-/** Endings of codes that say enough by themselves. */
-const ENDINGS: readonly (readonly [RegExp, ContentfulStatusCode])[] = [
+/** Families of codes that other rooms add to, the first that matches counts. */
+const FAMILIES: readonly (readonly [RegExp, ContentfulStatusCode])[] = [
+  [/-failed$/, 500],
+  // The host is not as it has to be for what was asked.
+  [/^(setup|store|boot-loader|device|iomem)-|-missing$/, 409],
   [/-unknown$/, 404],
-  [/-(running|exists|used|outdated|ended|jumping|refused|not-[a-z-]+)$/, 409],
+  [/-(running|exists|used|busy|outdated|ended|jumping|not-[a-z-]+)$/, 409],
 ];
 
-export function statusOf(error: unknown): ContentfulStatusCode {
+function statusOf(error: unknown): ContentfulStatusCode {
   if (!(error instanceof ExuviaError)) return 500;
-  return STATUS[error.code] ?? ENDINGS.find(([ending]) => ending.test(error.code))?.[1] ?? 500;
+  return STATUS[error.code] ?? FAMILIES.find(([family]) => family.test(error.code))?.[1] ?? 500;
 }
 
 /** Answers anything thrown with the body that every error has. */

@@ -1,10 +1,4 @@
 export { type Journal, openJournal } from './journal.ts';
-export {
-  IllegalTransition,
-  isEnded,
-  transition,
-  type UpdateStateName,
-  type UpdateTransition,
-} from './machine.ts';
+export { isEnded } from './machine.ts';
 export { renderRecord } from './render.ts';
-export { applyRecord, type UpdateState, updateStates, verifying } from './states.ts';
+export { applyRecord, type UpdateState, verifying } from './states.ts';

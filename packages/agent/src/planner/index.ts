@@ -1,3 +1,3 @@
 export { aptLineForKernel } from './apt.ts';
-export { createPlanner, type Planner, type PlannerDependencies } from './planner.ts';
-export { createPlanStore, type PlanStore } from './store.ts';
+export { createPlanner, type Planner } from './planner.ts';
+export { createPlanStore } from './store.ts';

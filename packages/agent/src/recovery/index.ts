@@ -1,2 +1,2 @@
-export { decideRecovery, type Recovery, startedSteps } from './decide.ts';
-export { keepFault, type RecoveryDependencies, recover } from './recover.ts';
+export type { Recovery } from './decide.ts';
+export { keepFault, recover } from './recover.ts';
