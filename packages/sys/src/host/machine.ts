@@ -46,6 +46,14 @@ export async function kernelCommandLine(): Promise<string> {
 
 /** The hypervisor below this machine, as systemd-detect-virt names it; `null` on bare metal or without systemd. */
 export async function hypervisor(): Promise<string | null> {
+  detected ??= detectHypervisor();
+  return detected;
+}
+
+/** A machine does not change below a running process. */
+let detected: Promise<string | null> | undefined;
+
+async function detectHypervisor(): Promise<string | null> {
   const { stdout } = await run('systemd-detect-virt', ['--vm'], { allowFailure: true }).catch(() => ({
     stdout: '',
   }));

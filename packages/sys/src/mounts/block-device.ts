@@ -38,7 +38,7 @@ export async function probeBlockDevice(device: string): Promise<BlockContent | n
   return parseBlockContent(stdout);
 }
 
-/** blkid (util-linux 2.38) says `nothing found` of a device that it could not even open. */
+/** blkid (util-linux 2.38) says `nothing found` even of a device that it could not even open. */
 async function assertReadable(device: string): Promise<void> {
   try {
     const file = await open(device, 'r');

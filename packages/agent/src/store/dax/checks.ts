@@ -14,12 +14,15 @@ export interface StoreFacts {
   readonly device: PmemDevice | null;
   readonly status: StoreStatus | null;
   readonly setup: SetupRecord | null;
+  /** By VM: the part of its memory that can be mapped with huge pages, 0 to 1. */
+  readonly hugeShares: ReadonlyMap<string, number>;
 }
 
 /** Below this much of free space the next VM probably does not fit. */
 const LOW_BYTES = 128 * 2 ** 20;
 
-/** Judges the store: `store` (there, healthy), `store-dax`, `store-region`, `store-space`, `store-content`. */
+/** Judges the store: `store` (there, healthy), `store-dax`, `store-region`, `store-space`, `store-content`,
+ * and for each VM `vm-memory-huge-pages`. */
 export function storeChecks(facts: StoreFacts): Check[] {
   const { mount, status } = facts;
   if (mount === null || status === null) return [missing(facts)];
@@ -29,6 +32,7 @@ export function storeChecks(facts: StoreFacts): Check[] {
     ...region(facts),
     space(status),
     ...contentCheck(facts.content),
+    ...hugePages(facts.hugeShares),
   ];
 }
 
@@ -102,6 +106,25 @@ function contentCheck(content: StoreContent | null): Check[] {
       'Restore them only if you can tell; else give them up: exuvia vm stop NAME',
     ),
   ];
+}
+
+/** Below this the guest feels it: every page fault of the host maps 4 KiB instead of 2 MiB. */
+const ENOUGH_HUGE = 0.9;
+
+function hugePages(shares: ReadonlyMap<string, number>): Check[] {
+  return [...shares].map(([name, share]): Check => {
+    const about = { id: 'vm-memory-huge-pages', subject: name };
+    const percent = `${Math.floor(share * 100)} %`;
+    if (share >= ENOUGH_HUGE) {
+      return { ...about, verdict: 'ok', reason: `${percent} of its memory can be mapped with huge pages.` };
+    }
+    return {
+      ...about,
+      verdict: 'warn',
+      reason: `Only ${percent} of its memory can be mapped with huge pages: the store is fragmented.`,
+      remedy: `It runs a little slower. Stop and start it when other VMs are stopped: exuvia vm stop ${name}`,
+    };
+  });
 }
 
 function check(id: string, verdict: Check['verdict'], reason: string, remedy?: string): Check {

@@ -26,7 +26,7 @@ async function put(path: string, text: string) {
 
 /** Holds the lock that exuvia-launch gives to a QEMU. */
 async function lock(path: string) {
-  const child = spawn('flock', ['-x', path, 'sh', '-c', 'echo locked; exec sleep 600']);
+  const child = spawn('sh', ['-c', 'exec flock -F -x "$0" sh -c "echo locked; exec sleep 600"', path]);
   children.push(child);
   await new Promise((resolve) => child.stdout.once('data', resolve));
 }

@@ -37,6 +37,8 @@ export interface StoreHost {
   /** True when {@link rememberOpened} was called since this kernel started. */
   openedInThisBoot(): Promise<boolean>;
   rememberOpened(): Promise<void>;
+  /** What `filefrag -v` says of a file; `null` when it cannot tell. */
+  extents(path: string): Promise<string | null>;
   readSetup(): Promise<SetupRecord | null>;
   writeSetup(record: SetupRecord): Promise<void>;
 }
@@ -72,6 +74,10 @@ export function storeHost(): StoreHost {
     startedByKexec,
     openedInThisBoot: async () => (await readIfExists(MARKER)) === (await bootId()),
     rememberOpened: async () => writeFileDurably(MARKER, await bootId(), { mode: 0o600 }),
+    async extents(path) {
+      const { exitCode, stdout } = await run('filefrag', ['-v', path], { allowFailure: true });
+      return exitCode === 0 ? stdout : null;
+    },
     readSetup: () => readSetupRecord(),
     writeSetup: (record) => writeSetupRecord(record),
   };

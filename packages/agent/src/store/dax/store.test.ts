@@ -73,6 +73,9 @@ class TestHost implements StoreHost {
   async rememberOpened() {
     this.opened = true;
   }
+  async extents() {
+    return '   0:        0..     511:      34816..     35327:    512:             last,eof';
+  }
   async readSetup() {
     return this.record;
   }
@@ -319,4 +322,23 @@ test('a store that was set up but is not there says what to do', async () => {
   expect(await verdicts(store)).toEqual([
     "store fail: The store's memory (1G at 0x140000000) is not there in this boot.",
   ]);
+});
+
+test('changes of the store come one after the other', async () => {
+  host.record = RECORD;
+  host.list = [pmem(0)];
+  const store = createDaxStore(host);
+  const [, first, second] = await Promise.allSettled([
+    store.open(),
+    store.allocate('tiny', 2 ** 20),
+    store.allocate('tiny', 2 ** 20),
+    store.scrub('tiny'),
+    store.open(),
+  ]);
+  expect(host.done).toEqual(['format /dev/pmem0', 'mount /dev/pmem0']);
+  expect([first?.status, second?.status]).toEqual(['fulfilled', 'rejected']);
+  expect(await store.allocate('tiny', 2 ** 20)).toBe(join(host.mountPoint, 'vms/tiny/ram'));
+  expect((await store.checks()).find((check) => check.subject === 'tiny')?.reason).toBe(
+    '100 % of its memory can be mapped with huge pages.',
+  );
 });

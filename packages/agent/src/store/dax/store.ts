@@ -1,11 +1,12 @@
 import { statfs } from 'node:fs/promises';
 import { type Check, ExuviaError } from '@exuvia/contract';
-import { mountAt } from '@exuvia/sys';
+import { listIfExists, mountAt } from '@exuvia/sys';
 import type { Store, StoreStatus } from '../../kinds.ts';
 import { allocateRam, freeBytes } from './allocate.ts';
 import { storeChecks } from './checks.ts';
 import { type StoreHost, storeHost } from './host.ts';
-import { layoutOf } from './layout.ts';
+import { hugeShare } from './huge-pages.ts';
+import { type Layout, layoutOf } from './layout.ts';
 import { deviceOf, openStore, type StoreContent } from './open.ts';
 import { finishScrubs, scrubStrangers, scrubVm } from './scrub.ts';
 import { requireDax } from './verify.ts';
@@ -15,6 +16,7 @@ export function createDaxStore(host: StoreHost = storeHost()): Store {
   const layout = layoutOf(host.mountPoint);
   let content: StoreContent | null = null;
   let problem: ExuviaError | null = null;
+  const inTurn = makeTurns();
 
   async function status(): Promise<StoreStatus | null> {
     const mount = mountAt(await host.mounts(), host.mountPoint);
@@ -31,6 +33,10 @@ export function createDaxStore(host: StoreHost = storeHost()): Store {
     };
   }
 
+  async function isMounted(): Promise<boolean> {
+    return mountAt(await host.mounts(), host.mountPoint) !== null;
+  }
+
   /** Without this, VMs' memory would end up on the root file system below the empty mount point. */
   async function requireOpen(): Promise<void> {
     const mount = mountAt(await host.mounts(), host.mountPoint);
@@ -45,7 +51,7 @@ export function createDaxStore(host: StoreHost = storeHost()): Store {
   return {
     kind: 'dax',
     status,
-    async open() {
+    open: inTurn(async () => {
       try {
         problem = null;
         const opened = await openStore(host);
@@ -56,19 +62,18 @@ export function createDaxStore(host: StoreHost = storeHost()): Store {
         problem = error instanceof ExuviaError ? error : null;
         throw error;
       }
-    },
-    async allocate(name, bytes) {
+    }),
+    allocate: inTurn(async (name: string, bytes: number) => {
       await requireOpen();
       return allocateRam(layout, name, bytes);
-    },
-    async scrub(name) {
-      if (mountAt(await host.mounts(), host.mountPoint) === null) return;
-      await scrubVm(layout, name);
-    },
-    async scrubOrphans(keep) {
-      if (mountAt(await host.mounts(), host.mountPoint) === null) return [];
+    }),
+    scrub: inTurn(async (name: string) => {
+      if (await isMounted()) await scrubVm(layout, name);
+    }),
+    scrubOrphans: inTurn(async (keep: ReadonlySet<string>) => {
+      if (!(await isMounted())) return [];
       return [...(await finishScrubs(layout)), ...(await scrubStrangers(layout, keep))];
-    },
+    }),
     async checks(): Promise<Check[]> {
       const mount = mountAt(await host.mounts(), host.mountPoint);
       return storeChecks({
@@ -78,7 +83,31 @@ export function createDaxStore(host: StoreHost = storeHost()): Store {
         device: mount === null ? null : await deviceOf(host, mount),
         status: await status(),
         setup: await host.readSetup(),
+        hugeShares: mount === null ? new Map() : await hugeShares(layout, host),
       });
     },
   };
+}
+
+async function hugeShares(layout: Layout, host: StoreHost): Promise<ReadonlyMap<string, number>> {
+  const shares = new Map<string, number>();
+  for (const name of await listIfExists(layout.vms)) {
+    const extents = await host.extents(`${layout.vms}/${name}/ram`);
+    if (extents !== null) shares.set(name, hugeShare(extents));
+  }
+  return shares;
+}
+
+/**
+ * One change of the store after the other: two that format, scrub the same tree or count on the same free
+ * space would trip over one another.
+ */
+function makeTurns() {
+  let last: Promise<unknown> = Promise.resolve();
+  return <Arguments extends readonly unknown[], Result>(work: (...args: Arguments) => Promise<Result>) =>
+    (...args: Arguments): Promise<Result> => {
+      const turn = last.then(() => work(...args));
+      last = turn.catch(() => null);
+      return turn;
+    };
 }
