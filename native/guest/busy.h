@@ -23,6 +23,13 @@ static unsigned long memory_available_kib(void) {
   return kib;
 }
 
+/*
+ * Half of the time, so that a guest with one processor leaves some of it to its own kernel, and a lab host
+ * that is emulated on two processors some of them to its other guests.
+ */
+#define BUSY_WORK_NS 10000000u
+#define BUSY_REST_US 10000u
+
 /* Checks and rewrites `pages` pages for ever, with a pause after each if `pause_us` is not 0. */
 static void busy_rewrite(size_t pages, unsigned pause_us) {
   uint64_t *memory = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -32,6 +39,7 @@ static void busy_rewrite(size_t pages, unsigned pause_us) {
   }
   for (size_t page = 0; page < pages; page++) pattern_fill(memory + page * WORDS_A_PAGE, WORDS_A_PAGE, page, 0);
   printf("%zu KiB of memory hold the pattern\n", pages * (PAGE_BYTES / 1024));
+  uint64_t rested = clock_ns(CLOCK_MONOTONIC);
   for (uint64_t generation = 0;; generation++) {
     for (size_t page = 0; page < pages; page++) {
       uint64_t *words = memory + page * WORDS_A_PAGE;
@@ -44,6 +52,10 @@ static void busy_rewrite(size_t pages, unsigned pause_us) {
       pattern_fill(words, WORDS_A_PAGE, page, generation + 1);
       atomic_fetch_add(&work_done.written, 1);
       if (pause_us != 0) usleep(pause_us);
+      if (page % 64 == 0 && clock_ns(CLOCK_MONOTONIC) - rested > BUSY_WORK_NS) {
+        usleep(BUSY_REST_US);
+        rested = clock_ns(CLOCK_MONOTONIC);
+      }
     }
   }
 }

@@ -24,6 +24,7 @@
 #define FILES_KEPT 8
 /* Older records read back for each one written. */
 #define CHECKS_A_RECORD 4
+#define DISK_REST_US 5000u
 
 struct record {
   uint64_t magic, number;
@@ -125,6 +126,7 @@ static void disk_run(void) {
       if (check < first || check > next) check = first;
       disk_check(buffer, check++);
     }
+    usleep(DISK_REST_US);
   }
 }
 
