@@ -1,3 +1,1 @@
-export { doctor, hostChecks } from './doctor.ts';
-export { doctorFacts } from './facts.ts';
-export { kernelConfigCheck } from './kernel-checks.ts';
+export { doctor } from './doctor.ts';
