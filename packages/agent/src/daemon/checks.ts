@@ -1,4 +1,4 @@
-import type { AgentConfig, Check, Doctor, ExuviaError } from '@exuvia/contract';
+import type { AgentConfig, Check, Doctor, ExuviaError, Vm } from '@exuvia/contract';
 import { passes } from '@exuvia/contract';
 import type { Journal } from '../journal/index.ts';
 
@@ -25,11 +25,15 @@ export function remoteCheck(config: AgentConfig, problem: ExuviaError | null): C
   return { ...about, verdict: 'ok', reason };
 }
 
-/** Spec files that cannot be used; `problems` is by the name that the file has. */
-export function specChecks(problems: ReadonlyMap<string, ExuviaError>): Check[] {
+/**
+ * Spec files that cannot be used; `problems` is by the name that the file has. One of a VM that does not run
+ * keeps nothing but that VM from starting.
+ */
+export function specChecks(problems: ReadonlyMap<string, ExuviaError>, vms: readonly Vm[]): Check[] {
   return [...problems].map(([name, problem]) => {
+    const runs = vms.some((vm) => vm.name === name && (vm.state === 'running' || vm.state === 'paused'));
     const remedy = problem.hint === undefined ? {} : { remedy: problem.hint };
-    return { id: 'spec', subject: name, verdict: 'fail', reason: problem.message, ...remedy };
+    return { id: 'spec', subject: name, verdict: runs ? 'fail' : 'warn', reason: problem.message, ...remedy };
   });
 }
 

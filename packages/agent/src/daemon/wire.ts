@@ -43,7 +43,7 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     doctor: async () =>
       withChecks(
         await doctor({ store, vms, probeQemu: () => probeQemu(QEMU_BINARY) }),
-        specChecks(await vms.specProblems()),
+        specChecks(await vms.specProblems(), await vms.list()),
       ),
     close: () => vms.close(),
     aptLine: aptLineForKernel,

@@ -1,0 +1,26 @@
+import { ExuviaError } from '@exuvia/contract';
+import { expect, test } from 'vitest';
+import { fakeVm } from '../testing/fakes.ts';
+import { specChecks, withChecks } from './checks.ts';
+
+test('a damaged spec fails for a VM that runs, and warns for one that does not', () => {
+  const problem = new ExuviaError('spec-invalid', 'It is damaged.', { hint: 'Mend it.' });
+  const problems = new Map([
+    ['web', problem],
+    ['db', problem],
+    ['gone', problem],
+  ]);
+  const found = specChecks(problems, [fakeVm('web'), fakeVm('db', { state: 'stopped' })]);
+  expect(found).toEqual([
+    { id: 'spec', subject: 'web', verdict: 'fail', reason: 'It is damaged.', remedy: 'Mend it.' },
+    { id: 'spec', subject: 'db', verdict: 'warn', reason: 'It is damaged.', remedy: 'Mend it.' },
+    { id: 'spec', subject: 'gone', verdict: 'warn', reason: 'It is damaged.', remedy: 'Mend it.' },
+  ]);
+  const doctor = {
+    checks: [],
+    handovers: [{ handover: 'kexec' as const, possible: true, reasons: ['Other.'] }],
+  };
+  expect(withChecks(doctor, found).handovers).toEqual([
+    { handover: 'kexec', possible: false, reasons: ['VM web: It is damaged.', 'Other.'] },
+  ]);
+});
