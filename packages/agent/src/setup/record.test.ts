@@ -1,6 +1,6 @@
-import { mkdtemp, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { temporaryDirectory } from '@exuvia/sys/testing';
 import { expect, test } from 'vitest';
 import { readSetupRecord, type SetupRecord, writeSetupRecord } from './record.ts';
 
@@ -13,7 +13,7 @@ const RECORD: SetupRecord = {
 };
 
 test('a record reads back as it was written, and only root reads it', async () => {
-  const file = join(await mkdtemp(join(tmpdir(), 'exuvia-record-')), 'setup.json');
+  const file = join(await temporaryDirectory(), 'setup.json');
   expect(await readSetupRecord(file)).toBeNull();
   await writeSetupRecord(RECORD, file);
   expect(await readSetupRecord(file)).toEqual(RECORD);
@@ -23,7 +23,7 @@ test('a record reads back as it was written, and only root reads it', async () =
 test.each(['{', '{"version":2}', '[]'])(
   'a damaged record is an error, not an absent one: %s',
   async (text) => {
-    const file = join(await mkdtemp(join(tmpdir(), 'exuvia-record-')), 'setup.json');
+    const file = join(await temporaryDirectory(), 'setup.json');
     await writeFile(file, text);
     await expect(readSetupRecord(file)).rejects.toMatchObject({
       code: 'setup-record-invalid',

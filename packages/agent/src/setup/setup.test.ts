@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ExuviaError } from '@exuvia/contract';
 import {
@@ -12,6 +11,7 @@ import {
   type TypedRange,
   writeFileDurably,
 } from '@exuvia/sys';
+import { temporaryDirectory } from '@exuvia/sys/testing';
 import { beforeEach, expect, test } from 'vitest';
 import type { Store } from '../kinds.ts';
 import type { SetupHost } from './host.ts';
@@ -126,7 +126,7 @@ function device(fields: Partial<PmemDevice>): PmemDevice {
 let host: TestHost;
 let setup: ReturnType<typeof createSetup>;
 beforeEach(async () => {
-  host = new TestHost(await mkdtemp(join(tmpdir(), 'exuvia-setup-')));
+  host = new TestHost(await temporaryDirectory());
   setup = createSetup(storeOf(host), host);
 });
 

@@ -1,8 +1,8 @@
-import { chmod, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readIfExists } from '../files/read.ts';
+import { temporaryDirectory } from '../testing/index.ts';
 import { detectBootLoader } from './detect.ts';
 import { grub } from './grub.ts';
 import { grubEntryFor, parseGrubConfig } from './grub-config.ts';
@@ -18,7 +18,7 @@ const flat = await readFile(join(FIXTURES, 'grub-flat.cfg'), 'utf8');
 let root: string;
 const path = process.env.PATH;
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'exuvia-boot-'));
+  root = await temporaryDirectory();
 });
 afterEach(() => {
   process.env.PATH = path;

@@ -1,13 +1,13 @@
-import { mkdtemp, readdir, readFile, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
+import { temporaryDirectory } from '../testing/index.ts';
 import { appendDurably, removeDurably, writeFileDurably } from './durable.ts';
 import { readIfExists } from './read.ts';
 
 let folder: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'exuvia-durable-'));
+  folder = await temporaryDirectory();
 });
 
 test('a file is written with its mode, its directory made, and no temporary file is left', async () => {

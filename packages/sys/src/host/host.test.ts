@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
-import { hostname, release, tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { hostname, release } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../testing/index.ts';
 import { parseCpuFlags } from './clock.ts';
 import { parseKernelConfig } from './kernel-config.ts';
 import { compareReleases, installedKernels } from './kernels.ts';
@@ -19,7 +20,7 @@ test('this machine has a name, a kernel, CPUs, memory and an identity of its boo
 });
 
 test('a kernel counts as installed when it has an image and modules; the oldest comes first', async () => {
-  const root = await mkdtemp(join(tmpdir(), 'exuvia-kernels-'));
+  const root = await temporaryDirectory();
   for (const name of ['7.2.12-a', '6.12.107-a', '6.12.9-a', '5.10-no-image']) {
     await mkdir(join(root, 'lib/modules', name), { recursive: true });
   }

@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../testing/index.ts';
 import { findRegion, REGION_UNIT } from './find-region.ts';
 import { parseBootLogMap, readFirmwareMap } from './firmware-map.ts';
 import { type IomemEntry, insideRam, kernelImage, parseIomem, persistentMemory, systemRam } from './iomem.ts';
@@ -148,7 +148,7 @@ test('emulated persistent memory is recognised, also where a kernel has landed i
 });
 
 test('firmware maps are read from /sys/firmware/memmap in the order of addresses', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'exuvia-memmap-'));
+  const directory = await temporaryDirectory();
   const put = async (name: string, start: string, end: string, type: string) => {
     await mkdir(join(directory, name));
     for (const [file, text] of Object.entries({ start, end, type })) {

@@ -1,9 +1,9 @@
-import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { beforeAll, expect, test } from 'vitest';
 import { run } from '../process/run.ts';
+import { temporaryDirectory } from '../testing/index.ts';
 import { modulesForAlias } from './alias.ts';
 import { modulesForBlockDevice } from './block-device.ts';
 import { type ModuleIndex, readModuleIndex } from './index-files.ts';
@@ -49,7 +49,7 @@ alias char-major-10-[0-5]? misc
 let root: string;
 let index: ModuleIndex;
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'exuvia-modules-'));
+  root = await temporaryDirectory();
   for (const [name, text] of Object.entries(FILES)) await write(`lib/modules/${RELEASE}/${name}`, text);
   index = await readModuleIndex(RELEASE, root);
 });

@@ -1,8 +1,8 @@
-import { mkdtemp, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { run } from '../process/run.ts';
+import { temporaryDirectory } from '../testing/index.ts';
 import { parseBlockContent, probeBlockDevice } from './block-device.ts';
 import { mountAt, mountHolding, mountOf, parseMountInfo } from './mount-table.ts';
 
@@ -46,7 +46,7 @@ test('this machine says what /proc lies on', async () => {
 });
 
 test('blkid names a file system, and nothing on a blank device', async () => {
-  const image = join(await mkdtemp(join(tmpdir(), 'exuvia-blkid-')), 'image');
+  const image = join(await temporaryDirectory(), 'image');
   await writeFile(image, '');
   await truncate(image, 16 * 2 ** 20);
   expect(await probeBlockDevice(image)).toBeNull();

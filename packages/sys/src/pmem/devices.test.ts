@@ -1,11 +1,11 @@
-import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../testing/index.ts';
 import { pmemDevices } from './devices.ts';
 
 test('devices are read as Linux 6.12 shows memmap=1G!4G beside a raw NVDIMM', async () => {
-  const root = await mkdtemp(join(tmpdir(), 'exuvia-pmem-'));
+  const root = await temporaryDirectory();
   await device('pmem0', 'devices/platform/e820_pmem/ndbus0/region0/namespace0.0', {
     size: '2097152',
     dev: '259:0',
@@ -65,5 +65,5 @@ test('devices are read as Linux 6.12 shows memmap=1G!4G beside a raw NVDIMM', as
 });
 
 test('a machine without persistent memory has no devices', async () => {
-  expect(await pmemDevices(await mkdtemp(join(tmpdir(), 'exuvia-pmem-')))).toEqual([]);
+  expect(await pmemDevices(await temporaryDirectory())).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, open, readdir, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, open, readdir, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { temporaryDirectory } from '@exuvia/sys/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { allocateRam, freeBytes } from './allocate.ts';
 import { type Layout, layoutOf } from './layout.ts';
@@ -12,7 +12,7 @@ const MIB = 2 ** 20;
 let layout: Layout;
 const children: ChildProcess[] = [];
 beforeEach(async () => {
-  layout = layoutOf(await mkdtemp(join(tmpdir(), 'exuvia-store-')));
+  layout = layoutOf(await temporaryDirectory());
   await mkdir(layout.vms);
 });
 afterEach(() => {

@@ -1,6 +1,7 @@
-import { mkdtemp, readFile, truncate, writeFile } from 'node:fs/promises';
+import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { probeBlockDevice, run } from '@exuvia/sys';
+import { temporaryDirectory } from '@exuvia/sys/testing';
 import { expect, test } from 'vitest';
 import { MKFS_ARGUMENTS, requireWritable } from './format.ts';
 
@@ -8,7 +9,7 @@ const MIB = 2 ** 20;
 
 /** A file in place of the device; the lab formats a real one. Not in /tmp, which may be a tmpfs without O_DIRECT. */
 async function image(bytes: number): Promise<string> {
-  const path = join(await mkdtemp(join('/var/tmp', 'exuvia-format-')), 'image');
+  const path = join(await temporaryDirectory('/var/tmp'), 'image');
   await writeFile(path, '');
   await truncate(path, bytes);
   return path;

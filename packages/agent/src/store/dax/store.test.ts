@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlockContent, IomemEntry, Mount, PmemDevice } from '@exuvia/sys';
+import { temporaryDirectory } from '@exuvia/sys/testing';
 import { beforeEach, expect, test } from 'vitest';
 import type { SetupRecord } from '../../setup/index.ts';
 import type { StoreHost } from './host.ts';
@@ -123,7 +123,7 @@ const RECORD: SetupRecord = {
 
 let host: TestHost;
 beforeEach(async () => {
-  host = new TestHost(await mkdtemp(join(tmpdir(), 'exuvia-dax-')));
+  host = new TestHost(await temporaryDirectory());
 });
 
 async function save(name: string) {
