@@ -22,6 +22,9 @@ export const OPENAPI = {
   },
 };
 
+/** Requests to an update that the agent may be finishing at this moment. */
+const ALWAYS_SERVED = /^\/v1\/updates\/[^/]+\/(abort|continue)$/;
+
 /** The agent's HTTP API. */
 export function createApp(services: Services): OpenAPIHono {
   const { log } = services;
@@ -49,6 +52,12 @@ export function createApp(services: Services): OpenAPIHono {
       onError: (context) => context.json(bodyTooLarge(BODY_LIMIT_BYTES), 413),
     }),
   );
+  app.use(async (context, next) => {
+    // What an earlier agent left may still be scrubbed, undone or verified: nothing is changed meanwhile.
+    const { method, path } = context.req;
+    if (method !== 'GET' && !ALWAYS_SERVED.test(path)) await services.started;
+    await next();
+  });
   addHostRoutes(app, services);
   addVmRoutes(app, services);
   addUpdateRoutes(app, services);

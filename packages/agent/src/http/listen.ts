@@ -6,7 +6,7 @@ import { type AgentConfig, ExuviaError } from '@exuvia/contract';
 import { isErrno } from '@exuvia/sys';
 import { createAdaptorServer } from '@hono/node-server';
 
-type Fetch = (request: Request) => Response | Promise<Response>;
+export type Fetch = (request: Request) => Response | Promise<Response>;
 
 /** A server that takes requests. */
 export interface Listener {

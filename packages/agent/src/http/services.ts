@@ -15,6 +15,8 @@ export interface Services {
   readonly updates: UpdateService;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** Resolves when what an earlier agent or an update left behind has been dealt with. Never rejects. */
+  readonly started: Promise<void>;
   doctor(): Promise<Doctor>;
   setup(memoryBytes: number): Promise<SetupResult>;
   undoSetup(): Promise<SetupResult>;
