@@ -82,6 +82,12 @@ const BAD: [string, Partial<DoctorFacts>, Check['verdict'], string][] = [
   ['kernel-command-line', { commandLine: ['ro'] }, 'fail', 'The kernel command line has lost memmap=2G!8G.'],
   [
     'kernel-command-line',
+    { commandLine: ['memmap=2G!8G', 'memmap=1G!1G,1G!2G,1G!3G,1G!4G'] },
+    'warn',
+    'There are 5 memmap= on the kernel command line; the kernel keeps clear of 4 only.',
+  ],
+  [
+    'kernel-command-line',
     { commandLine: ['memmap=2G!6G'], setup: GOOD.setup && { ...GOOD.setup, state: 'reboot-needed' } },
     'fail',
     'The running kernel does not have memmap=2G!8G yet.',

@@ -36,6 +36,9 @@ export function kernelConfigCheck(release: string, config: KernelConfig | null):
   );
 }
 
+/** MAX_MEMMAP_REGIONS (arch/x86/boot/compressed/kaslr.c, Linux 6.12): a kernel may be put into a fifth one. */
+const KASLR_LIMIT = 4;
+
 /** Whether the running kernel was given the region that was set up. */
 export function commandLineCheck({ setup, commandLine }: DoctorFacts): Check {
   const id = 'kernel-command-line';
@@ -44,9 +47,18 @@ export function commandLineCheck({ setup, commandLine }: DoctorFacts): Check {
   }
   const region = { start: setup.region.start, end: setup.region.start + setup.region.size };
   const wanted = `memmap=${formatPmemMemmap(region)}`;
-  const present = commandLineValues(commandLine, 'memmap')
-    .flatMap(parseMemmap)
-    .some((map) => map.kind === 'pmem' && map.start === region.start && map.end === region.end);
+  const maps = commandLineValues(commandLine, 'memmap').flatMap(parseMemmap);
+  const present = maps.some(
+    (map) => map.kind === 'pmem' && map.start === region.start && map.end === region.end,
+  );
+  if (present && maps.length > KASLR_LIMIT && !commandLine.includes('nokaslr')) {
+    return finding(
+      id,
+      'warn',
+      `There are ${maps.length} memmap= on the kernel command line; the kernel keeps clear of ${KASLR_LIMIT} only.`,
+      'Add nokaslr to the kernel command line.',
+    );
+  }
   if (present) return finding(id, 'ok', `The kernel command line has ${wanted}.`);
   if (setup.state === 'reboot-needed') {
     return finding(id, 'fail', `The running kernel does not have ${wanted} yet.`, 'Reboot.');

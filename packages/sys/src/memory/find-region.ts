@@ -90,7 +90,7 @@ function freeRam(
 
 /**
  * The kernel's own image. Where KASLR put it above 4 GiB it lies elsewhere at every boot, and it keeps clear
- * of `memmap=` ranges (arch/x86/boot/compressed/kaslr.c, Linux 4.11): its place today says nothing about
+ * of `memmap=` ranges (arch/x86/boot/compressed/kaslr.c since Linux 4.11, the EFI stub since 6.10): its place today says nothing about
  * the next boot.
  */
 function imageObstacle(iomem: readonly IomemEntry[], stays: boolean): MemoryRange[] {

@@ -31,8 +31,8 @@ function notDax(mount: Mount, problem: string): ExuviaError {
 }
 
 /**
- * The kernel must not lie inside the region: with KASLR, kernels older than Linux 6.12 that an EFI stub
- * starts could be put there in spite of `memmap=`.
+ * The kernel must not lie inside the region. The EFI stub of Linux 6.6 (a1b87d54f4e4) to 6.10 could put it
+ * there in spite of `memmap=`; kernels since then keep their place where that option is given.
  *
  * @throws ExuviaError `store-overlaps-kernel`.
  */
