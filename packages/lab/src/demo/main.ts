@@ -11,8 +11,8 @@ import type { LabState } from '../host/state.ts';
 import { labUp } from '../host/up.ts';
 import { observeLab } from '../observer/lab.ts';
 import { stderrProgress } from '../support/progress.ts';
+import { observedUpdate } from '../update/observed-update.ts';
 import { demoResult } from './result.ts';
-import { observedUpdate } from './update.ts';
 
 /**
  * The demonstration: a lab host with three VMs gets another kernel while they live on.

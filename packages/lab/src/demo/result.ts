@@ -1,5 +1,5 @@
 import type { Accelerator } from '../host/state.ts';
-import type { ObservedUpdate } from './update.ts';
+import type { ObservedUpdate } from '../update/observed-update.ts';
 
 /** The last line of `npm run demo -- --json`. */
 export interface DemoResult {

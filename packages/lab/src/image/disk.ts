@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '@exuvia/sys';
@@ -26,6 +26,8 @@ export function menuEntryId(release: string): string {
  */
 export async function makeDisk(root: string, image: string, pins: Pins): Promise<void> {
   await writeFirstGrubConfiguration(root, pins);
+  // As grub-install leaves it: update-grub's menu loads modules that are not in the loader itself.
+  await cp(join(root, 'usr/lib/grub/x86_64-efi'), join(root, 'boot/grub/x86_64-efi'), { recursive: true });
   await (await open(image, 'w')).close();
   await truncate(image, DISK_MIB * MIB);
   await run('sfdisk', ['--quiet', image], { input: partitionTable() });

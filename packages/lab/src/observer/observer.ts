@@ -48,18 +48,13 @@ export class Observer {
   }
 
   /**
-   * Waits until every VM beats: was seen to beat `beats` more times.
+   * Waits until every VM was seen to beat `beats` more times.
    *
-   * @throws ExuviaError `heartbeat-missing`, naming the VMs that do not.
+   * @throws ExuviaError `heartbeat-missing`, naming the VMs that were not.
    */
   async waitForBeats(limitMs: number, beats = 20): Promise<void> {
-    const before = new Map((await this.peek()).vms.map((vm) => [vm.name, vm.beats]));
-    let silent: string[] = [];
-    for (const until = performance.now() + limitMs; performance.now() < until; await sleep(100)) {
-      const { vms } = await this.peek();
-      silent = vms.filter((vm) => vm.beats < (before.get(vm.name) ?? 0) + beats).map((vm) => vm.name);
-      if (silent.length === 0) return;
-    }
+    const silent = await this.#waitFor(limitMs, (vm) => vm.beats, beats);
+    if (silent.length === 0) return;
     throw new ExuviaError(
       'heartbeat-missing',
       `No heartbeat came from ${silent.join(', ')} within ${limitMs / 1000} s.`,
@@ -67,6 +62,29 @@ export class Observer {
         hint: "See the VMs' consoles.",
       },
     );
+  }
+
+  /**
+   * Waits until every VM has verified more of its work than it had.
+   *
+   * @throws ExuviaError `work-missing`, naming the VMs that have not.
+   */
+  async waitForWork(limitMs: number): Promise<void> {
+    const idle = await this.#waitFor(limitMs, (vm) => vm.verified, 1);
+    if (idle.length === 0) return;
+    throw new ExuviaError('work-missing', `${idle.join(', ')} verified nothing within ${limitMs / 1000} s.`, {
+      hint: "See the VMs' consoles.",
+    });
+  }
+
+  /** The VMs whose count has not grown by `growth` within the limit. */
+  async #waitFor(limitMs: number, count: (vm: Glimpse) => number, growth: number): Promise<string[]> {
+    const before = new Map((await this.peek()).vms.map((vm) => [vm.name, count(vm)]));
+    for (const until = performance.now() + limitMs; ; await sleep(100)) {
+      const { vms } = await this.peek();
+      const waiting = vms.filter((vm) => count(vm) < (before.get(vm.name) ?? 0) + growth);
+      if (waiting.length === 0 || performance.now() > until) return waiting.map((vm) => vm.name);
+    }
   }
 
   /** What was seen in a window of the observer's clock, from `from` until now if no end is given. */

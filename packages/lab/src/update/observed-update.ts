@@ -24,7 +24,8 @@ export interface ObservedUpdate {
 }
 
 const UPDATE_LIMIT_MS = 600_000;
-const BEATS_LIMIT_MS = 120_000;
+const AGENT_LIMIT_MS = 120_000;
+const WORK_LIMIT_MS = 120_000;
 /** Watched before the update and after it: the guests verify their work on both sides. */
 const MARGIN_MS = 2000;
 
@@ -50,13 +51,14 @@ export async function observedUpdate(
         hint: renderPlanText(plan),
       });
     }
+    await observer.waitForWork(WORK_LIMIT_MS);
     const { now: from } = await observer.peek();
     await sleep(MARGIN_MS);
     progress.say(`update: ${before.kernel} -> ${plan.target.kernel} by ${plan.handover}`);
     const started = await client.startUpdate({ plan: plan.id });
     const update = await followToEnd(state, started.id, UPDATE_LIMIT_MS, progress);
-    const after = await waitForAgent(state, BEATS_LIMIT_MS);
-    await observer.waitForBeats(BEATS_LIMIT_MS);
+    const after = await waitForAgent(state, AGENT_LIMIT_MS);
+    await observer.waitForWork(WORK_LIMIT_MS);
     await sleep(MARGIN_MS);
     const { longestPauseMs, ...observation } = await observer.observation(from);
     progress.say(`observer: its own longest pause was ${longestPauseMs.toFixed(1)} ms`);

@@ -1,0 +1,168 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ExuviaError, type HandoverKind, KERNEL_PHASES } from '@exuvia/contract';
+import { GUEST_NAMES } from '../guests/specs.ts';
+import { startGuests } from '../guests/start.ts';
+import { agentClient, askAgent } from '../host/agent.ts';
+import { labRun } from '../host/ssh.ts';
+import type { LabState } from '../host/state.ts';
+import { observeLab } from '../observer/lab.ts';
+import type { Observer } from '../observer/observer.ts';
+import type { Progress } from '../support/progress.ts';
+import { type ObservedUpdate, observedUpdate } from '../update/observed-update.ts';
+import { type FloorRun, floorRun, prepareFloor } from './floor.ts';
+
+/** One update as it counts in the benchmark. */
+export interface UpdateRun {
+  readonly from: string;
+  readonly to: string;
+  readonly handover: HandoverKind;
+  readonly busyMemory: string;
+  /** Blackout of the slowest VM, seen from outside. */
+  readonly blackoutMs: number;
+  readonly busyBlackoutMs: number;
+  /** All phases that are not kernel shutdown or kernel startup. */
+  readonly overheadMs: number;
+  readonly initramfsBytes: number | null;
+  readonly phases: readonly { readonly name: string; readonly ms: number }[];
+}
+
+export interface KexecRuns {
+  readonly floor: readonly FloorRun[];
+  readonly updates: readonly UpdateRun[];
+  readonly largeUpdates: readonly UpdateRun[];
+  readonly reboot: UpdateRun;
+}
+
+const GUEST_BOOT_LIMIT_MS = 240_000;
+const SMALL = '512M';
+const LARGE = '1G';
+
+/** Runs everything that the benchmark measures on one lab host, one after the other. */
+export async function runKexecBenchmark(
+  state: LabState,
+  options: { runs: number },
+  progress: Progress,
+): Promise<KexecRuns> {
+  const series = (busyMemory: string, count: number) => updateSeries(state, { busyMemory, count }, progress);
+  const updates = await series(SMALL, options.runs);
+  const commandLine = await updateCommandLine(state);
+  const largeUpdates = await series(LARGE, options.runs);
+  const [reboot] = await updateSeries(state, { busyMemory: SMALL, count: 1, handover: 'reboot' }, progress);
+  if (reboot === undefined) throw new ExuviaError('bench-incomplete', 'There was no run of the baseline.');
+  await destroyGuests(state);
+  const floor = await floorSeries(state, { count: options.runs, commandLine }, progress);
+  return { floor, updates, largeUpdates, reboot };
+}
+
+/** Updates back and forth between the two kernels, with fresh VMs. */
+async function updateSeries(
+  state: LabState,
+  options: { busyMemory: string; count: number; handover?: HandoverKind },
+  progress: Progress,
+): Promise<UpdateRun[]> {
+  const observer = await freshGuests(state, options.busyMemory, progress);
+  const runs: UpdateRun[] = [];
+  try {
+    for (let index = 0; index < options.count; index++) {
+      const kernel = await otherKernel(state);
+      const request = options.handover === undefined ? { kernel } : { kernel, handover: options.handover };
+      progress.say(`bench: run ${index + 1} of ${options.count}, busy ${options.busyMemory}`);
+      const seen = await observedUpdate(state, observer, request, progress);
+      runs.push(asRun(seen, options.busyMemory));
+    }
+  } finally {
+    await observer.stop();
+  }
+  return runs;
+}
+
+async function floorSeries(
+  state: LabState,
+  options: { count: number; commandLine: string },
+  progress: Progress,
+): Promise<FloorRun[]> {
+  const work = await mkdtemp(join(tmpdir(), 'exuvia-floor-'));
+  try {
+    await prepareFloor(state, work);
+    const runs: FloorRun[] = [];
+    for (let index = 0; index < options.count; index++) {
+      const to = await otherKernel(state);
+      // The machine resets into `to`, so that the next bare kexec goes the other way.
+      const run = await floorRun(state, { to, next: to, commandLine: options.commandLine });
+      progress.say(`bench: bare kexec ${index + 1} of ${options.count} to ${to}: ${run.ms.toFixed(0)} ms`);
+      runs.push(run);
+    }
+    return runs;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function freshGuests(state: LabState, busyMemory: string, progress: Progress): Promise<Observer> {
+  await destroyGuests(state);
+  const client = await agentClient(state);
+  try {
+    await progress.step(`bench: starting the VMs, busy with ${busyMemory}`, () =>
+      startGuests(client, GUEST_NAMES, { busyMemory }),
+    );
+    const observer = observeLab(state, await client.host(), GUEST_NAMES);
+    await observer.waitForBeats(GUEST_BOOT_LIMIT_MS, 500);
+    return observer;
+  } finally {
+    await client.close();
+  }
+}
+
+async function destroyGuests(state: LabState): Promise<void> {
+  const client = await agentClient(state);
+  try {
+    for (const vm of await client.vms()) {
+      await client.stopVm(vm.name, 5000);
+      await client.destroyVm(vm.name);
+    }
+  } finally {
+    await client.close();
+  }
+}
+
+async function otherKernel(state: LabState): Promise<string> {
+  const { kernel } = await askAgent(state, (client) => client.host());
+  return kernel === state.kernels.old ? state.kernels.new : state.kernels.old;
+}
+
+/** The command line that an update gave the running kernel, without what belongs to that update. */
+async function updateCommandLine(state: LabState): Promise<string> {
+  const { stdout } = await labRun(state, 'cat /proc/cmdline');
+  return stdout
+    .split(' ')
+    .filter((argument) => !argument.startsWith('exuvia.update='))
+    .join(' ');
+}
+
+function asRun(seen: ObservedUpdate, busyMemory: string): UpdateRun {
+  const lost = seen.observation.vms.filter(
+    (vm) => !vm.bootIdSame || !vm.sequenceMonotonic || vm.integrity !== 'ok',
+  );
+  if (seen.update.state !== 'completed' || lost.length > 0) {
+    const what =
+      lost.length === 0
+        ? (seen.update.reason ?? seen.update.state)
+        : `lost ${lost.map(({ name }) => name).join(', ')}`;
+    throw new ExuviaError('bench-update-failed', `Update ${seen.update.id} does not count: ${what}.`);
+  }
+  const kernelPhases: readonly string[] = KERNEL_PHASES;
+  const ours = seen.report.phases.filter(({ name }) => !kernelPhases.includes(name));
+  return {
+    from: seen.update.from,
+    to: seen.update.to,
+    handover: seen.update.handover,
+    busyMemory,
+    blackoutMs: Math.max(...seen.observation.vms.map(({ blackoutMs }) => blackoutMs)),
+    busyBlackoutMs: seen.observation.vms.find(({ name }) => name === 'busy')?.blackoutMs ?? Number.NaN,
+    overheadMs: ours.reduce((sum, { ms }) => sum + ms, 0),
+    initramfsBytes: seen.report.initramfsBytes,
+    phases: seen.report.phases,
+  };
+}
