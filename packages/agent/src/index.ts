@@ -1,3 +1,3 @@
-export { type Agent, type AgentOptions, type Parts, startAgent } from './daemon/agent.ts';
+export { type Agent, startAgent } from './daemon/agent.ts';
 export { startTestAgent, type TestAgent, type TestAgentOptions } from './testing/agent.ts';
 export { FakeHandover, FakeVms, fakeHost, fakeVm } from './testing/fakes.ts';

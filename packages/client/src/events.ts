@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type UpdateEvent, updateEventSchema } from '@exuvia/contract';
-import { Refused, Unreachable } from './errors.ts';
+import { Unreachable } from './errors.ts';
 import type { Transport } from './transport.ts';
 
 export interface FollowOptions {
@@ -27,18 +27,16 @@ export async function* followUpdate(
 ): AsyncGenerator<UpdateEvent, void, undefined> {
   const { signal, reconnectForMs = 0, onLost } = options;
   let lostAt: number | null = null;
-  let reached = false;
   for (;;) {
     try {
       for await (const event of eventsOf(transport, id, signal)) {
         lostAt = null;
-        reached = true;
         yield event;
         if (ENDED.has(event.update.state)) return;
       }
       throw new Unreachable('the other end', new Error('it ended the stream'), 'It may be restarting.');
     } catch (error) {
-      if (error instanceof Refused || !(error instanceof Unreachable) || !reached) throw error;
+      if (!(error instanceof Unreachable)) throw error;
       if (lostAt === null) onLost?.(error);
       lostAt ??= performance.now();
       if (performance.now() - lostAt >= reconnectForMs) throw error;

@@ -78,7 +78,11 @@ export function createTransport(endpoint: Endpoint): Transport {
     },
     text: async (method, path) => await read(await send(method, path)),
     async stream(path, signal) {
-      const options = { bodyTimeout: SILENCE_MS, ...(signal === undefined ? {} : { signal }) };
+      const options = {
+        headersTimeout: SILENCE_MS,
+        bodyTimeout: SILENCE_MS,
+        ...(signal === undefined ? {} : { signal }),
+      };
       const response = await send('GET', path, options);
       if (response.statusCode >= 400) await read(response);
       return guard(response.body, (cause) => unreachable(where, isLocal, cause), signal);

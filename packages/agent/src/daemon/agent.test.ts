@@ -206,6 +206,24 @@ test('VMs that are to start by themselves start once a boot, by priority', async
   expect(nextBoot.vms.events).toEqual(['start early', 'start late']);
 });
 
+test('a request that changes something waits until what was left has been dealt with; others do not', async () => {
+  const adopted = Promise.withResolvers<void>();
+  class SlowVms extends FakeVms {
+    override async adopt() {
+      await adopted.promise;
+      this.events.push('adopted');
+      return super.adopt();
+    }
+  }
+  const agent = await start({ vms: new SlowVms(fakeVm('web')), waitUntilReady: false });
+  const stopping = ask(agent.socket, 'POST', '/v1/vms/web/stop');
+  expect(await ask(agent.socket, 'GET', '/v1/vms')).toMatchObject({ body: [{ state: 'running' }] });
+  expect(agent.vms.events).toEqual([]);
+  adopted.resolve();
+  expect((await stopping).status).toBe(200);
+  expect(agent.vms.events).toEqual(['adopted', 'stop web 60000']);
+});
+
 test('in the first agent of a boot the memory of VMs that do not run is scrubbed, later on only that of no VM', async () => {
   const first = await start();
   expect(first.store.kept).toEqual(['web']);

@@ -1,43 +1,13 @@
-import {
-  type AgentConfig,
-  type Doctor,
-  ExuviaError,
-  type HandoverKind,
-  type SetupResult,
-  VERSION,
-} from '@exuvia/contract';
-import { createEngine, createReportStore, type Engine, sentenceOf } from '../engine/index.ts';
-import { createHeartbeatReader } from '../heartbeat/index.ts';
+import { type AgentConfig, VERSION } from '@exuvia/contract';
 import { createApp } from '../http/app.ts';
-import { type Listener, listenOnSocket, listenOnTls, requireNoAgent } from '../http/listen.ts';
-import type { Log, Services } from '../http/services.ts';
-import type { Inventory } from '../inventory/inventory.ts';
-import { type Journal, openJournal } from '../journal/index.ts';
-import type { Handover, Store, VmManager } from '../kinds.ts';
-import { createMetrics } from '../metrics/index.ts';
-import { createPlanner, createPlanStore } from '../planner/index.ts';
-import { createUpdateService } from '../updates/index.ts';
+import { listenOnSocket, requireNoAgent } from '../http/listen.ts';
+import type { Log } from '../http/services.ts';
+import { openJournal } from '../journal/index.ts';
 import { journalCheck, remoteCheck, withChecks } from './checks.ts';
-import { heartbeatOf, recentReports } from './lookups.ts';
+import { createCore } from './core.ts';
+import type { Parts } from './parts.ts';
+import { createRemoteAccess, type RemoteAccess } from './remote.ts';
 import { startUp } from './start-up.ts';
-
-/** What this machine gives an agent. Only these differ in tests. */
-export interface Parts {
-  readonly store: Store;
-  readonly vms: VmManager;
-  readonly handovers: ReadonlyMap<HandoverKind, Handover>;
-  readonly bootId: string;
-  readonly kernel: string;
-  inventory(currentUpdate: () => string | null): Inventory;
-  doctor(): Promise<Doctor>;
-  setup(memoryBytes: number): Promise<SetupResult>;
-  undoSetup(): Promise<SetupResult>;
-  aptLine(kernel: string, running: string): Promise<string | null>;
-  /** Ends this process as SIGKILL does (fault injection). */
-  kill(): void;
-  /** Lets go of what the parts hold; VMs run on. */
-  close(): Promise<void>;
-}
 
 export interface AgentPaths {
   readonly journal: string;
@@ -69,117 +39,51 @@ export interface Agent {
 /**
  * Starts an agent: reads the journal, serves the API, then finishes or undoes what was left.
  *
- * @throws ExuviaError `agent-running`.
+ * @throws ExuviaError `agent-running`; what keeps the journal or the socket from being opened.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { paths, parts, log, now = () => new Date() } = options;
   let { config } = options;
   await requireNoAgent(paths.socket);
   const journal = await openJournal(paths.journal, (message) => log.warn({}, message));
-  const say = (message: string) => log.info({}, message);
-  const reports = createReportStore(paths.updates);
-  const engine: Engine = createEngine({
-    journal,
-    reports,
-    now,
-    bootId: parts.bootId,
-    handovers: parts.handovers,
-    vms: parts.vms,
-    host: () => inventory.host(),
-    log: say,
-    kill: parts.kill,
+  const started = Promise.withResolvers<void>();
+  let remote: RemoteAccess | null = null;
+  const { engine, reports, services } = createCore({
+    ...{ parts, journal, log, now },
+    started: started.promise,
+    updatesDirectory: paths.updates,
+    config: () => config,
+    examine: async () =>
+      withChecks(await parts.doctor(), [journalCheck(journal), remoteCheck(config, remote?.problem ?? null)]),
   });
-  const inventory = parts.inventory(() => engine.current);
-  const allowFaultInjection = () => config.allowFaultInjection;
-  let remoteProblem: ExuviaError | null = null;
-  const examine = async () =>
-    withChecks(await parts.doctor(), [journalCheck(journal), remoteCheck(config, remoteProblem)]);
-  const pastReports = () => recentReports(engine.ledger, reports, say);
-  const planner = createPlanner({
-    now,
-    pastReports,
-    handovers: parts.handovers,
-    plans: createPlanStore(paths.updates),
-    host: () => inventory.host(),
-    vms: () => parts.vms.list(),
-    doctor: examine,
-    executed: (plan) => engine.ledger.get(plan) !== undefined,
-    aptLine: parts.aptLine,
-  });
-  const updates = createUpdateService({
-    journal,
-    engine,
-    planner,
-    reports,
-    inventory,
-    allowFaultInjection,
-    vms: parts.vms,
-  });
-  const services: Services = {
-    inventory,
-    planner,
-    engine,
-    updates,
-    log,
-    vms: parts.vms,
-    metrics: createMetrics({
-      updates: updates.list,
-      reports: pastReports,
-      vms: () => parts.vms.list(),
-      kernel: () => parts.kernel,
-      currentUpdate: () => engine.current,
-    }),
-    doctor: examine,
-    setup: (bytes) => parts.setup(bytes),
-    undoSetup: () => parts.undoSetup(),
-    heartbeat: heartbeatOf(parts.vms, createHeartbeatReader()),
-  };
   const app = createApp(services);
   const fetch = (request: Request) => app.fetch(request);
+  remote = createRemoteAccess(fetch, log);
   const local = await listenOnSocket(fetch, paths.socket);
-  let remote: Listener | null = null;
-  const openRemote = async () => {
-    remoteProblem = null;
-    if (config.remote === undefined) return;
-    try {
-      remote = await listenOnTls(fetch, config.remote);
-      log.info({ address: remote.address }, 'Serving over TLS.');
-    } catch (error) {
-      // A host whose VMs wait for its agent must not be kept waiting by a certificate.
-      remoteProblem = error instanceof ExuviaError ? error : new ExuviaError('internal', sentenceOf(error));
-      log.error({ err: error }, remoteProblem.message);
-    }
-  };
-  await openRemote();
+  await remote.reopen(config.remote);
   log.info({ socket: local.address, version: VERSION, kernel: parts.kernel }, 'The agent serves.');
-  const ready = updates.changing(() =>
+  const allowFaultInjection = () => config.allowFaultInjection;
+  // Requests that change something wait for this.
+  started.resolve(
     startUp({ parts, journal, engine, reports, runtime: paths.runtime, log, allowFaultInjection }),
   );
+
   return {
     socket: local.address,
-    ready,
+    ready: started.promise,
     get remote() {
       return remote?.address ?? null;
     },
     async reload(next) {
       config = next;
-      await remote?.close();
-      remote = null;
-      await openRemote();
+      await remote?.reopen(next.remote);
     },
-    stop: () => stopAgent(engine, journal, parts, () => [local, remote]),
+    async stop() {
+      // The listeners stay open meanwhile: somebody may follow the abort.
+      await engine.stop();
+      await Promise.all([local.close(), remote?.close()]);
+      await parts.close();
+      await journal.close();
+    },
   };
-}
-
-async function stopAgent(
-  engine: Engine,
-  journal: Journal,
-  parts: Pick<Parts, 'close'>,
-  listeners: () => readonly (Listener | null)[],
-): Promise<void> {
-  // The listeners stay open meanwhile: somebody may follow the abort.
-  await engine.stop();
-  await Promise.all(listeners().map((listener) => listener?.close()));
-  await parts.close();
-  await journal.close();
 }

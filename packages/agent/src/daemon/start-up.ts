@@ -5,7 +5,7 @@ import { type Engine, type ReportStore, sentenceOf } from '../engine/index.ts';
 import type { Log } from '../http/services.ts';
 import type { Journal } from '../journal/index.ts';
 import { type Recovery, recover } from '../recovery/index.ts';
-import type { Parts } from './agent.ts';
+import type { Parts } from './parts.ts';
 
 export interface StartUp {
   readonly parts: Parts;

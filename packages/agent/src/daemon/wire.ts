@@ -11,8 +11,8 @@ import { aptLineForKernel } from '../planner/index.ts';
 import { createSetup } from '../setup/index.ts';
 import { createDaxStore } from '../store/dax/index.ts';
 import { createHostVms, QEMU_BINARY } from '../workload/vm/index.ts';
-import type { Parts } from './agent.ts';
 import { specChecks, withChecks } from './checks.ts';
+import type { Parts } from './parts.ts';
 
 /**
  * Puts the parts of a real host together. Nothing is started and nothing on the host is changed by this.

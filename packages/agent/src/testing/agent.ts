@@ -24,6 +24,8 @@ export interface TestAgentOptions {
   readonly host?: Partial<Host>;
   readonly vms?: FakeVms;
   readonly handover?: FakeHandover;
+  /** Default: true. */
+  readonly waitUntilReady?: boolean;
   /** What an injected fault does that kills; without it the kill is only counted. */
   kill?(): void;
 }
@@ -90,7 +92,7 @@ export async function startTestAgent(options: TestAgentOptions = {}): Promise<Te
       },
     },
   });
-  await agent.ready;
+  if (options.waitUntilReady !== false) await agent.ready;
   return {
     folder,
     paths,

@@ -1,0 +1,21 @@
+import type { Doctor, HandoverKind, SetupResult } from '@exuvia/contract';
+import type { Inventory } from '../inventory/inventory.ts';
+import type { Handover, Store, VmManager } from '../kinds.ts';
+
+/** What this machine gives an agent. Only these differ in tests. */
+export interface Parts {
+  readonly store: Store;
+  readonly vms: VmManager;
+  readonly handovers: ReadonlyMap<HandoverKind, Handover>;
+  readonly bootId: string;
+  readonly kernel: string;
+  inventory(currentUpdate: () => string | null): Inventory;
+  doctor(): Promise<Doctor>;
+  setup(memoryBytes: number): Promise<SetupResult>;
+  undoSetup(): Promise<SetupResult>;
+  aptLine(kernel: string, running: string): Promise<string | null>;
+  /** Ends this process as SIGKILL does (fault injection). */
+  kill(): void;
+  /** Lets go of what the parts hold; VMs run on. */
+  close(): Promise<void>;
+}
