@@ -1,11 +1,17 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
-import { FakeVms, fakeVm, startTestAgent, type TestAgent, type TestAgentOptions } from '@exuvia/agent';
+import {
+  FakeVms,
+  fakeVm,
+  startTestAgent,
+  type TestAgent,
+  type TestAgentOptions,
+  temporaryFolder,
+} from '@exuvia/agent';
 import { VERSION } from '@exuvia/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Result, type RunOptions, run } from './testing/run.ts';
@@ -14,7 +20,7 @@ let agent: TestAgent;
 let folder: string;
 beforeEach(async () => {
   agent = await startTestAgent();
-  folder = await mkdtemp(join(tmpdir(), 'exuvia-cli-'));
+  folder = await temporaryFolder();
 });
 afterEach(() => agent.stop());
 

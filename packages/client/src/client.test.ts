@@ -1,8 +1,6 @@
-import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startTestAgent, type TestAgent } from '@exuvia/agent';
+import { startTestAgent, type TestAgent, temporaryFolder } from '@exuvia/agent';
 import type { UpdateEvent } from '@exuvia/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Client, createClient } from './client.ts';
@@ -82,7 +80,7 @@ test('an agent that is not there is unreachable', async () => {
 });
 
 test('an answer of another shape names both sides', async () => {
-  const path = join(await mkdtemp(join(tmpdir(), 'exuvia-client-')), 'other.sock');
+  const path = join(await temporaryFolder(), 'other.sock');
   const other = createServer((request, response) => {
     response.statusCode = request.url === '/v1/doctor' ? 502 : 200;
     response.end('{"unexpected":true}');

@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { startTestAgent, type TestAgent, type TestAgentOptions } from '../testing/agent.ts';
 import { ask } from '../testing/ask.ts';
 import { FakeVms, fakeVm } from '../testing/fakes.ts';
+import { temporaryFolder } from '../testing/folder.ts';
 
 const agents: TestAgent[] = [];
 const start = async (options?: TestAgentOptions) => {
@@ -21,7 +22,7 @@ afterEach(async () => {
 
 let certificates: string;
 beforeAll(async () => {
-  certificates = await mkdtemp(join(tmpdir(), 'exuvia-tls-'));
+  certificates = await mkdtemp(join(tmpdir(), 'exuvia-test-'));
   for (const authority of ['ours', 'theirs']) {
     await openssl(
       `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 -subj /CN=${authority} -keyout ${authority}.key -out ${authority}.crt`,
@@ -31,6 +32,8 @@ beforeAll(async () => {
   await issue('client', 'ours');
   await issue('stranger', 'theirs');
 });
+
+afterAll(() => rm(certificates, { recursive: true }));
 
 async function openssl(args: string): Promise<void> {
   await promisify(execFile)('openssl', args.split(' '), { cwd: certificates });
@@ -79,7 +82,7 @@ test('a second agent on the same socket is refused, the first one is not disturb
 });
 
 test('a socket that a dead agent left behind is replaced', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'exuvia-agent-'));
+  const folder = await temporaryFolder();
   const script = `require('fs').mkdirSync(${JSON.stringify(join(folder, 'run'))});
     require('net').createServer().listen(${JSON.stringify(join(folder, 'run/agent.sock'))}, () => process.kill(process.pid, 'SIGKILL'));`;
   await expect(promisify(execFile)(process.execPath, ['-e', script])).rejects.toMatchObject({

@@ -1,14 +1,14 @@
-import { mkdtemp, open, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HEARTBEAT_BYTES, HEARTBEAT_MAGIC } from '@exuvia/contract';
 import { beforeEach, expect, test } from 'vitest';
+import { temporaryFolder } from '../testing/folder.ts';
 import { createHeartbeatReader } from './reader.ts';
 
 const MIB = 2 ** 20;
 let ram: string;
 beforeEach(async () => {
-  ram = join(await mkdtemp(join(tmpdir(), 'exuvia-heartbeat-')), 'ram');
+  ram = join(await temporaryFolder(), 'ram');
   await writeFile(ram, Buffer.alloc(9 * MIB));
 });
 

@@ -1,8 +1,8 @@
-import { appendFile, mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JournalRecord } from '@exuvia/contract';
 import { beforeEach, expect, test } from 'vitest';
+import { temporaryFolder } from '../testing/folder.ts';
 import { openJournal } from './journal.ts';
 import { begin, record } from './records.testing.ts';
 import { renderRecord } from './render.ts';
@@ -11,7 +11,7 @@ let file: string;
 let logged: string[];
 const log = (message: string) => void logged.push(message);
 beforeEach(async () => {
-  file = join(await mkdtemp(join(tmpdir(), 'exuvia-journal-')), 'sub', 'journal.jsonl');
+  file = join(await temporaryFolder(), 'sub', 'journal.jsonl');
   logged = [];
 });
 

@@ -1,13 +1,13 @@
-import { mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { TEST_PLAN } from '../journal/records.testing.ts';
+import { temporaryFolder } from '../testing/folder.ts';
 import { createPlanStore, newPlanId } from './store.ts';
 
 let folder: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'exuvia-plans-'));
+  folder = await temporaryFolder();
 });
 
 test('an id names the time at which the plan was made', () => {

@@ -125,7 +125,7 @@ async function readFault(
 ): Promise<Fault | undefined> {
   if (!allowFaultInjection()) return undefined;
   const text = await readIfExists(faultFile(reports, state.plan.id));
-  return text === null ? undefined : faultSchema.parse(JSON.parse(text));
+  return text === null ? undefined : faultSchema.optional().catch(undefined).parse(JSON.parse(text));
 }
 
 function faultFile(reports: ReportStore, update: string): string {

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
-import { appendFile, mkdtemp, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Fault, Update } from '@exuvia/contract';
@@ -9,11 +8,12 @@ import { renderRecord } from '../journal/index.ts';
 import { startTestAgent, type TestAgent, type TestAgentOptions } from '../testing/agent.ts';
 import { ask } from '../testing/ask.ts';
 import { FAKE_STEPS, FakeHandover, FakeVms, fakeReport, fakeVm } from '../testing/fakes.ts';
+import { temporaryFolder } from '../testing/folder.ts';
 
 let folder: string;
 let agent: TestAgent | null;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'exuvia-recovery-'));
+  folder = await temporaryFolder();
   agent = null;
 });
 afterEach(() => agent?.stop());
@@ -180,7 +180,7 @@ test('a host that died before the commit starts its VMs as after any power failu
 
 async function copyOf(from: string): Promise<string> {
   const { cp } = await import('node:fs/promises');
-  const to = await mkdtemp(join(tmpdir(), 'exuvia-recovery-'));
+  const to = await temporaryFolder();
   await cp(join(from, 'state'), join(to, 'state'), { recursive: true });
   return to;
 }

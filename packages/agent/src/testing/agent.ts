@@ -1,9 +1,8 @@
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AgentConfig, agentConfigSchema, type Host } from '@exuvia/contract';
 import { type Agent, type AgentPaths, startAgent } from '../daemon/agent.ts';
 import { FakeHandover, FakeStore, FakeVms, fakeHost, fakeVm } from './fakes.ts';
+import { temporaryFolder } from './folder.ts';
 
 export interface TestAgent extends Agent {
   readonly folder: string;
@@ -35,7 +34,7 @@ export interface TestAgentOptions {
  * only the machine below it is made up (fakes.ts). The caller stops it.
  */
 export async function startTestAgent(options: TestAgentOptions = {}): Promise<TestAgent> {
-  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'exuvia-agent-')));
+  const folder = options.folder ?? (await temporaryFolder());
   const paths = {
     journal: join(folder, 'state/journal.jsonl'),
     updates: join(folder, 'state/updates'),
