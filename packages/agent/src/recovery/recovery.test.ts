@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Fault, Update } from '@exuvia/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -22,7 +23,7 @@ const NAMES = FAKE_STEPS.map(([name]) => name);
 
 /** Runs an update in an agent of its own, which the fault ends by a real SIGKILL. */
 async function killedBy(fault: Fault): Promise<Update> {
-  const script = join(import.meta.dirname, '../testing/killed-agent.ts');
+  const script = fileURLToPath(new URL('../testing/killed-agent.ts', import.meta.url));
   const args = [script, '--folder', folder, '--fault', JSON.stringify(fault)];
   await expect(promisify(execFile)(process.execPath, args)).rejects.toMatchObject({ signal: 'SIGKILL' });
   const [line = ''] = (await readFile(join(folder, 'state/journal.jsonl'), 'utf8')).split('\n');
