@@ -16,6 +16,7 @@ export default defineConfig({
         test: {
           name: 'lab',
           include: ['packages/lab/e2e/**/*.test.ts'],
+          globalSetup: ['packages/lab/e2e/support/global.ts'],
           testTimeout: 600_000,
           hookTimeout: 900_000,
           fileParallelism: false,

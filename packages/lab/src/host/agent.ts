@@ -28,11 +28,11 @@ export async function askAgent<T>(state: LabState, question: (client: Client) =>
   }
 }
 
-/** Waits until the agent answers and the store is there. @throws ExuviaError `lab-not-ready`. */
-export function waitForAgent(state: LabState, limitMs: number): Promise<Host> {
+/** Waits until the agent answers and, unless told otherwise, the store is there. @throws ExuviaError `lab-not-ready`. */
+export function waitForAgent(state: LabState, limitMs: number, wanted = { store: true }): Promise<Host> {
   return waitUntil(state, "The lab host's agent and its store", limitMs, async () => {
     const host = await askAgent(state, (client) => client.host());
-    return host.store === null ? null : host;
+    return wanted.store && host.store === null ? null : host;
   });
 }
 

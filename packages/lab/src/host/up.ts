@@ -36,7 +36,7 @@ export async function labUp(options: UpOptions, progress: Progress): Promise<Lab
     await chooseKernel(image.base, image.disk, disk, release);
     return progress.step(`lab: booting Debian 13 with kernel ${release} (${image.accelerator})`, async () => {
       const state = await startMachine({ ...image, ...options, disk });
-      if (image.hasAgent) await waitForAgent(state, BOOT_LIMIT_MS);
+      if (image.hasAgent) await waitForAgent(state, BOOT_LIMIT_MS, { store: options.store !== null });
       else await waitForSsh(state, BOOT_LIMIT_MS);
       return state;
     });

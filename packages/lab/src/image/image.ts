@@ -12,8 +12,8 @@ import { prepareDisk } from './prepare.ts';
 export interface ImageOptions {
   readonly cpus: number;
   readonly memoryBytes: number;
-  /** Size of the store, as `exuvia setup --memory` takes it. */
-  readonly store: string;
+  /** Size of the store, as `exuvia setup --memory` takes it; null: a host on which setup never ran. */
+  readonly store: string | null;
   /** A mirror of Debian; default: the one that this machine's apt uses. */
   readonly mirror?: string | undefined;
   /** Take what the mirror offers today, instead of what it offered when the image was built. */
@@ -45,8 +45,9 @@ export async function buildImage(options: ImageOptions, progress: Progress): Pro
   const vmCpus = accelerator === 'tcg' ? `1-${options.cpus - 1}` : null;
   const disk = await buildHostDisk(base, { deb, vmCpus }, progress);
   const common = { base, accelerator, credentials: disk.credentials };
-  if (deb === null) return { ...common, disk: disk.image, hasAgent: false };
-  const prepared = await prepareDisk(base, disk, { ...options, accelerator }, progress);
+  const { store } = options;
+  if (deb === null || store === null) return { ...common, disk: disk.image, hasAgent: deb !== null };
+  const prepared = await prepareDisk(base, disk, { ...options, store, accelerator }, progress);
   return { ...common, disk: prepared.image, hasAgent: true };
 }
 

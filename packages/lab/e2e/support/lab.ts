@@ -1,0 +1,135 @@
+import type { Client } from '@exuvia/client';
+import { parseSize, type Update } from '@exuvia/contract';
+import { GUEST_NAMES } from '../../src/guests/specs.ts';
+import { startGuests } from '../../src/guests/start.ts';
+import { agentClient, askAgent, waitForAgent } from '../../src/host/agent.ts';
+import { labDown } from '../../src/host/down.ts';
+import { waitUntil } from '../../src/host/machine.ts';
+import { labRun } from '../../src/host/ssh.ts';
+import { type LabState, runningLab } from '../../src/host/state.ts';
+import { labUp } from '../../src/host/up.ts';
+import { observeLab } from '../../src/observer/lab.ts';
+import type { Observer } from '../../src/observer/observer.ts';
+import { stderrProgress } from '../../src/support/progress.ts';
+
+export const progress = stderrProgress();
+const AGENT_LIMIT_MS = 240_000;
+const BEATS_LIMIT_MS = 240_000;
+const UPDATE_LIMIT_MS = 300_000;
+const ENDED: readonly string[] = ['completed', 'aborted', 'failed'];
+
+/**
+ * The lab host that tests run on, booted with the old kernel if none is running. One that another test file
+ * left is taken as it is: what a host is after an update is what the next update meets.
+ */
+export async function sharedLab(): Promise<LabState> {
+  const running = await runningLab();
+  if (running !== null) {
+    await waitForAgent(running, AGENT_LIMIT_MS);
+    return running;
+  }
+  return freshLab({ withStore: true });
+}
+
+/** A lab host that has just been booted; another one is ended for it. */
+export async function freshLab(options: { withStore: boolean }): Promise<LabState> {
+  await labDown();
+  const store = options.withStore ? '2G' : null;
+  return labUp(
+    { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store, kernel: '6.12', refresh: false },
+    progress,
+  );
+}
+
+/** A client whose connections are new: an agent that was killed leaves dead ones behind. */
+export function ask<T>(lab: LabState, question: (client: Client) => Promise<T>): Promise<T> {
+  return askAgent(lab, question);
+}
+
+/** The three guests, running, and an observer that has seen them beat and verify their work. */
+export async function watchedGuests(lab: LabState): Promise<Observer> {
+  const client = await agentClient(lab);
+  try {
+    await startGuests(client, GUEST_NAMES, { busyMemory: '512M' });
+    const observer = observeLab(lab, await client.host(), GUEST_NAMES);
+    await observer.waitForBeats(BEATS_LIMIT_MS, 200);
+    await observer.waitForWork(BEATS_LIMIT_MS);
+    return observer;
+  } finally {
+    await client.close();
+  }
+}
+
+/** What must be the same before and after an update that did not happen. */
+export interface HostSnapshot {
+  readonly kernel: string;
+  readonly bootId: string;
+  readonly services: readonly string[];
+  readonly fileSystems: readonly string[];
+  readonly qemus: readonly string[];
+  readonly kexecLoaded: string;
+}
+
+export async function snapshotOf(lab: LabState): Promise<HostSnapshot> {
+  const lines = async (command: string) => (await labRun(lab, command)).stdout.split('\n').sort();
+  const [kernel = '', bootId = '', kexecLoaded = ''] = (
+    await labRun(lab, 'uname -r; cat /proc/sys/kernel/random/boot_id /sys/kernel/kexec_loaded')
+  ).stdout.split('\n');
+  return {
+    kernel,
+    bootId,
+    kexecLoaded,
+    services: await lines(
+      "systemctl list-units --plain --no-legend --state=running --type=service,socket,timer,path | cut -d' ' -f1 | grep -v '^ssh@\\|^session-'",
+    ),
+    fileSystems: await lines(
+      "findmnt --raw --noheadings -o TARGET,SOURCE,FSTYPE | grep -v '^/run/credentials'",
+    ),
+    qemus: await lines(
+      "ps -C exuvia-tiny,exuvia-disk,exuvia-busy,qemu-system-x86_64 -o pid=,comm= | sed 's/^ *//'",
+    ),
+  };
+}
+
+/** Waits for the end of an update, through the death of an agent or of a kernel. */
+export function endOf(lab: LabState, id: string): Promise<Update> {
+  return waitUntil(lab, `The end of update ${id}`, UPDATE_LIMIT_MS, async () => {
+    const update = await askAgent(lab, (client) => client.update(id));
+    return ENDED.includes(update.state) ? update : null;
+  });
+}
+
+/** Waits until a step of an update is the one that is being executed. */
+export function untilAtStep(lab: LabState, id: string, step: string): Promise<Update> {
+  return waitUntil(lab, `Step ${step}`, UPDATE_LIMIT_MS, async () => {
+    const update = await askAgent(lab, (client) => client.update(id));
+    const found = update.steps.find(({ name }) => name === step);
+    if (ENDED.includes(update.state)) throw new Error(`Update ${id} ended before ${step}: ${update.reason}`);
+    return found?.state === 'running' ? update : null;
+  });
+}
+
+/** The names of the steps of an update to the other kernel, as its plan lists them. */
+export async function plannedSteps(lab: LabState): Promise<string[]> {
+  const plan = await askAgent(lab, async (client) => client.makePlan({ kernel: await otherKernel(lab) }));
+  return plan.steps.map(({ name }) => name);
+}
+
+export async function otherKernel(lab: LabState): Promise<string> {
+  const { kernel } = await askAgent(lab, (client) => client.host());
+  return kernel === lab.kernels.old ? lab.kernels.new : lab.kernels.old;
+}
+
+/** The number of QEMU processes that have each VM's memory open: never more than one. */
+export async function qemusByVm(lab: LabState): Promise<Record<string, number>> {
+  const { stdout } = await labRun(
+    lab,
+    `for name in ${GUEST_NAMES.join(' ')}; do echo "$name $(grep -l "/vms/$name/ram" /proc/[0-9]*/maps 2>/dev/null | wc -l)"; done`,
+  );
+  return Object.fromEntries(
+    stdout.split('\n').map((line) => {
+      const [name = '', count = ''] = line.split(' ');
+      return [name, Number(count)];
+    }),
+  );
+}
