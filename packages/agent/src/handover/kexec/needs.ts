@@ -45,7 +45,7 @@ export async function earlyNeeds(release: string, vms: readonly Vm[]): Promise<E
   }
   const disks = await Promise.all(needed.map((mount) => modulesForBlockDevice(release, mount.device)));
   const groups = [
-    { group: 'store', names: ['libnvdimm', 'nd_pmem', ...(await storeDriver())] },
+    { group: 'store', names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device))] },
     { group: 'kvm', names: [await kvmModule()] },
     { group: 'disk', names: [...disks.flat(), ...needed.map(({ type }) => type)] },
   ] as const;
@@ -109,10 +109,4 @@ async function kvmModule(): Promise<string> {
   throw new ExuviaError('kvm-missing', 'Neither kvm_amd nor kvm_intel is loaded on this host.', {
     hint: 'Enable virtualization in the firmware and load the module.',
   });
-}
-
-/** What makes the PMEM device appear: e820 ranges for emulated PMEM, ACPI's NFIT for NVDIMMs. */
-async function storeDriver(): Promise<string[]> {
-  const loaded = (await readIfExists('/proc/modules')) ?? '';
-  return ['nd_e820', 'nfit', 'virtio_pmem'].filter((name) => new RegExp(`^${name} `, 'm').test(loaded));
 }
