@@ -1,6 +1,7 @@
 export * from './command-line/build.ts';
 export * from './command-line/compare.ts';
 export * from './command-line/identity.ts';
+export * from './command-line/rehearsal.ts';
 export * from './cpr/commands.ts';
 export * from './cpr/preflight.ts';
 export * from './cpr/restore.ts';

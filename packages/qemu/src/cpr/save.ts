@@ -5,6 +5,8 @@ import type { QmpClient } from '../qmp/client.ts';
 import { queryMigration, queryStatus } from '../qmp/queries.ts';
 
 export interface SaveOptions {
+  /** Where the guest's RAM goes. Default: `in-file`. */
+  readonly ram?: 'in-place' | 'in-file';
   /** For the whole of it. Default: 10 minutes; RAM is written to a disk. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -14,7 +16,7 @@ export interface SaveOptions {
 const POLL_MS = 20;
 
 /**
- * Saves a VM, RAM included, to a file on a disk; for a reboot that keeps nothing in memory. When it returns
+ * Saves a VM, RAM included (unless told otherwise), to a file on a disk; for a reboot that keeps nothing in memory. When it returns
  * the file is on the disk and the VM is stopped: end QEMU, or `cont` to go on. The VM will resume by itself
  * when it is restored.
  *
@@ -24,7 +26,7 @@ const POLL_MS = 20;
  */
 export async function saveToFile(client: QmpClient, file: string, options: SaveOptions = {}): Promise<void> {
   const wasRunning = (await queryStatus(client)).running;
-  await setIgnoreShared(client, false);
+  await setIgnoreShared(client, options.ram === 'in-place');
   await client.execute('migrate-set-parameters', { mode: 'cpr-reboot', 'max-bandwidth': 0 });
   try {
     await client.execute('migrate', { uri: `file:${file}` });

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import type { Report } from '@exuvia/contract';
 import { detectBootLoader, readIfExists } from '@exuvia/sys';
 import type { StepContext } from '../../kinds.ts';
+import { QEMU_BINARY } from '../../workload/vm/index.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
 import { buildReport, type Timings } from '../shared/report.ts';
 import { verifyVms } from '../shared/verify.ts';
 import { clockReadingSchema } from './clock.ts';
 import { handoverFiles, RESTORE_RECORD } from './layout.ts';
-import { installRuntime, removeOldRuntimes } from './runtime.ts';
+import { installRuntime, removeBootFiles, removeOldRuntimes } from './runtime.ts';
 import { computeTimings, parseStamps, type Stamps, tscKhz } from './stamps.ts';
 
 /**
@@ -71,5 +72,6 @@ async function cleanUp(context: StepContext): Promise<void> {
   await rm(join(context.directory, 'initramfs'), { force: true });
   await rm(join(context.directory, 'pause-plan'), { force: true });
   await rm(handoverFiles(context.plan.id).directory, { recursive: true, force: true });
-  await removeOldRuntimes(await installRuntime('/usr/bin/qemu-system-x86_64'));
+  await removeBootFiles();
+  await removeOldRuntimes(await installRuntime(QEMU_BINARY));
 }

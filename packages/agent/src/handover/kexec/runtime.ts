@@ -47,6 +47,36 @@ export async function installRuntime(binary: string, store: string = HOST_PATHS.
   return runtime;
 }
 
+/**
+ * Copies files that QEMU reads when it starts (kernel and initrd of a guest) into the store: reading them from
+ * a cold disk would be part of the blackout.
+ *
+ * @returns the copies' paths by the originals' paths.
+ */
+export async function installBootFiles(
+  paths: readonly string[],
+  store: string = HOST_PATHS.store,
+): Promise<ReadonlyMap<string, string>> {
+  const directory = join(store, 'boot-files');
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const copies = new Map<string, string>();
+  for (const path of new Set(paths)) {
+    const copy = join(directory, await keyOf([{ from: path, to: basename(path) }]));
+    copies.set(path, copy);
+    if (await exists(copy)) continue;
+    const temporary = `${copy}.${randomUUID().slice(0, 8)}.tmp`;
+    await copyFile(path, temporary);
+    await rename(temporary, copy);
+  }
+  await syncDirectory(directory);
+  return copies;
+}
+
+/** Removes copies of boot files; a QEMU has read them when it runs. */
+export async function removeBootFiles(store: string = HOST_PATHS.store): Promise<void> {
+  await rm(join(store, 'boot-files'), { recursive: true, force: true });
+}
+
 /** Removes copies that no process executes, except that of `keep`. */
 export async function removeOldRuntimes(keep: QemuRuntime, store: string = HOST_PATHS.store): Promise<void> {
   const used = await executedFiles();

@@ -1,0 +1,62 @@
+import { access, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type VmSpec, vmPaths, vmSpecSchema } from '@exuvia/contract';
+import { restoreCommandLine, startCommandLine } from '@exuvia/qemu';
+import { findQemu } from '@exuvia/qemu/testing';
+import { run } from '@exuvia/sys';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rehearseRestore } from './rehearse.ts';
+
+const qemu = await findQemu();
+
+describe.skipIf('missing' in qemu)(`a rehearsal (skipped without QEMU: ${JSON.stringify(qemu)})`, () => {
+  let directory: string;
+  let launcher: string;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'exuvia-rehearse-'));
+    launcher = join(directory, 'exuvia-launch');
+    const source = join(import.meta.dirname, '../../../../../native/launch/exuvia-launch.c');
+    await run('cc', ['-O2', '-D_GNU_SOURCE', '-o', launcher, source]);
+  });
+  afterAll(() => rm(directory, { recursive: true }));
+
+  /** A VM whose paths are those of a real host, none of which exists here, and must not. */
+  function machine(fields: Partial<VmSpec> = {}) {
+    const spec = vmSpecSchema.parse({
+      name: 'db',
+      memory: '64M',
+      boot: { kernel: '/bin/true' },
+      disks: [{ file: '/nonexistent/db.qcow2' }, { file: '/dev/nonexistent', format: 'raw' }],
+      ...fields,
+    });
+    const boot = 'binary' in qemu ? qemu.binary : '';
+    const argv = startCommandLine(spec, vmPaths('db'), { binary: boot, accelerator: 'tcg' });
+    const firmware = argv.indexOf('-kernel');
+    return { name: 'db', argv: restoreCommandLine(argv.toSpliced(firmware, 2)), environment: {} };
+  }
+
+  const options = () => ({
+    launcher,
+    directory: join(directory, 'room'),
+    memoryBytes: 64 * 2 ** 20,
+    cpus: undefined,
+    signal: new AbortController().signal,
+  });
+
+  test('saves and restores a machine with the VM’s devices, and leaves nothing behind', async () => {
+    await rehearseRestore(machine(), options());
+    expect(await readdir(directory)).toEqual(['exuvia-launch']);
+    await expect(access('/run/exuvia/vms/db')).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  test('a machine that this QEMU does not know fails it, with what QEMU said', async () => {
+    await expect(rehearseRestore(machine({ machine: 'pc-q35-99.0' }), options())).rejects.toMatchObject({
+      code: 'rehearsal-failed',
+      message: 'VM db could not be restored in a rehearsal: QEMU ended with 1.',
+      hint: expect.stringContaining('unsupported machine type'),
+    });
+    expect(await readdir(directory)).toEqual(['exuvia-launch']);
+  });
+});
