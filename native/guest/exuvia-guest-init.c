@@ -128,7 +128,7 @@ static void mount_all(void) {
 static void keep_pages_in_place(void) {
   write_text("/proc/sys/vm/compact_unevictable_allowed", "0");
   write_text("/proc/sys/vm/compaction_proactiveness", "0");
-  write_text("/sys/kernel/mm/transparent_hugepage/enabled", "never");
+  write_text("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
 }
 
 int main(void) {
