@@ -57,10 +57,16 @@ export function labArguments(machine: LabMachine): string[] {
 /**
  * Under TCG, `max` emulates AMD SVM: the lab host's VMs run under KVM either way.
  */
+/**
+ * Everything that TCG emulates, but for fast string instructions: TCG carries out `rep movsb` and `rep stosb`
+ * byte by byte (QEMU 10.0, target/i386/tcg), and Linux copies and clears memory with them where a CPU has erms.
+ */
+const TCG_CPU = 'max,erms=off,fsrm=off';
+
 function accelerate(accelerator: Accelerator): string[] {
   return accelerator === 'kvm'
     ? ['-accel', 'kvm', '-cpu', 'host']
-    : ['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'max'];
+    : ['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', TCG_CPU];
 }
 
 function diskNode(file: string) {
