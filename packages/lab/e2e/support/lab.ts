@@ -13,6 +13,8 @@ import type { Observer } from '../../src/observer/observer.ts';
 import { stderrProgress } from '../../src/support/progress.ts';
 
 export const progress = stderrProgress();
+/** Planning looks at everything, and the lab's processors are emulated. */
+const ANSWER_LIMIT_MS = 120_000;
 const AGENT_LIMIT_MS = 240_000;
 const BEATS_LIMIT_MS = 240_000;
 const UPDATE_LIMIT_MS = 300_000;
@@ -43,7 +45,7 @@ export async function freshLab(options: { withStore: boolean }): Promise<LabStat
 
 /** A client whose connections are new: an agent that was killed leaves dead ones behind. */
 export function ask<T>(lab: LabState, question: (client: Client) => Promise<T>): Promise<T> {
-  return askAgent(lab, question);
+  return askAgent(lab, question, ANSWER_LIMIT_MS);
 }
 
 /** The three guests, running, and an observer that has seen them beat and verify their work. */
@@ -111,7 +113,8 @@ export function untilAtStep(lab: LabState, id: string, step: string): Promise<Up
 
 /** The names of the steps of an update to the other kernel, as its plan lists them. */
 export async function plannedSteps(lab: LabState): Promise<string[]> {
-  const plan = await askAgent(lab, async (client) => client.makePlan({ kernel: await otherKernel(lab) }));
+  const kernel = await otherKernel(lab);
+  const plan = await ask(lab, (client) => client.makePlan({ kernel }));
   return plan.steps.map(({ name }) => name);
 }
 

@@ -4,7 +4,6 @@ import { ExuviaError, type VmSpec, vmSpecSchema } from '@exuvia/contract';
 export const GUEST_FILES = '/var/lib/exuvia/lab';
 
 export const GUEST_NAMES = ['tiny', 'disk', 'busy'] as const;
-export type GuestName = (typeof GUEST_NAMES)[number];
 
 /**
  * The spec of one of the lab's guests.

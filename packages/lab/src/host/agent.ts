@@ -19,10 +19,14 @@ export async function agentClient(state: LabState): Promise<Client> {
  * Asks the agent on a connection of its own, and gives up after some seconds: while a host is between two
  * kernels, its connections neither answer nor end.
  */
-export async function askAgent<T>(state: LabState, question: (client: Client) => Promise<T>): Promise<T> {
+export async function askAgent<T>(
+  state: LabState,
+  question: (client: Client) => Promise<T>,
+  limitMs = ATTEMPT_MS,
+): Promise<T> {
   const client = await agentClient(state);
   try {
-    return await Promise.race([question(client), tooLate()]);
+    return await Promise.race([question(client), tooLate(limitMs)]);
   } finally {
     await client.close();
   }
@@ -36,7 +40,7 @@ export function waitForAgent(state: LabState, limitMs: number, wanted = { store:
   });
 }
 
-async function tooLate(): Promise<never> {
-  await sleep(ATTEMPT_MS, undefined, { ref: false });
-  throw new ExuviaError('agent-silent', `The agent did not answer within ${ATTEMPT_MS / 1000} s.`);
+async function tooLate(limitMs: number): Promise<never> {
+  await sleep(limitMs, undefined, { ref: false });
+  throw new ExuviaError('agent-silent', `The agent did not answer within ${limitMs / 1000} s.`);
 }

@@ -6,7 +6,7 @@ import { readIfExists, writeFileDurably } from '@exuvia/sys';
 import { z } from 'zod';
 import { cacheFolder } from '../support/cache.ts';
 
-export const acceleratorSchema = z.enum(['kvm', 'tcg']);
+const acceleratorSchema = z.enum(['kvm', 'tcg']);
 export type Accelerator = z.infer<typeof acceleratorSchema>;
 
 const stateSchema = z.object({

@@ -21,7 +21,7 @@ export interface Base {
   readonly newQemuFolder: string;
 }
 
-export const NEW_QEMU_FOLDER = '/opt/qemu-11.1';
+const NEW_QEMU_FOLDER = '/opt/qemu-11.1';
 const INFO = 'base.json';
 /** Files that exist before packages are installed, so that their scripts find them. */
 const EARLY_FILES: Readonly<Record<string, string>> = {

@@ -52,7 +52,7 @@ export async function buildImage(options: ImageOptions, progress: Progress): Pro
 }
 
 /** The .deb that `npm run package` built last; `null` when there is none. */
-export async function builtPackage(): Promise<string | null> {
+async function builtPackage(): Promise<string | null> {
   const folder = join(REPOSITORY, 'build');
   const names = (await readdir(folder).catch(() => [])).filter((name) => /^exuvia_.*_amd64\.deb$/.test(name));
   let newest: { path: string; at: number } | null = null;

@@ -44,7 +44,7 @@ export interface Window {
 }
 
 /** The largest gap between two beats, with their sequence numbers. */
-export interface Gap {
+interface Gap {
   readonly ms: number;
   readonly at: number;
   readonly before: number;
@@ -52,7 +52,7 @@ export interface Gap {
 }
 
 /** The largest gap that touches the window; a gap that has not ended counts up to the window's end. */
-export function largestGap(track: Track, window: Window): Gap | null {
+function largestGap(track: Track, window: Window): Gap | null {
   let largest: Gap | null = null;
   for (let i = 0; i < track.times.length; i++) {
     const at = track.times[i] ?? 0;

@@ -23,6 +23,3 @@ export function stderrProgress(
     },
   };
 }
-
-/** For callers that want to hear nothing. */
-export const silentProgress: Progress = { say: () => undefined, step: (_title, work) => work() };

@@ -62,7 +62,7 @@ export async function observedUpdate(
     await sleep(MARGIN_MS);
     const { longestPauseMs, ...observation } = await observer.observation(from);
     progress.say(`observer: its own longest pause was ${longestPauseMs.toFixed(1)} ms`);
-    const report = await askAgent(state, (fresh) => fresh.observe(update.id, observation));
+    const report = await askAgent(state, (fresh) => fresh.observe(update.id, observation), AGENT_LIMIT_MS);
     return { before, after, update, observation, report };
   } finally {
     await client.close();
