@@ -52,6 +52,8 @@ export interface Handover {
   checks(request: PlanRequest & { kernel: string }, vms: readonly Vm[]): Promise<Check[]>;
   /** In order; the last one jumps and does not return when it succeeds. */
   steps(plan: Pick<Plan, 'id' | 'target' | 'vms'>): readonly Step[];
+  /** True when this boot is the one that the update's jump led to; false: the machine was reset instead. */
+  arrived(plan: Pick<Plan, 'id'>): Promise<boolean>;
   /**
    * Runs at the first agent start after the jump, on the new side: adopts and verifies the VMs, cleans up,
    * and returns the report. Idempotent: the agent may be killed anywhere in it.

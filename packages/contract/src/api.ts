@@ -47,6 +47,7 @@ export const vmSchema = z.object({
   ramFile: z.string().nullable(),
   console: z.string().nullable(),
   reason: z.string().optional().describe('Why it is paused or failed'),
+  saved: z.boolean().optional().describe('A state that was not restored lies in the store'),
 });
 export type Vm = z.infer<typeof vmSchema>;
 

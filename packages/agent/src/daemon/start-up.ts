@@ -50,12 +50,12 @@ export async function startUp(context: StartUp): Promise<void> {
   await attempt(log, 'VMs could not be started', () => autostart(context, recovered));
 }
 
-/** After a boot without a jump only what runs has a use for its memory; else every VM that there is. */
+/** After a boot without a jump what runs has a use for its memory, and what was saved; else every VM that there is. */
 async function scrub(context: StartUp, recovered: Recovery['kind']): Promise<void> {
   const { parts, log } = context;
   const vms = await parts.vms.list();
   const jumped = recovered === 'finish' || !(await isFirstInBoot(context));
-  const keep = jumped ? vms : vms.filter(isAlive);
+  const keep = jumped ? vms : vms.filter((vm) => isAlive(vm) || vm.saved === true);
   const scrubbed = await parts.store.scrubOrphans(new Set(keep.map((vm) => vm.name)));
   if (scrubbed.length > 0) log.info({ vms: scrubbed }, 'Memory that belonged to no VM was scrubbed.');
 }

@@ -91,7 +91,8 @@ export async function undoSteps(
   return problems;
 }
 
-/** What an error says, as one line. */
+/** What an error says and advises, as one line. */
 export function sentenceOf(thrown: unknown): string {
-  return (thrown instanceof Error ? thrown.message : String(thrown)).replaceAll('\n', ' ').trim();
+  const hint = thrown instanceof ExuviaError && thrown.hint !== undefined ? ` ${thrown.hint}` : '';
+  return `${thrown instanceof Error ? thrown.message : String(thrown)}${hint}`.replaceAll('\n', ' ').trim();
 }

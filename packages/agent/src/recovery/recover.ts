@@ -39,9 +39,11 @@ export async function recover(dependencies: RecoveryDependencies): Promise<Recov
   for (const state of engine.ledger.list().reverse()) {
     const { kind } = decideRecovery(state, bootId);
     if (kind === 'nothing') continue;
-    log(`Update ${state.plan.id} was left ${state.view.state}: ${EXPLANATION[kind]}`);
+    const reset = kind === 'finish' && !(await handoverOf(dependencies, state).arrived(state.plan));
+    const recovery = reset ? 'host-died' : kind;
+    log(`Update ${state.plan.id} was left ${state.view.state}: ${EXPLANATION[recovery]}`);
     await engine.exclusively(state.plan.id, async (own) => {
-      switch (kind) {
+      switch (recovery) {
         case 'undo':
           return await undo(dependencies, state);
         case 'finish':
@@ -49,10 +51,13 @@ export async function recover(dependencies: RecoveryDependencies): Promise<Recov
             own.gate = gate;
           });
         case 'host-died':
-          return await closeUpdate(engine.closing, state.plan.id, { outcome: 'failed', reason: HOST_DIED });
+          return await closeUpdate(engine.closing, state.plan.id, {
+            outcome: 'failed',
+            reason: reset ? HOST_RESET : HOST_DIED,
+          });
       }
     });
-    done = kind;
+    done = recovery;
   }
   return done;
 }
@@ -60,10 +65,13 @@ export async function recover(dependencies: RecoveryDependencies): Promise<Recov
 const HOST_DIED =
   'The host went down before the point of no return; its VMs ended with it, as in any other power failure.';
 
+const HOST_RESET =
+  'The machine was reset after the point of no return, or the new kernel did not come up. Saved states are kept, but are not restored by themselves: the memory that belongs to them may have been lost.';
+
 const EXPLANATION = {
   undo: 'the agent ended, the host did not; it is undone.',
   finish: 'the host has jumped; the new side is verified.',
-  'host-died': 'the host went down before the point of no return.',
+  'host-died': 'the host went down, and its VMs with it.',
 } as const;
 
 async function undo(dependencies: RecoveryDependencies, state: UpdateState): Promise<void> {

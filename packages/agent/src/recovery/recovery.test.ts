@@ -185,3 +185,24 @@ async function copyOf(from: string): Promise<string> {
   await cp(join(from, 'state'), join(to, 'state'), { recursive: true });
   return to;
 }
+
+test('a reset after the commit is no jump: states are kept, not restored, and VMs start as after a power failure', async () => {
+  const { id } = await killedBy({ step: 'jump', action: 'kill', when: 'before' });
+  await commit(id);
+  const auto = fakeVm('auto', { state: 'stopped' });
+  const vms = new FakeVms(
+    { ...fakeVm('web', { state: 'failed' }), saved: true },
+    { ...auto, spec: { ...auto.spec, autostart: true } },
+  );
+  const handover = new FakeHandover();
+  handover.wasReset = true;
+  const running = await restart({ vms, handover, host: { bootId: 'boot-2' } });
+  expect(handover.events).toEqual([]);
+  expect(running.store.kept).toEqual(['web']);
+  expect(vms.events).toEqual(['start auto']);
+  expect(await updateOf(running, id)).toMatchObject({
+    state: 'failed',
+    reason:
+      'The machine was reset after the point of no return, or the new kernel did not come up. Saved states are kept, but are not restored by themselves: the memory that belongs to them may have been lost.',
+  });
+});

@@ -150,6 +150,8 @@ export class FakeHandover implements Handover {
   readonly events: string[] = [];
   readonly deeds = new Map<string, Deed>();
   checksFound: Check[] = [];
+  /** The machine was reset instead of having jumped. */
+  wasReset = false;
   report: (plan: Plan) => Report = (plan) => fakeReport(plan);
   readonly kind: 'kexec' | 'reboot';
   readonly #names: readonly (readonly [string, PhaseName | null])[];
@@ -174,6 +176,10 @@ export class FakeHandover implements Handover {
       run: (context) => this.#do(`run ${name}`, context),
       undo: (context) => this.#do(`undo ${name}`, context),
     }));
+  }
+
+  async arrived(): Promise<boolean> {
+    return !this.wasReset;
   }
 
   async finish(context: StepContext): Promise<Report> {

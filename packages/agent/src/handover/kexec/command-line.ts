@@ -1,7 +1,11 @@
 import { commandLineValue, joinCommandLine, removeFromCommandLine, splitCommandLine } from '@exuvia/sys';
+import { UPDATE_ARGUMENT } from './arrival.ts';
 
 /** Arguments that a boot loader or an earlier update put there and that say nothing about the machine. */
-const TRANSIENT = ['BOOT_IMAGE', 'initrd', 'exuvia.update', 'tsc_early_khz'];
+const TRANSIENT = ['BOOT_IMAGE', 'initrd', UPDATE_ARGUMENT, 'tsc_early_khz'];
+
+/** A new kernel that panics resets the machine instead of standing still, unless the administrator said otherwise. */
+const PANIC = 'panic=30';
 
 /**
  * The command line for the new kernel: that of the running one, without what belongs to one boot only.
@@ -24,5 +28,6 @@ export function nextCommandLine(
   );
   const quiet = commandLineValue(kept, 'quiet') === null ? ['quiet'] : [];
   const tsc = tscKhz === null ? [] : [`tsc_early_khz=${Math.round(tscKhz)}`];
-  return joinCommandLine([...kept, ...quiet, ...tsc, ...further, `exuvia.update=${update}`]);
+  const panic = [...kept, ...further].some((argument) => argument.startsWith('panic=')) ? [] : [PANIC];
+  return joinCommandLine([...kept, ...quiet, ...tsc, ...panic, ...further, `${UPDATE_ARGUMENT}=${update}`]);
 }

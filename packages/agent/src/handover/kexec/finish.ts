@@ -1,15 +1,18 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Report } from '@exuvia/contract';
-import { detectBootLoader, readIfExists } from '@exuvia/sys';
+import { readIfExists } from '@exuvia/sys';
 import type { StepContext } from '../../kinds.ts';
 import { QEMU_BINARY } from '../../workload/vm/index.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
+import { makeDefault } from '../shared/default-kernel.ts';
 import { buildReport, type Timings } from '../shared/report.ts';
 import { verifyVms } from '../shared/verify.ts';
 import { clockReadingSchema } from './clock.ts';
 import { handoverFiles, RESTORE_RECORD } from './layout.ts';
+import { requireWhole } from './manifest.ts';
+import { restorePanicTimeout } from './panic-timeout.ts';
 import { installRuntime, removeBootFiles, removeOldRuntimes } from './runtime.ts';
 import { computeTimings, parseStamps, type Stamps, tscKhz } from './stamps.ts';
 
@@ -24,9 +27,8 @@ export async function finishKexec(dependencies: HandoverDependencies, context: S
   await restoreTheRest(dependencies, context, after);
   const vms = await verifyVms(dependencies, context);
   const timings = await timingsOf(context, after);
-  await attempt(context, 'The boot loader keeps its old default', async () => {
-    await (await detectBootLoader())?.setDefaultKernel(plan.target.kernel);
-  });
+  await attempt(context, 'The boot loader keeps its old default', () => makeDefault(plan.target.kernel));
+  await attempt(context, 'kernel.panic stays as the update set it', () => restorePanicTimeout(context));
   const report = await buildReport(dependencies, context, timings, vms);
   await attempt(context, 'Files of the update stay behind', () => cleanUp(context));
   return report;
@@ -41,10 +43,13 @@ async function restoreTheRest(
   for (const { name } of context.plan.vms) {
     if ((await vms.get(name)).state === 'running') continue;
     const fate = after.fates.get(name);
-    context.log(`VM ${name} was not restored early: ${fate?.detail ?? 'the early restore did not run'}`);
-    await attempt(context, `VM ${name} could not be restored; its state is kept`, () =>
-      vms.restoreInPlace(name),
-    );
+    context.log(`VM ${name} does not run: ${fate?.detail ?? 'the early restore did not run'}`);
+    // A guest that has run on since has left its saved state behind.
+    if (fate?.restored === true) continue;
+    await attempt(context, `VM ${name} could not be restored; its state is kept`, async () => {
+      await requireWhole(name, context);
+      await vms.restoreInPlace(name);
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Handover } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { arrivedBy } from './arrival.ts';
 import { kexecChecks } from './checks.ts';
 import { finishKexec } from './finish.ts';
 import { kexecSteps } from './steps.ts';
@@ -15,6 +16,7 @@ export function createKexecHandover(dependencies: HandoverDependencies): Handove
     kind: 'kexec',
     checks: (request, vms) => kexecChecks(dependencies, request, vms),
     steps: (plan) => kexecSteps(dependencies, plan),
+    arrived: ({ id }) => arrivedBy(id),
     finish: (context) => finishKexec(dependencies, context),
   };
 }

@@ -61,11 +61,11 @@ arg a b
 test('the next command line keeps what describes the machine and drops what belonged to one boot', () => {
   const running =
     'BOOT_IMAGE=/boot/vmlinuz-6 root=UUID=1 ro memmap=2G!5G tsc_early_khz=1 exuvia.update=old console=ttyS0\n';
-  expect(nextCommandLine(running, 'new', 2_596_104.4, ['panic=30'])).toBe(
-    'root=UUID=1 ro memmap=2G!5G console=ttyS0 quiet tsc_early_khz=2596104 panic=30 exuvia.update=new',
+  expect(nextCommandLine(running, 'new', 2_596_104.4, ['nosmt'])).toBe(
+    'root=UUID=1 ro memmap=2G!5G console=ttyS0 quiet tsc_early_khz=2596104 panic=30 nosmt exuvia.update=new',
   );
-  expect(nextCommandLine('root=/dev/vda quiet', 'new', null, [])).toBe(
-    'root=/dev/vda quiet exuvia.update=new',
+  expect(nextCommandLine('root=/dev/vda quiet panic=5', 'new', null, [])).toBe(
+    'root=/dev/vda quiet panic=5 exuvia.update=new',
   );
 });
 

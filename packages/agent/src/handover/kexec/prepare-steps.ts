@@ -13,11 +13,12 @@ import { nextCommandLine } from './command-line.ts';
 import { buildInitramfs, earlyModuleFile } from './initramfs.ts';
 import { handoverFiles, RESTORE_QMP_FD } from './layout.ts';
 import { type EarlyNeeds, earlyNeeds } from './needs.ts';
+import { notePanicTimeout } from './panic-timeout.ts';
 import { renderPausePlan } from './pause-plan.ts';
 import type { Prepared } from './prepared.ts';
 import { endRehearsal, rehearseRestore } from './rehearse.ts';
 import type { EarlyVm } from './restore-plan.ts';
-import { installBootFiles, installRuntime, type QemuRuntime } from './runtime.ts';
+import { installBootFiles, installRuntime, type QemuRuntime, removeBootFiles } from './runtime.ts';
 import { tscKhz } from './stamps.ts';
 
 const PAUSE_TIMEOUT_MS = 60_000;
@@ -32,6 +33,7 @@ export function noteVms(dependencies: HandoverDependencies): Step {
     async run(context) {
       const vms = await runningVms(dependencies, context.plan);
       await context.remember('clock', await readClock());
+      await notePanicTimeout(context);
       await noteHeartbeats(dependencies, context, vms);
     },
   };
@@ -90,6 +92,7 @@ export function buildRestore(dependencies: HandoverDependencies, prepared: Prepa
       await rm(join(context.directory, 'initramfs'), { force: true });
       await rm(join(context.directory, 'pause-plan'), { force: true });
       await rm(handoverFiles(context.plan.id).directory, { recursive: true, force: true });
+      await removeBootFiles();
     },
   };
 }

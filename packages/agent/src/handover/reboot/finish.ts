@@ -1,8 +1,8 @@
 import type { Report } from '@exuvia/contract';
-import { detectBootLoader } from '@exuvia/sys';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
+import { makeDefault } from '../shared/default-kernel.ts';
 import { buildReport } from '../shared/report.ts';
 import { verifyVms } from '../shared/verify.ts';
 import { savedFile } from './layout.ts';
@@ -33,8 +33,6 @@ export async function finishReboot(
   );
   await noteTime(context, 'restored');
   const verified = await verifyVms(dependencies, context);
-  await attempt(context, 'The boot loader keeps its old default', async () => {
-    await (await detectBootLoader())?.setDefaultKernel(plan.target.kernel);
-  });
+  await attempt(context, 'The boot loader keeps its old default', () => makeDefault(plan.target.kernel));
   return buildReport(dependencies, context, await rebootTimings(context), verified);
 }

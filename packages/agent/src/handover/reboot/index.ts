@@ -10,6 +10,8 @@ export function createRebootHandover(dependencies: HandoverDependencies): Handov
     kind: 'reboot',
     checks: (request, vms) => rebootChecks(request, vms),
     steps: (plan) => rebootSteps(dependencies, plan),
+    // Any other boot than the one before is what this handover leads to.
+    arrived: async () => true,
     finish: (context) => finishReboot(dependencies, context),
   };
 }

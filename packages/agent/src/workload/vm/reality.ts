@@ -59,6 +59,7 @@ export function toVm(name: string, spec: VmSpec, reality: Reality, paths: VmPath
     ramFile: instance !== null ? paths.ram : null,
     console: process !== null && spec.serial ? paths.console : null,
     ...(reason === null ? {} : { reason }),
+    ...(reality.saved && process === null ? { saved: true } : {}),
   };
 }
 

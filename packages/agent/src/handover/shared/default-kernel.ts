@@ -1,0 +1,7 @@
+import { detectBootLoader, kernelRelease } from '@exuvia/sys';
+
+/** Makes a kernel the boot loader's default, but only once it runs: one that does not come up must not be it. */
+export async function makeDefault(release: string): Promise<void> {
+  if (kernelRelease() !== release) return;
+  await (await detectBootLoader())?.setDefaultKernel(release);
+}
