@@ -23,7 +23,8 @@ export async function kexecChecks(
     ...(await store.checks()),
     kernelInstalled(request.kernel),
     kexecAllowed(),
-    storeSpace(vms.length),
+    // Without a store its own check says so; there is no room to look at.
+    ...((await store.status()) === null ? [] : [storeSpace(vms.length)]),
     memoryFree(),
     earlyRestore(request.kernel, vms),
     ...vms.map(vmRuns),
