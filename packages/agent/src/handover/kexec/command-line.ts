@@ -11,7 +11,8 @@ const PANIC = 'panic=30';
  * The command line for the new kernel: that of the running one, without what belongs to one boot only.
  *
  * `tsc_early_khz` saves the calibration (Linux arch/x86/kernel/tsc.c); the kernel refines the value later all
- * the same. `quiet` keeps a serial console off the blackout path.
+ * the same. `quiet` keeps a serial console off the blackout path, `cryptomgr.notests` the self-tests of ciphers
+ * (Linux crypto/algboss.c; an ordinary boot runs them again), unless `fips` requires them.
  *
  * @param running /proc/cmdline
  * @param tscKhz measured frequency of the TSC; `null` when it is not known
@@ -27,7 +28,17 @@ export function nextCommandLine(
     splitCommandLine(running.trim()),
   );
   const quiet = commandLineValue(kept, 'quiet') === null ? ['quiet'] : [];
+  const tested = ['cryptomgr.notests', 'fips'].some((name) => commandLineValue(kept, name) !== null);
+  const notests = tested ? [] : ['cryptomgr.notests'];
   const tsc = tscKhz === null ? [] : [`tsc_early_khz=${Math.round(tscKhz)}`];
   const panic = [...kept, ...further].some((argument) => argument.startsWith('panic=')) ? [] : [PANIC];
-  return joinCommandLine([...kept, ...quiet, ...tsc, ...panic, ...further, `${UPDATE_ARGUMENT}=${update}`]);
+  return joinCommandLine([
+    ...kept,
+    ...quiet,
+    ...notests,
+    ...tsc,
+    ...panic,
+    ...further,
+    `${UPDATE_ARGUMENT}=${update}`,
+  ]);
 }

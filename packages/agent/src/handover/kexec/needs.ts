@@ -17,7 +17,7 @@ export interface EarlyNeeds {
   readonly root: EarlyMount;
   readonly mounts: readonly EarlyMount[];
   readonly store: { readonly label: string; readonly path: string; readonly options: string };
-  readonly modules: readonly (ModuleFile & { readonly group: 'kvm' | 'store' | 'disk' })[];
+  readonly modules: readonly (ModuleFile & { readonly group: 'vm' | 'disk' })[];
 }
 
 /** File systems that exuvia-early-restore can find by their superblock (native/early-restore/devices.h). */
@@ -45,8 +45,11 @@ export async function earlyNeeds(release: string, vms: readonly Vm[]): Promise<E
   }
   const disks = await Promise.all(needed.map((mount) => modulesForBlockDevice(release, mount.device)));
   const groups = [
-    { group: 'store', names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device))] },
-    { group: 'kvm', names: [await kvmModule()] },
+    // The store first: its device takes longest to appear, and loading kvm would hold up its modules.
+    {
+      group: 'vm',
+      names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device)), await kvmModule()],
+    },
     { group: 'disk', names: [...disks.flat(), ...needed.map(({ type }) => type)] },
   ] as const;
   const modules: EarlyNeeds['modules'][number][] = [];

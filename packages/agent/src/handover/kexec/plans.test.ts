@@ -28,7 +28,7 @@ timeout-ms 60000
 test('the restore plan names modules, file systems and every VM with its complete command line', () => {
   const plan = renderRestorePlan({
     update: 'u1',
-    modules: [{ group: 'kvm', file: '/modules/kvm_amd.ko', options: 'npt=1' }],
+    modules: [{ group: 'vm', file: '/modules/kvm_amd.ko', options: 'npt=1' }],
     root: { uuid: '1-2', type: 'ext4', path: '/', options: 'rw,relatime' },
     mounts: [{ uuid: '3-4', type: 'xfs', path: '/srv/disks', options: 'rw' }],
     store: { label: 'exuvia-store', path: '/var/lib/exuvia/store', options: 'rw,dax=always' },
@@ -37,7 +37,7 @@ test('the restore plan names modules, file systems and every VM with its complet
     timeoutMs: 60_000,
   });
   expect(plan).toBe(`exuvia-early-restore 1
-module kvm /modules/kvm_amd.ko npt=1
+module vm /modules/kvm_amd.ko npt=1
 root 1-2 ext4 rw,relatime
 mount 3-4 xfs /srv/disks rw
 store exuvia-store ext4 /var/lib/exuvia/store rw,dax=always
@@ -62,10 +62,10 @@ test('the next command line keeps what describes the machine and drops what belo
   const running =
     'BOOT_IMAGE=/boot/vmlinuz-6 root=UUID=1 ro memmap=2G!5G tsc_early_khz=1 exuvia.update=old console=ttyS0\n';
   expect(nextCommandLine(running, 'new', 2_596_104.4, ['nosmt'])).toBe(
-    'root=UUID=1 ro memmap=2G!5G console=ttyS0 quiet tsc_early_khz=2596104 panic=30 nosmt exuvia.update=new',
+    'root=UUID=1 ro memmap=2G!5G console=ttyS0 quiet cryptomgr.notests tsc_early_khz=2596104 panic=30 nosmt exuvia.update=new',
   );
-  expect(nextCommandLine('root=/dev/vda quiet panic=5', 'new', null, [])).toBe(
-    'root=/dev/vda quiet panic=5 exuvia.update=new',
+  expect(nextCommandLine('root=/dev/vda quiet fips=1 panic=5', 'new', null, [])).toBe(
+    'root=/dev/vda quiet fips=1 panic=5 exuvia.update=new',
   );
 });
 

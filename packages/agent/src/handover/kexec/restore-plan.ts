@@ -11,7 +11,7 @@ export interface EarlyMount {
 
 export interface EarlyModule {
   /** Groups load in parallel. */
-  readonly group: 'kvm' | 'store' | 'disk';
+  readonly group: 'vm' | 'disk';
   /** Path inside the initramfs. */
   readonly file: string;
   readonly options: string;
