@@ -32,7 +32,11 @@ async function main(): Promise<void> {
   process.stdout.write(`${deb}\n`);
 }
 
-async function buildDeb(deb: string, native: readonly string[], compression: readonly string[]): Promise<void> {
+async function buildDeb(
+  deb: string,
+  native: readonly string[],
+  compression: readonly string[],
+): Promise<void> {
   process.stderr.write(`package: building ${path.relative(ROOT, deb)}\n`);
   const tree = path.join(BUILD, 'package');
   mkdirSync(BUILD, { recursive: true });

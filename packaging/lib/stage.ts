@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { bundle } from './bundle.ts';
 import { controlFile } from './control.ts';
@@ -31,7 +40,10 @@ export async function stage(directory: string, native: readonly string[]): Promi
 
 function writeControl(directory: string): void {
   const files = filesBelow(directory);
-  const kib = files.reduce((sum, file) => sum + Math.ceil(statSync(path.join(directory, file)).size / 1024), 0);
+  const kib = files.reduce(
+    (sum, file) => sum + Math.ceil(statSync(path.join(directory, file)).size / 1024),
+    0,
+  );
   const sums = files.map((file) => `${md5(path.join(directory, file))}  ${file}\n`).join('');
   const conffiles = files.filter((file) => file.startsWith('etc/')).map((file) => `/${file}\n`);
   write(directory, 'DEBIAN/control', Buffer.from(controlFile(version(), kib)), 0o644);
