@@ -53,7 +53,7 @@ async function buildDeb(
 
 /** When the sources last changed; a build from a tarball without history falls back to the epoch. */
 function sourceDateEpoch(): string {
-  const given = process.env['SOURCE_DATE_EPOCH'];
+  const given = process.env.SOURCE_DATE_EPOCH;
   if (given !== undefined) return given;
   try {
     const paths = ['packages', 'packaging', 'native', 'package.json', 'package-lock.json'];

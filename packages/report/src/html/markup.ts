@@ -20,7 +20,7 @@ export const NOTHING = new Markup('');
 function render(value: Value): string {
   if (value instanceof Markup) return value.text;
   if (typeof value === 'object') return value.map((markup) => markup.text).join('');
-  return escape(String(value));
+  return escapeHtml(String(value));
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -31,6 +31,6 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 }
