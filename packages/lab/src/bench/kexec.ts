@@ -14,7 +14,7 @@ import { type ObservedUpdate, observedUpdate } from '../update/observed-update.t
 import { type FloorRun, floorRun, prepareFloor } from './floor.ts';
 
 /** One update as it counts in the benchmark. */
-export interface UpdateRun {
+interface UpdateRun {
   readonly from: string;
   readonly to: string;
   readonly handover: HandoverKind;

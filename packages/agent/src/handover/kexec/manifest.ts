@@ -6,9 +6,7 @@ import type { StepContext } from '../../kinds.ts';
 import { handoverFiles } from './layout.ts';
 
 /** What exuvia-pause wrote down of every saved state: `state NAME BYTES CRC32`. */
-export function parseManifest(
-  text: string,
-): ReadonlyMap<string, { readonly bytes: number; readonly crc: number }> {
+function parseManifest(text: string): ReadonlyMap<string, { readonly bytes: number; readonly crc: number }> {
   const lines = text.matchAll(/^state (\S+) (\d+) ([0-9a-f]{8})$/gm);
   return new Map(
     [...lines].map(([, name = '', bytes, crc = '']) => [

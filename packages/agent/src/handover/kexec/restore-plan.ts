@@ -9,7 +9,7 @@ export interface EarlyMount {
   readonly options: string;
 }
 
-export interface EarlyModule {
+interface EarlyModule {
   /** Groups load in parallel. */
   readonly group: 'vm' | 'disk';
   /** Path inside the initramfs. */

@@ -33,7 +33,7 @@ interface BootTimes {
  * the VMs is part of `VM save`; `kernel shutdown` holds services, firmware and boot loader, up to the new
  * kernel's first moment; and QEMU's start and the resume are part of `VM restore`.
  */
-export function phasesOf(times: Readonly<Record<string, number>>, boot: BootTimes): Timings | null {
+function phasesOf(times: Readonly<Record<string, number>>, boot: BootTimes): Timings | null {
   const { begin, saved, ended, restart, agent, restored } = times;
   if (
     begin === undefined ||
