@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { build, type Metafile } from 'esbuild';
 import { ROOT } from './paths.ts';
 
@@ -19,7 +17,7 @@ const require = exuviaRequire(import.meta.url), __filename = import.meta.filenam
  * chunk of its own, so that a start loads no more than it needs.
  *
  * @returns every source file that went into the bundles, relative to the workspace.
- * @throws ExuviaError `entry-missing`; esbuild's own error when a bundle fails.
+ * @throws esbuild's own error when a bundle fails.
  */
 export async function bundle(directory: string): Promise<string[]> {
   const inputs = new Set<string>();
@@ -31,10 +29,6 @@ export async function bundle(directory: string): Promise<string[]> {
 }
 
 async function bundleProgram(program: (typeof PROGRAMS)[number], directory: string): Promise<Metafile> {
-  if (!existsSync(path.join(ROOT, program.entry))) {
-    process.stderr.write(`package: ${program.entry} does not exist yet, ${program.name}.js is a stub\n`);
-    return bundleProgram({ ...program, entry: 'packaging/stub/main.ts' } as never, directory);
-  }
   const result = await build({
     absWorkingDir: ROOT,
     entryPoints: { [program.name]: program.entry },

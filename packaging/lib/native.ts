@@ -28,7 +28,9 @@ export function buildNative(): string[] {
   const missing = files.filter((file) => !existsSync(file));
   if (missing.length > 0) {
     const names = missing.map((file) => path.basename(file)).join(', ');
-    process.stderr.write(`package: make -C native did not build ${names} yet\n`);
+    throw new ExuviaError('native-missing', `make -C native did not build ${names}.`, {
+      hint: 'Each needs a source in native/ and a target in native/Makefile.',
+    });
   }
-  return files.filter((file) => existsSync(file));
+  return files;
 }

@@ -33,9 +33,18 @@ export async function stage(directory: string, native: readonly string[]): Promi
     write(directory, file.target, file.content, file.mode);
   }
   for (const { target } of EMPTY_DIRECTORIES) mkdirSync(path.join(directory, target), { recursive: true });
+  writeCompletions(directory);
   normaliseModes(directory);
   for (const { target, mode } of EMPTY_DIRECTORIES) chmodSync(path.join(directory, target), mode);
   writeControl(directory);
+}
+
+/** The bundled CLI prints its own completions: they are never older than its commands. */
+function writeCompletions(directory: string): void {
+  const program = path.join(directory, LIBRARY, 'exuvia.js');
+  const completion = (shell: string) => execFileSync(NODE, [program, 'completion', shell]);
+  write(directory, 'usr/share/bash-completion/completions/exuvia', completion('bash'), 0o644);
+  write(directory, 'usr/share/zsh/vendor-completions/_exuvia', completion('zsh'), 0o644);
 }
 
 function writeControl(directory: string): void {

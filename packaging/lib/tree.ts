@@ -13,15 +13,13 @@ export interface TreeFile {
 
 const DOC = 'usr/share/doc/exuvia';
 
-/** Everything but the bundles, Node and the native programs, which are built and copied. */
+/** Everything but the bundles, Node, the native programs and the completions, which are built. */
 export function packageFiles(licenses: string): TreeFile[] {
   return [
     text('usr/bin/exuvia', 'files/exuvia.sh', 0o755),
     text('usr/lib/systemd/system/exuvia-agent.service', 'files/exuvia-agent.service'),
     text('usr/lib/systemd/system/exuvia.slice', 'files/exuvia.slice'),
     text('etc/exuvia/agent.yaml', 'files/agent.yaml'),
-    text('usr/share/bash-completion/completions/exuvia', 'files/completion.bash'),
-    text('usr/share/zsh/vendor-completions/_exuvia', 'files/completion.zsh'),
     zipped('usr/share/man/man1/exuvia.1.gz', read('files/exuvia.1')),
     zipped('usr/share/man/man5/agent.yaml.5.gz', read('files/agent.yaml.5')),
     zipped('usr/share/man/man8/exuvia-agent.8.gz', read('files/exuvia-agent.8')),

@@ -1,2 +1,0 @@
-process.stdout.write('exuvia stub\n');
-if (!process.argv.includes('--version')) setInterval(() => undefined, 2 ** 30);
