@@ -121,10 +121,13 @@ function hasPackageLists() {
   return existsSync(folder) && readdirSync(folder).some((name) => name.includes('_Packages'));
 }
 
-/** npm ci, unless node_modules holds what package-lock.json says. */
+/**
+ * Installs what package-lock.json says, unless node_modules holds it. Not `npm ci`: that refuses a lock file
+ * without the optional packages for other systems, which not every mirror has.
+ */
 function installNpmPackages() {
   if (existsSync(NODE) && isInstalledAsLocked()) return;
-  must('npm packages (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  must('npm packages', 'npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
 }
 
 /** Compares with npm's own record of what it installed; packages for other systems may be absent from it. */
