@@ -8,6 +8,8 @@ const DEPENDS = [
   'kexec-tools',
   'kmod',
   'mount',
+  // kill, for a reload.
+  'procps',
   // 10.0: cpr-transfer, and aux-ram-share, without which a VM could never be updated.
   'qemu-system-x86 (>= 1:10.0)',
   // 254: RestartSteps; 257 is what Debian 13 has and what Exuvia is tested with.
