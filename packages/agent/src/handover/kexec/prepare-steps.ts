@@ -2,10 +2,10 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExuviaError, HOST_PATHS, type Plan, parseSize, type Vm } from '@exuvia/contract';
 import { installedKernels, loadKexec, readIfExists, unloadKexec, writeFileDurably } from '@exuvia/sys';
-import { renderRecord } from '../../journal/index.ts';
 import type { Step, StepContext } from '../../kinds.ts';
 import { QEMU_BINARY } from '../../workload/vm/index.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { commitRecord } from '../shared/commit-record.ts';
 import { runningVms } from '../shared/running-vms.ts';
 import { noteHeartbeats } from '../shared/verify.ts';
 import { clockReadingSchema, readClock } from './clock.ts';
@@ -158,18 +158,11 @@ export function loadKernel({ config }: HandoverDependencies): Step {
 }
 
 function pausePlan(plan: Plan, needs: EarlyNeeds) {
-  const commit = renderRecord({
-    v: 1,
-    kind: 'commit',
-    at: new Date().toISOString(),
-    bootId: plan.host.bootId,
-    update: plan.id,
-  });
   return {
     update: plan.id,
     vms: byPriority(plan),
     syncs: [needs.store.path, '/', ...needs.mounts.map(({ path }) => path)],
-    commitRecord: commit.trimEnd(),
+    commitRecord: commitRecord(plan).trimEnd(),
     timeoutMs: PAUSE_TIMEOUT_MS,
   };
 }

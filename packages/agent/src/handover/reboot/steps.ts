@@ -1,9 +1,9 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { ExuviaError, HOST_PATHS, type Plan } from '@exuvia/contract';
 import { appendDurably, detectBootLoader, run } from '@exuvia/sys';
-import { renderRecord } from '../../journal/index.ts';
 import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { commitRecord } from '../shared/commit-record.ts';
 import { runningVms } from '../shared/running-vms.ts';
 import { noteHeartbeats } from '../shared/verify.ts';
 import { savedFile } from './layout.ts';
@@ -114,14 +114,7 @@ function commit(): Step {
     phase: 'userland shutdown',
     description: 'write the commit record to the journal',
     async run({ plan }) {
-      const record = renderRecord({
-        v: 1,
-        kind: 'commit',
-        at: new Date().toISOString(),
-        bootId: plan.host.bootId,
-        update: plan.id,
-      });
-      await appendDurably(HOST_PATHS.journal, record);
+      await appendDurably(HOST_PATHS.journal, commitRecord(plan));
     },
   };
 }
