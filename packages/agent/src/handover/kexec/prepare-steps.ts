@@ -113,6 +113,7 @@ export function rehearse(dependencies: HandoverDependencies, prepared: Prepared)
           continue;
         }
         await rehearseRestore(vm, {
+          record: join(HOST_PATHS.runtime, 'rehearsed'),
           directory: rehearsalDirectory(vm.name),
           memoryBytes: parseSize(spec.memory) ?? 0,
           cpus: dependencies.config().vmCpus,

@@ -39,6 +39,7 @@ describe.skipIf('missing' in qemu)(`a rehearsal (skipped without QEMU: ${JSON.st
 
   const options = () => ({
     launcher,
+    record: join(directory, 'record'),
     directory: join(directory, 'room'),
     memoryBytes: 64 * 2 ** 20,
     cpus: undefined,
@@ -47,8 +48,16 @@ describe.skipIf('missing' in qemu)(`a rehearsal (skipped without QEMU: ${JSON.st
 
   test('saves and restores a machine with the VM’s devices, and leaves nothing behind', async () => {
     await rehearseRestore(machine(), options());
-    expect(await readdir(directory)).toEqual(['exuvia-launch']);
+    expect(await readdir(directory)).toEqual(['exuvia-launch', 'record']);
     await expect(access('/run/exuvia/vms/db')).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  test('what has been rehearsed in this boot is not again', async () => {
+    await rehearseRestore(machine(), { ...options(), launcher: '/nonexistent' });
+    const other = machine({ vcpus: 2 });
+    await expect(rehearseRestore(other, { ...options(), launcher: '/nonexistent' })).rejects.toMatchObject({
+      code: 'rehearsal-failed',
+    });
   });
 
   test('a machine that this QEMU does not know fails it, with what QEMU said', async () => {
@@ -57,6 +66,6 @@ describe.skipIf('missing' in qemu)(`a rehearsal (skipped without QEMU: ${JSON.st
       message: 'VM db could not be restored in a rehearsal: QEMU ended with 1.',
       hint: expect.stringContaining('unsupported machine type'),
     });
-    expect(await readdir(directory)).toEqual(['exuvia-launch']);
+    expect(await readdir(directory)).toEqual(['exuvia-launch', 'record']);
   });
 });

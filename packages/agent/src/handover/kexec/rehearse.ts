@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, open, rm } from 'node:fs/promises';
+import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { ExuviaError, HOST_PATHS } from '@exuvia/contract';
@@ -18,6 +19,8 @@ import type { EarlyVm } from './restore-plan.ts';
 const START_TIMEOUT_MS = 60_000;
 
 export interface RehearsalOptions {
+  /** A directory that lasts as long as this boot: what has been rehearsed in it once is not again. */
+  readonly record: string;
   /** A directory on a memory file system; removed afterwards. */
   readonly directory: string;
   readonly memoryBytes: number;
@@ -36,6 +39,8 @@ export interface RehearsalOptions {
  */
 export async function rehearseRestore(vm: EarlyVm, options: RehearsalOptions): Promise<void> {
   const { directory } = options;
+  const done = join(options.record, keyOf(vm));
+  if ((await readIfExists(done)) !== null) return;
   await endRehearsal(directory);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const incoming = new Set<string>(INCOMING_ARGUMENTS);
@@ -52,6 +57,8 @@ export async function rehearseRestore(vm: EarlyVm, options: RehearsalOptions): P
     await withQemu(vm, [...commandLine, '-S'], options, (client) =>
       loadFromFile(client, state, { ram: 'in-place' }),
     );
+    await mkdir(options.record, { recursive: true, mode: 0o700 });
+    await writeFile(done, '');
   } catch (cause) {
     if (options.signal.aborted) throw options.signal.reason;
     const said = ((await readIfExists(join(directory, 'output'))) ?? '')
@@ -71,6 +78,11 @@ export async function rehearseRestore(vm: EarlyVm, options: RehearsalOptions): P
   } finally {
     await endRehearsal(directory);
   }
+}
+
+/** Same QEMU (its copy's path holds its build), same arguments: the same rehearsal. */
+function keyOf({ argv, environment }: EarlyVm): string {
+  return createHash('sha256').update(JSON.stringify({ argv, environment })).digest('hex').slice(0, 32);
 }
 
 /** Ends a rehearsal that an agent which was killed left behind, and removes its files. Idempotent. */
