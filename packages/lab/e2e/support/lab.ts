@@ -22,13 +22,14 @@ const ENDED: readonly string[] = ['completed', 'aborted', 'failed'];
 
 /**
  * The lab host that tests run on, booted with the old kernel if none is running. One that another test file
- * left is taken as it is: what a host is after an update is what the next update meets.
+ * left is taken as it is: what a host is after an update is what the next update meets. One without a store,
+ * or whose agent does not answer, is replaced.
  */
 export async function sharedLab(): Promise<LabState> {
   const running = await runningLab();
   if (running !== null) {
-    await waitForAgent(running, AGENT_LIMIT_MS);
-    return running;
+    const host = await waitForAgent(running, AGENT_LIMIT_MS, { store: false }).catch(() => null);
+    if (host !== null && host.store !== null) return running;
   }
   return freshLab({ withStore: true });
 }
