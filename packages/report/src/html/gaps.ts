@@ -25,11 +25,11 @@ export function gapSection(report: Report): Markup {
   const scale = scaleOf(vms);
   const height = vms.length * (LANE + GAP_BETWEEN_LANES) + 24;
   return html`<section><h2>Heartbeats</h2>
-<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="gaps-title gaps-desc">
+<div class="scroll"><svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="gaps-title gaps-desc">
 <title id="gaps-title">Time between two heartbeats of each VM around the update</title>
 <desc id="gaps-desc">${vms.map((vm) => `${vm.name}: largest gap ${formatSpan(vm.blackoutMs)}`).join('; ')}.</desc>
 ${vms.map((vm, index) => lane(vm, index * (LANE + GAP_BETWEEN_LANES) + 14, scale))}
-${timeAxis(vms.length * (LANE + GAP_BETWEEN_LANES) + 10, scale)}</svg>
+${timeAxis(vms.length * (LANE + GAP_BETWEEN_LANES) + 10, scale)}</svg></div>
 <p class="note">Each stem is the time between two heartbeats of a guest, as high as the gap is long (logarithmic) and as wide. The largest one is the VM's blackout.</p></section>`;
 }
 

@@ -20,12 +20,12 @@ export function phaseSection(report: Report): Markup {
       : html`<text class="soft" x="0" y="92">without the kernel, magnified: ${formatSpan(ownMs)}, ${formatPercent(ownMs, sum)} % of all</text>
 <g data-bar="own">${stackedBar(own, { x: 0, y: 100, height: 24, unitsPerMs: WIDTH / ownMs })}</g>`;
   return html`<section><h2>Phases</h2>
-<svg viewBox="0 0 ${WIDTH} ${ownMs === 0 ? 70 : 130}" role="img" aria-labelledby="phases-title phases-desc">
+<div class="scroll"><svg viewBox="0 0 ${WIDTH} ${ownMs === 0 ? 70 : 130}" role="img" aria-labelledby="phases-title phases-desc">
 <title id="phases-title">The ten phases of the update, one after the other</title>
 <desc id="phases-desc">${phases.map((phase) => `${phase.name} ${formatMs(phase.ms)} ms`).join(', ')}; ${formatMs(sum)} ms in all.</desc>
 <text class="soft" x="0" y="12">first stop</text><text class="soft" x="${WIDTH}" y="12" text-anchor="end">last resume, ${formatSpan(report.totalMs ?? sum)}</text>
 <g data-bar="all">${stackedBar(phases, { x: 0, y: 20, height: 44, unitsPerMs: WIDTH / sum })}</g>
-${magnified}</svg>
+${magnified}</svg></div>
 ${legend(report)}${sumNote(report)}</section>`;
 }
 

@@ -35,7 +35,8 @@ p { margin: 0 0 10px; }
 .figures dt { color: var(--soft); font-size: 14px; }
 .figures dd { margin: 0; font-size: 26px; font-weight: 650; font-variant-numeric: tabular-nums; }
 section { margin: 20px 0; padding: 20px 22px; }
-svg { display: block; width: 100%; height: auto; font-size: 12px; overflow: visible; }
+/* Below this width its numbers could not be read: it scrolls. */
+svg { display: block; width: 100%; min-width: 640px; height: auto; font-size: 12px; }
 svg text { fill: var(--ink); }
 svg .soft { fill: var(--soft); }
 svg .axis { stroke: var(--line); stroke-width: 1; }
@@ -53,13 +54,15 @@ svg text.blackout { font-weight: 600; }
   text-align: center; font-weight: 600;
 }
 .scroll { overflow-x: auto; }
+.scroll + .scroll, .scroll + .note { margin-top: 14px; }
+section > :last-child { margin-bottom: 0; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 caption { text-align: left; padding-bottom: 6px; color: var(--soft); }
 th, td { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { color: var(--soft); font-weight: 600; }
 tbody th { font-weight: 500; }
 tfoot th, tfoot td { border-bottom: 0; font-weight: 650; }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th.number, td.number { padding-right: 28px; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.wrap { overflow-wrap: anywhere; }
 footer { color: var(--soft); font-size: 14px; }
 @media print {
@@ -67,6 +70,7 @@ footer { color: var(--soft); font-size: 14px; }
   main { max-width: none; padding: 0; }
   body { font-size: 11pt; }
   section, .figures div { break-inside: avoid; border-radius: 0; }
+  svg { min-width: 0; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
 `;

@@ -22,22 +22,24 @@ function rows(vms: readonly VmFacts[]): Markup {
   const longest = Math.max(...vms.map((vm) => Math.max(phaseSum(vm), vm.blackoutMs ?? 0)));
   if (longest === 0) return NOTHING;
   const unitsPerMs = (WIDTH - LABEL - MARGIN) / longest;
-  return html`<svg viewBox="0 0 ${WIDTH} ${vms.length * ROW + 8}" role="img" aria-labelledby="vms-title vms-desc">
+  return html`<div class="scroll"><svg viewBox="0 0 ${WIDTH} ${vms.length * ROW + 8}" role="img" aria-labelledby="vms-title vms-desc">
 <title id="vms-title">Phases and measured blackout of each VM</title>
 <desc id="vms-desc">${vms.map((vm) => `${vm.name}: ${blackoutWords(vm)}`).join('; ')}.</desc>
-${vms.map((vm, index) => row(vm, index * ROW + 4, unitsPerMs))}</svg>`;
+${vms.map((vm, index) => row(vm, index * ROW + 4, unitsPerMs))}</svg></div>`;
 }
 
 function row(vm: VmFacts, y: number, unitsPerMs: number): Markup {
   const bar = stackedBar(vm.phases, { x: LABEL, y: y + 4, height: 20, unitsPerMs });
   return html`<g data-vm="${vm.name}"><text x="0" y="${y + 19}" font-weight="600">${shorten(vm.name)}</text>${bar}${
-    vm.blackoutMs === null ? NOTHING : blackoutMark(vm.blackoutMs, y, unitsPerMs)
+    vm.blackoutMs === null ? NOTHING : blackoutMark(vm.blackoutMs, phaseSum(vm), y, unitsPerMs)
   }</g>`;
 }
 
-function blackoutMark(blackoutMs: number, y: number, unitsPerMs: number): Markup {
+function blackoutMark(blackoutMs: number, phasesMs: number, y: number, unitsPerMs: number): Markup {
   const width = round(blackoutMs * unitsPerMs);
-  return html`<g><title>measured blackout: ${formatMs(blackoutMs)} ms</title><rect class="blackout" data-blackout x="${LABEL}" y="${y + 26}" width="${width}" height="4" rx="2"/><text class="blackout" x="${LABEL + width + 8}" y="${y + 32}">${formatSpan(blackoutMs)}</text></g>`;
+  // Behind whichever is longer, so that the number lies on neither.
+  const end = round(LABEL + Math.max(blackoutMs, phasesMs) * unitsPerMs);
+  return html`<g><title>measured blackout: ${formatMs(blackoutMs)} ms</title><rect class="blackout" data-blackout x="${LABEL}" y="${y + 26}" width="${width}" height="4" rx="2"/><text class="blackout" x="${end + 8}" y="${y + 21}">${formatSpan(blackoutMs)}</text></g>`;
 }
 
 function table(vms: readonly VmFacts[]): Markup {
