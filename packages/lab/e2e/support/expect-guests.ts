@@ -1,17 +1,18 @@
+import type { Observation } from '@exuvia/contract';
 import { expect } from 'vitest';
 import { GUEST_NAMES } from '../../src/guests/specs.ts';
 import type { Observer } from '../../src/observer/observer.ts';
 
 const WORK_LIMIT_MS = 120_000;
+/** A gap at the very end of the window has no work behind it yet: so often is more waited for. */
+const ROUNDS = 10;
 
 /**
  * Asserts that since `from` every guest has lived on: the same boot, sequence numbers that only grow, and
  * work verified on both sides of its largest gap without an error.
  */
 export async function expectGuestsLivedOn(observer: Observer, from: number): Promise<void> {
-  await observer.waitForWork(WORK_LIMIT_MS);
-  await observer.waitForWork(WORK_LIMIT_MS);
-  const { vms } = await observer.observation(from);
+  const vms = await verified(observer, from);
   expect(
     vms.map(({ name, bootIdSame, sequenceMonotonic, integrity }) => ({
       name,
@@ -22,4 +23,13 @@ export async function expectGuestsLivedOn(observer: Observer, from: number): Pro
   ).toEqual(
     GUEST_NAMES.map((name) => ({ name, bootIdSame: true, sequenceMonotonic: true, integrity: 'ok' })),
   );
+}
+
+/** What was seen once every guest has verified work behind its largest gap, or has not for too long. */
+async function verified(observer: Observer, from: number): Promise<Observation['vms']> {
+  for (let round = 1; ; round++) {
+    await observer.waitForWork(WORK_LIMIT_MS);
+    const { vms } = await observer.observation(from);
+    if (round === ROUNDS || vms.every(({ integrity }) => integrity !== 'unknown')) return vms;
+  }
 }
