@@ -1,7 +1,14 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExuviaError, HOST_PATHS, type Plan, parseSize, type Vm } from '@exuvia/contract';
-import { installedKernels, loadKexec, readIfExists, unloadKexec, writeFileDurably } from '@exuvia/sys';
+import {
+  installedKernels,
+  kernelConfig,
+  loadKexec,
+  readIfExists,
+  unloadKexec,
+  writeFileDurably,
+} from '@exuvia/sys';
 import type { Step, StepContext } from '../../kinds.ts';
 import { QEMU_BINARY } from '../../workload/vm/index.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
@@ -148,7 +155,10 @@ export function loadKernel({ config }: HandoverDependencies): Step {
       const commandLine = nextCommandLine(
         (await readIfExists('/proc/cmdline')) ?? '',
         context.plan.id,
-        await measuredTscKhz(context),
+        {
+          tscKhz: await measuredTscKhz(context),
+          hz: Number((await kernelConfig(release))?.get('HZ')) || null,
+        },
         config().kernelArguments,
       );
       await writeFileDurably(join(context.directory, 'kernel-command-line'), `${commandLine}\n`);
