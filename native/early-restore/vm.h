@@ -3,10 +3,10 @@
 #define EXUVIA_VM_H
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
 
-#include "cpus.h"
 #include "crc32.h"
 #include "devices.h"
 #include "log.h"
@@ -47,6 +47,20 @@ static void join_cgroup(const char *scope) {
   if (fd >= 0) close(fd);
 }
 
+static void stay_on_cpus(const char *list) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const char *p = list; p && *p;) {
+    char *end;
+    unsigned long first = strtoul(p, &end, 10), last = first;
+    if (end == p) return;
+    if (*end == '-') last = strtoul(end + 1, &end, 10);
+    for (unsigned long cpu = first; cpu <= last && cpu < CPU_SETSIZE; cpu++) CPU_SET(cpu, &set);
+    p = *end == ',' ? end + 1 : end;
+  }
+  if (CPU_COUNT(&set) && sched_setaffinity(0, sizeof set, &set) < 0) logf_kernel("cpus %s: %s", list, strerror(errno));
+}
+
 static int open_at_least(const char *path, int flags, int lowest) {
   int fd = open(path, flags | O_CLOEXEC);
   if (fd < 0) return -1;
@@ -58,10 +72,10 @@ static int open_at_least(const char *path, int flags, int lowest) {
 }
 
 /* In the child: everything that must hold from QEMU's first instruction on. Returns only on failure. */
-static void become_qemu(const struct vm *vm, int qmp, int cpu) {
+static void become_qemu(const struct vm *vm, int qmp) {
   setsid();
   join_cgroup(vm->scope);
-  stay_on_cpu(cpu);
+  if (vm->cpus) stay_on_cpus(vm->cpus);
   if (chroot(SYSROOT) < 0 || chdir("/") < 0) _exit(71);
   int log = open(vm->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -88,7 +102,7 @@ static void become_qemu(const struct vm *vm, int qmp, int cpu) {
   _exit(127);
 }
 
-static void vm_start(struct vm *vm, int cpu) {
+static void vm_start(struct vm *vm) {
   int pair[2];
   vm->qmp.fd = -1;
   make_directories(vm->runtime);
@@ -98,7 +112,7 @@ static void vm_start(struct vm *vm, int cpu) {
   }
   stamp("qemu-exec", vm->name);
   vm->pid = fork();
-  if (vm->pid == 0) become_qemu(vm, pair[1], cpu);
+  if (vm->pid == 0) become_qemu(vm, pair[1]);
   close(pair[1]);
   vm->qmp.fd = pair[0];
   if (vm->pid < 0) vm_fail(vm, "no process could be made");
@@ -163,8 +177,6 @@ static void forget_state(const struct vm *vm) {
   unlink(path);
 }
 
-static cpu_set_t everywhere; /* the CPUs that run */
-
 static void vm_line(struct vm *vm) {
   const char *line = vm->qmp.line;
   if (vm->progress == STARTING && qmp_member(line, "QMP")) {
@@ -177,7 +189,6 @@ static void vm_line(struct vm *vm) {
     stamp("restored", vm->name);
     vm->progress = RESUMING;
     forget_state(vm);
-    leave_starting_cpu(vm, &everywhere);
     if (qmp_send(&vm->qmp, "{\"execute\":\"cont\"}") < 0) vm_fail(vm, "its QEMU went away");
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "failed")) {
     vm_fail(vm, "QEMU refused its saved state; see its log");
@@ -220,8 +231,7 @@ static void follow_all(void) {
 /* Starts every VM and returns when each one runs or has failed. */
 static void restore_vms(void) {
   if (!read_manifest()) logf_kernel("no VM can be restored: the manifest is missing");
-  sched_getaffinity(0, sizeof everywhere, &everywhere);
-  for (size_t i = 0; i < vm_count; i++) vm_start(&vms[i], starting_cpu(i));
+  for (size_t i = 0; i < vm_count; i++) vm_start(&vms[i]);
   crc32_prepare();
   for (size_t i = 0; i < vm_count; i++) check_state(&vms[i]);
   follow_all();
