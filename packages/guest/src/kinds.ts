@@ -1,0 +1,161 @@
+/**
+ * The narrow interfaces between the rooms of this package. Physical addresses, offsets and lengths are
+ * numbers (bytes); virtual addresses are bigints in 0..2^64-1. Everything that is read comes from a hostile
+ * guest: every implementation bounds its reads, loops and memory, and throws a GuestError that names what
+ * did not verify.
+ */
+
+/** Guest-physical memory, read and written through the VM's shared RAM file. */
+export interface PhysicalMemory {
+  /** Ranges of RAM, ascending, not overlapping. */
+  readonly ranges: readonly { readonly start: number; readonly size: number }[];
+  /** Throws `guest-memory-outside` for a byte that is not RAM. */
+  read(address: number, length: number): Buffer;
+  /** Data only: translated code is not invalidated by this (TCG). Same errors as `read`. */
+  write(address: number, bytes: Uint8Array): void;
+}
+
+export interface Mapping {
+  readonly physical: number;
+  readonly pageBytes: number;
+  readonly writable: boolean;
+  readonly executable: boolean;
+}
+
+/** The kernel's virtual memory, walked from `swapper_pg_dir` (4 or 5 levels). */
+export interface AddressSpace {
+  readonly levels: 4 | 5;
+  /** `null`: not mapped. */
+  translate(address: bigint): Mapping | null;
+  /** Throws `guest-address-unmapped` naming the first byte that is not mapped. */
+  read(address: bigint, length: number): Buffer;
+  /** Data only; permissions of the page tables are not looked at. */
+  write(address: bigint, bytes: Uint8Array): void;
+}
+
+export interface KernelSymbol {
+  readonly name: string;
+  readonly address: bigint;
+  /** The letter of nm: t T d D r R b B ... */
+  readonly type: string;
+  /** Position among the symbols of this name in kallsyms order, from 1: livepatch's `sympos`. */
+  readonly position: number;
+}
+
+export interface SymbolTable {
+  readonly count: number;
+  /** All of this name, in kallsyms order. */
+  find(name: string): readonly KernelSymbol[];
+  /** The only one of this name; throws `guest-symbol-missing` or `guest-symbol-ambiguous`. */
+  one(name: string): KernelSymbol;
+  /** The symbol that an address lies in, and the offset into it. */
+  at(
+    address: bigint,
+  ): { readonly symbol: KernelSymbol; readonly offset: number; readonly size: number } | null;
+  match(pattern: RegExp): Iterable<KernelSymbol>;
+}
+
+/** The layout of a kernel's types, from BTF. */
+export interface Types {
+  /** Offset in bytes of a member path such as `signal.thread_head.next`; throws `guest-type-missing`. */
+  offsetOf(structure: string, path: string): number;
+  sizeOf(type: string): number;
+}
+
+export interface Registers {
+  readonly rip: bigint;
+  readonly rsp: bigint;
+  readonly rbp: bigint;
+  readonly rflags: bigint;
+  readonly cs: number;
+  /** The other general registers by name (`rax` ... `r15`). */
+  readonly general: Readonly<Record<string, bigint>>;
+}
+
+export interface Frame {
+  readonly address: bigint;
+  /** Address on the stack at which the return address lies; null for the innermost frame of a running CPU. */
+  readonly savedAt: bigint | null;
+}
+
+export interface Stack {
+  readonly frames: readonly Frame[];
+  /** False: the walk ended in something it did not understand: the thread may be anywhere. */
+  readonly complete: boolean;
+  readonly reason?: string;
+}
+
+export interface Task {
+  readonly pid: number;
+  readonly tgid: number;
+  readonly comm: string;
+  readonly address: bigint;
+  readonly state: string;
+  /** The CPU it runs on now; null when it is off CPU. */
+  readonly onCpu: number | null;
+}
+
+/** A guest's kernel, understood and verified against itself. */
+export interface GuestKernel {
+  readonly release: string;
+  readonly version: string;
+  readonly buildId: string;
+  /** KASLR slide in bytes. */
+  readonly slide: bigint;
+  readonly physical: PhysicalMemory;
+  readonly space: AddressSpace;
+  readonly symbols: SymbolTable;
+  readonly types: Types;
+  /** Differs after every boot, kexec or restore of another machine into this memory; the same after a pause or a host update. */
+  bootEpoch(): string;
+  /** Every thread, the idle threads of each CPU included. */
+  tasks(): Task[];
+  /** The kernel stack of a thread that is off CPU. */
+  sleepingStack(task: Task): Stack;
+  /** The kernel stack of a CPU from its registers (through interrupt and exception stacks). A CPU in user mode: no frames, complete. */
+  runningStack(registers: Registers): Stack;
+}
+
+export type Accelerator = 'tcg' | 'kvm';
+
+/** A VM that stands still. */
+export interface StoppedMachine {
+  readonly registers: readonly Registers[];
+  /** Writes bytes over code or data so that no vCPU can run stale translations of them; reads them back. */
+  writeCode(space: AddressSpace, address: bigint, bytes: Uint8Array): Promise<void>;
+  readCode(space: AddressSpace, address: bigint, length: number): Promise<Buffer>;
+}
+
+/** The one that owns QMP and gdbstub of a VM; all work on it is serialised. */
+export interface Machine {
+  readonly accelerator: Accelerator;
+  readonly physical: PhysicalMemory;
+  /** Registers of vCPU 0's IDT and control registers, for finding the kernel. */
+  systemRegisters(): Promise<{ readonly cr3: bigint; readonly cr4: bigint; readonly idtBase: bigint }>;
+  /** Stops all vCPUs, runs `work`, and lets them go on whatever happens; `us` is what the tool's stop took. */
+  whileStopped<T>(
+    work: (stopped: StoppedMachine) => Promise<T>,
+  ): Promise<{ readonly result: T; readonly us: number }>;
+  /** Leaves the VM exactly as it was found. */
+  close(): Promise<void>;
+}
+
+/** A function that a patch replaces. `position` 0: the name must be unique (livepatch's `sympos`). */
+export interface Replacement {
+  readonly object: string;
+  readonly name: string;
+  readonly position: number;
+  /** Offset of the new function in the linked image. */
+  readonly newOffset: number;
+}
+
+/** A patch file linked for one kernel and one place. */
+export interface LinkedPatch {
+  readonly code: { readonly address: bigint; readonly bytes: Buffer };
+  readonly data: { readonly address: bigint; readonly bytes: Buffer } | null;
+  readonly replacements: readonly {
+    readonly oldAddress: bigint;
+    readonly newAddress: bigint;
+    readonly name: string;
+  }[];
+}
