@@ -62,7 +62,7 @@ const OPTIONS = {
   refresh: { type: 'boolean', default: false },
   'guest-kernel': { type: 'string', default: '6.12' },
   levels: { type: 'string', default: '4' },
-  file: { type: 'string', multiple: true, default: [] },
+  file: { type: 'string', multiple: true },
   run: { type: 'string' },
 } as const;
 
@@ -124,7 +124,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return 0;
     }
     case 'guest': {
-      const { 'guest-kernel': kernel, levels, file: files, run, memory = '512M' } = values;
+      const { 'guest-kernel': kernel, levels, file: files = [], run, memory = '512M' } = values;
       return runKernelGuest(
         { kernel, cpus: cpuCount(values.cpus ?? '1', 1), memory, levels, files, run },
         ({ pid, folder, qmp, ramFile }) =>
