@@ -11,7 +11,7 @@ import { runBaseProgram } from '../image/toolbox.ts';
 import { cached, keyOf } from '../support/cache.ts';
 import type { Progress } from '../support/progress.ts';
 
-/** `6.12-old` is the oldest build of 6.12 that the mirror still has: it lacks fixes that `6.12` has. */
+/** `6.12-old` is the oldest build of 6.12 of which the mirror still has everything: it lacks fixes that `6.12` has. */
 export const KERNEL_NAMES = ['6.1', '6.12', '6.12-old', '7.2'] as const;
 export type KernelName = (typeof KERNEL_NAMES)[number];
 
@@ -51,7 +51,7 @@ const INFO = 'kernels.json';
 
 /** Fetches the kernels that guests are tested with, or returns those that were fetched before. */
 export async function kernelSet(base: Base, progress: Progress): Promise<Kernels> {
-  const key = keyOf(3, base.mirror, KERNEL_SUITES, Object.values(PATTERNS).map(String));
+  const key = keyOf(4, base.mirror, KERNEL_SUITES, Object.values(PATTERNS).map(String));
   const folder = await cached('kernel-guests', key, (into) =>
     progress.step('kernel guests: fetching Debian kernels', () => fetchKernels(into, base)),
   );
@@ -91,8 +91,11 @@ async function fetchKernels(folder: string, base: Base): Promise<void> {
 }
 
 async function chooseReleases(apt: Apt): Promise<Record<KernelName, string>> {
-  const packages = await apt.names('^linux-image-[0-9].*-cloud-amd64$');
-  const all = packages.map((name) => name.replace(/^linux-image-/, ''));
+  // Mirrors keep kernels for longer than the headers that patches are built with.
+  const images = await apt.names('^linux-image-[0-9].*-cloud-amd64$');
+  const headers = new Set(await apt.names('^linux-headers-[0-9].*-cloud-amd64$'));
+  const releases = images.map((name) => name.replace(/^linux-image-/, ''));
+  const all = releases.filter((release) => headers.has(`linux-headers-${release}`));
   const of = (name: KernelName) => all.filter((release) => PATTERNS[name].test(release));
   const seven = of('7.2');
   const chosen = {
@@ -142,7 +145,13 @@ async function unpackKernel(
   await runBaseProgram(base.folder, { program: 'usr/bin/kmod', name: 'depmod' }, ['-b', folder, release]);
 }
 
-async function unpack(apt: Apt, packages: readonly string[], folder: string, debs: string): Promise<void> {
+/** Downloads packages and unpacks them, without installing, into a folder. */
+export async function unpack(
+  apt: Apt,
+  packages: readonly string[],
+  folder: string,
+  debs: string,
+): Promise<void> {
   await apt.download(packages, debs);
   for (const deb of await readdir(debs)) await run('dpkg-deb', ['-x', join(debs, deb), folder]);
 }
