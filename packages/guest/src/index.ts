@@ -1,2 +1,4 @@
 export * from './errors.ts';
 export type * from './kinds.ts';
+export * from './link/index.ts';
+export * from './patch/index.ts';

@@ -140,13 +140,25 @@ export interface Machine {
   close(): Promise<void>;
 }
 
-/** A function that a patch replaces. `position` 0: the name must be unique (livepatch's `sympos`). */
-export interface Replacement {
-  readonly object: string;
-  readonly name: string;
-  readonly position: number;
-  /** Offset of the new function in the linked image. */
-  readonly newOffset: number;
+/** Where a patch is to lie: both within 2 GiB of the kernel's text. */
+export interface PatchPlace {
+  /** Executable and read-only; at least `LinkSizes.codeBytes` long, aligned to 64 bytes. */
+  readonly code: bigint;
+  /** Writable; at least `LinkSizes.dataBytes` long, aligned to 64 bytes; null for a patch without data. */
+  readonly data: bigint | null;
+}
+
+/** How much room a patch takes. */
+export interface LinkSizes {
+  readonly codeBytes: number;
+  readonly dataBytes: number;
+}
+
+/** ORC of a patch's code: what the guest's own tables do not have. Ascending. */
+export interface PatchUnwind {
+  readonly addresses: readonly bigint[];
+  /** Six bytes an address, in the layout of the guest's kernel. */
+  readonly entries: Buffer;
 }
 
 /** A patch file linked for one kernel and one place. */
@@ -156,6 +168,11 @@ export interface LinkedPatch {
   readonly replacements: readonly {
     readonly oldAddress: bigint;
     readonly newAddress: bigint;
+    readonly object: string;
     readonly name: string;
+    readonly position: number;
   }[];
+  /** Functions of the patch itself, ascending. */
+  readonly functions: readonly { readonly name: string; readonly address: bigint; readonly size: number }[];
+  readonly unwind: PatchUnwind;
 }
