@@ -1,3 +1,5 @@
+export * from './attach/attach.ts';
+export * from './build/index.ts';
 export * from './errors.ts';
 export type * from './kinds.ts';
 export * from './link/index.ts';

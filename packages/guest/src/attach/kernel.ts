@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+import type { AddressSpace, GuestKernel, PhysicalMemory, SymbolTable } from '../kinds.ts';
+import type { KernelImage } from '../locate/image.ts';
+import { cpuStacks, type Extent, runningStack, type StackReader, sleepingStack } from '../objects/stacks.ts';
+import { readTasks } from '../objects/tasks.ts';
+import { createSymbolTable } from '../symbols/table.ts';
+import type { Btf } from '../types/btf.ts';
+import { createTypes, memberAt } from '../types/types.ts';
+import { findOrcEntry } from '../unwind/orc-table.ts';
+import type { KernelTables } from './tables.ts';
+import { kernelSpace, readBanner } from './verify.ts';
+
+/** Where Debian's (and every distribution's) x86-64 kernels are linked: CONFIG_PHYSICAL_START 16 MiB. */
+const LINKED_AT = 0xffff_ffff_8100_0000n;
+
+/** A guest's kernel from its tables and its memory. @throws GuestError naming what did not verify. */
+export function createKernel(
+  physical: PhysicalMemory,
+  image: KernelImage,
+  tables: KernelTables,
+): GuestKernel {
+  const symbols = createSymbolTable(tables.kallsyms, image.base);
+  const space = kernelSpace(physical, image, symbols);
+  const types = createTypes(tables.btf);
+  const { release, version } = readBanner(space, symbols);
+  const reader = { space, symbols, types, btf: tables.btf };
+  let stacks: readonly Extent[] | undefined;
+  const stackReader: StackReader = {
+    ...reader,
+    entryAt: (address) => findOrcEntry([tables.orc.table], tables.orc.format, address),
+    cpuStacks: () => {
+      stacks ??= cpuStacks(reader);
+      return stacks;
+    },
+  };
+  return {
+    release,
+    version,
+    buildId: tables.buildId,
+    slide: image.base - LINKED_AT,
+    physical,
+    space,
+    symbols,
+    types,
+    bootEpoch: () => bootEpoch(space, symbols, tables.btf, [tables.buildId, image.base, image.physicalBase]),
+    tasks: () => readTasks(reader),
+    sleepingStack: (task) => sleepingStack(stackReader, task),
+    runningStack: (registers) => runningStack(stackReader, registers),
+  };
+}
+
+/** Chosen at random once a boot, before the first process (arch/x86/mm/kaslr.c). */
+const RANDOM_BASES = ['page_offset_base', 'vmalloc_base', 'vmemmap_base'];
+
+/** A digest of what a kernel chooses at random when it boots and never changes. */
+function bootEpoch(space: AddressSpace, symbols: SymbolTable, btf: Btf, known: readonly unknown[]): string {
+  const hash = createHash('sha256').update(known.join(' '));
+  for (const { address } of RANDOM_BASES.flatMap((name) => symbols.find(name)))
+    hash.update(space.read(address, 8));
+  const canary = memberAt(btf, 'task_struct', 'stack_canary');
+  if (canary !== null) {
+    hash.update(space.read(symbols.one('init_task').address + BigInt(canary.bitOffset / 8), 8));
+  }
+  return hash.digest('hex').slice(0, 32);
+}
