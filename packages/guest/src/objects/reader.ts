@@ -1,11 +1,13 @@
 import { GuestError } from '../errors.ts';
 import type { AddressSpace, SymbolTable, Types } from '../kinds.ts';
+import type { Btf } from '../types/btf.ts';
 
 /** What the objects of a kernel are read with. */
 export interface KernelReader {
   readonly space: AddressSpace;
   readonly symbols: SymbolTable;
   readonly types: Types;
+  readonly btf: Btf;
 }
 
 export function readPointer(space: AddressSpace, address: bigint): bigint {

@@ -1,6 +1,5 @@
 import { GuestError } from '../errors.ts';
 import type { Registers, Stack, Task } from '../kinds.ts';
-import type { Btf } from '../types/btf.ts';
 import { membersOf, sizeOf } from '../types/members.ts';
 import { typeNamed } from '../types/types.ts';
 import type { OrcEntry } from '../unwind/orc-format.ts';
@@ -19,11 +18,7 @@ interface StackCopy {
   readonly bytes: Buffer;
 }
 
-export interface CpuReader extends KernelReader {
-  readonly btf: Btf;
-}
-
-export interface StackReader extends CpuReader {
+export interface StackReader extends KernelReader {
   /** The unwind entry for an address of any code that is known now. */
   entryAt(address: bigint): OrcEntry | null;
   /** The interrupt and exception stacks of all CPUs ({@link cpuStacks}); the same for the life of a kernel. */
@@ -169,7 +164,7 @@ function copyStack({ space }: KernelReader, { start, size }: Extent): StackCopy 
 }
 
 /** Where the interrupt and exception stacks of all CPUs are. */
-export function cpuStacks(reader: CpuReader): Extent[] {
+export function cpuStacks(reader: KernelReader): Extent[] {
   return Array.from({ length: cpuCount(reader) }, (_, cpu) => [
     ...interruptStack(reader, cpu),
     ...exceptionStacks(reader, cpu),
@@ -186,7 +181,7 @@ export interface Extent {
 const INTERRUPT_STACK = 16_384;
 
 /** In `pcpu_hot` from 6.2 to 6.14, a variable of its own before and after. It points to the topmost word. */
-function interruptStack(reader: CpuReader, cpu: number): Extent[] {
+function interruptStack(reader: KernelReader, cpu: number): Extent[] {
   const { space, symbols, types } = reader;
   const [own] = symbols.find('hardirq_stack_ptr');
   const [hot] = symbols.find('pcpu_hot');
@@ -197,7 +192,7 @@ function interruptStack(reader: CpuReader, cpu: number): Extent[] {
   return top === 0n ? [] : [{ start: top + 8n - BigInt(INTERRUPT_STACK), size: INTERRUPT_STACK }];
 }
 
-function exceptionStacks(reader: CpuReader, cpu: number): Extent[] {
+function exceptionStacks(reader: KernelReader, cpu: number): Extent[] {
   const { space, symbols, btf } = reader;
   const [pointer] = symbols.find('cea_exception_stacks');
   if (pointer === undefined) return [];
@@ -213,7 +208,7 @@ function exceptionStacks(reader: CpuReader, cpu: number): Extent[] {
 }
 
 /** The small stack on which interrupts from user mode arrive: it ends where the task state segment says. */
-function entryStack(reader: CpuReader, cpu: number): Extent[] {
+function entryStack(reader: KernelReader, cpu: number): Extent[] {
   const { space, symbols, types } = reader;
   const [segment] = symbols.find('cpu_tss_rw');
   if (segment === undefined) return [];

@@ -1,5 +1,6 @@
 import { GuestError } from '../errors.ts';
-import type { Task } from '../kinds.ts';
+import type { AddressSpace, Task } from '../kinds.ts';
+import { integerField } from '../types/fields.ts';
 import { cpuCount, perCpuAddress } from './per-cpu.ts';
 import { type KernelReader, listNodes, readPointer, textOf } from './reader.ts';
 
@@ -21,11 +22,12 @@ export function readTasks(reader: KernelReader): Task[] {
   const headOffset = BigInt(types.offsetOf('signal_struct', 'thread_head'));
   const signalOffset = BigInt(types.offsetOf('task_struct', 'signal'));
   const init = symbols.one('init_task').address;
+  const fields = taskFields(reader);
   const found = new Map<bigint, Task>();
   const add = (address: bigint) => {
     if (found.size >= MAX_TASKS)
       throw new GuestError('guest-tasks', `The guest lists more than ${MAX_TASKS} threads.`);
-    if (!found.has(address)) found.set(address, readTask(reader, address));
+    if (!found.has(address)) found.set(address, readTask(space, fields, address));
   };
   add(init);
   for (const cpu of Array(cpuCount(reader)).keys()) {
@@ -53,28 +55,42 @@ function idleTask(reader: KernelReader, cpu: number): bigint | null {
   return idle === 0n ? null : idle;
 }
 
-function readTask({ space, types }: KernelReader, address: bigint): Task {
+/** The members of task_struct that a thread is described by. */
+function taskFields({ btf, types }: KernelReader) {
+  const field = (path: string) => integerField(btf, 'task_struct', path);
   const size = types.sizeOf('task_struct');
   if (size > MAX_TASK_BYTES)
     throw new GuestError('guest-tasks', `The guest's threads have ${size} bytes each.`);
-  const bytes = space.read(address, size);
-  const at = (path: string) => types.offsetOf('task_struct', path);
-  const pid = bytes.readInt32LE(at('pid'));
-  const tgid = bytes.readInt32LE(at('tgid'));
+  return {
+    size,
+    comm: types.offsetOf('task_struct', 'comm'),
+    pid: field('pid'),
+    tgid: field('tgid'),
+    state: field('__state'),
+    exitState: field('exit_state'),
+    // An int up to 6.17, a byte in 7.2.
+    onCpu: field('on_cpu'),
+    cpu: field('thread_info.cpu'),
+  };
+}
+
+function readTask(space: AddressSpace, fields: ReturnType<typeof taskFields>, address: bigint): Task {
+  const bytes = space.read(address, fields.size);
+  const [pid, tgid] = [fields.pid(bytes), fields.tgid(bytes)];
   if (pid < 0 || tgid < 0)
     throw new GuestError('guest-tasks', `The guest has a thread with the number ${pid}.`);
-  const comm = at('comm');
-  const state = bytes.readUInt32LE(at('__state'));
-  const running = bytes.readInt32LE(at('on_cpu')) !== 0;
   return {
     pid,
     tgid,
     address,
-    comm: textOf(bytes.subarray(comm, comm + 16)),
-    state: stateName(state, bytes.readUInt32LE(at('exit_state'))),
-    onCpu: running ? bytes.readUInt32LE(at('thread_info.cpu')) : null,
+    comm: textOf(bytes.subarray(fields.comm, fields.comm + COMM_BYTES)),
+    state: stateName(fields.state(bytes), fields.exitState(bytes)),
+    onCpu: fields.onCpu(bytes) !== 0 ? fields.cpu(bytes) : null,
   };
 }
+
+/** TASK_COMM_LEN. */
+const COMM_BYTES = 16;
 
 /** Letters of ps(1) spelled out; bits of task_struct.__state (include/linux/sched.h of 6.12). */
 function stateName(state: number, exitState: number): string {

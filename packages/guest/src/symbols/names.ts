@@ -18,45 +18,72 @@ export interface NameTable {
 }
 
 /**
- * Finds the names in front of a token table: number of symbols, names, markers, token table, in this order in
- * every kernel from 4.20 to 7.2. Only a table of which every name and every marker agrees is taken.
+ * Finds the names in front of a token table. The order is: number of symbols, names, markers, token table in
+ * every kernel from 4.20 on, but for 6.2 and 6.3 (and Debian's 6.1, which took it over), where the order of
+ * the symbols by name, 24 bits each, comes before the token table. Only a table of which every name and every
+ * marker agrees is taken.
  */
 export function findNames(image: Buffer, tokens: TokenTable): NameTable | null {
-  const markers = findMarkers(image, tokens.start);
-  if (markers === null) return null;
-  const last = image.readUInt32LE(markers.start + 4 * (markers.count - 1));
-  // The names after the last marker: at least one byte, at most a stride of the longest ones.
-  const lowest = Math.max(8, markers.start - last - STRIDE * (MAX_NAME + 2));
-  for (let start = (markers.start - last) & ~3; start >= lowest; start -= 4) {
-    for (const alignment of [4, 8]) {
-      if (start % alignment !== 0) continue;
-      const count = image.readUInt32LE(start - alignment);
-      if (Math.ceil(count / STRIDE) !== markers.count || count > MAX_SYMBOLS) continue;
-      const end = endOfNames(image, start, count, markers);
-      if (end !== null && Math.ceil(end / alignment) * alignment === markers.start) {
-        return { count, countAt: start - alignment, start, end };
+  let walks = MAX_WALKS;
+  for (const markers of markerCandidates(image, tokens.start)) {
+    const last = image.readUInt32LE(markers.start + 4 * (markers.count - 1));
+    // The names after the last marker: at least one byte, at most a stride of the longest ones.
+    const lowest = Math.max(8, markers.start - last - STRIDE * (MAX_NAME + 2));
+    for (let start = (markers.start - last) & ~3; start >= lowest; start -= 4) {
+      for (const alignment of [4, 8]) {
+        if (start % alignment !== 0) continue;
+        const count = image.readUInt32LE(start - alignment);
+        if (Math.ceil(count / STRIDE) !== markers.count || count > MAX_SYMBOLS) continue;
+        if (markers.symbols !== null && markers.symbols !== count) continue;
+        if (walks-- === 0) return null;
+        const end = endOfNames(image, start, count, markers);
+        if (end !== null && Math.ceil(end / alignment) * alignment === markers.start) {
+          return { count, countAt: start - alignment, start, end };
+        }
       }
     }
   }
   return null;
 }
 
+/** Hardly any place but the right one looks like the start of names; a guest may make them all look like it. */
+const MAX_WALKS = 64;
+
 interface Markers {
   readonly start: number;
   readonly count: number;
+  /** The number of symbols, where it follows from what lies behind the markers. */
+  readonly symbols: number | null;
 }
 
-/** Ascending 32-bit numbers from 0 on, which end where the token table begins (but for padding). */
-function findMarkers(image: Buffer, tokenTable: number): Markers | null {
-  let at = tokenTable - 4;
-  if (tokenTable % 4 !== 0 || at < 4) return null;
-  if (image.readUInt32LE(at) === 0) at -= 4;
-  const end = at + 4;
-  while (at >= 4 && end - at <= (MAX_SYMBOLS / STRIDE) * 4) {
+function* markerCandidates(image: Buffer, tokenTable: number): Generator<Markers> {
+  if (tokenTable % 4 !== 0 || tokenTable < 16) return;
+  const end = image.readUInt32LE(tokenTable - 4) === 0 ? tokenTable - 4 : tokenTable;
+  const adjacent = markersUpTo(image, end);
+  if (adjacent !== null) yield { ...adjacent, symbols: null };
+  if (tokenTable % 8 !== 0) return;
+  const align = (bytes: number) => Math.ceil(bytes / 8) * 8;
+  for (let symbols = STRIDE + 1; symbols <= MAX_SYMBOLS; symbols++) {
+    const count = Math.ceil(symbols / STRIDE);
+    const start = tokenTable - align(3 * symbols) - align(4 * count);
+    if (start < 16) return;
+    if (image.readUInt32LE(start) !== 0 || !isMarker(image.readUInt32LE(start + 4))) continue;
+    const found = markersUpTo(image, start + 4 * count);
+    if (found?.start === start) yield { ...found, symbols };
+  }
+}
+
+/** The second marker: so many bytes take the first names of a table. */
+function isMarker(bytes: number): boolean {
+  return bytes >= 2 * STRIDE && bytes <= (MAX_NAME + 2) * STRIDE;
+}
+
+/** Ascending 32-bit numbers from 0 on that end at `end`. */
+function markersUpTo(image: Buffer, end: number): { start: number; count: number } | null {
+  for (let at = end - 4; at >= 4 && end - at <= (MAX_SYMBOLS / STRIDE) * 4; at -= 4) {
     const value = image.readUInt32LE(at);
     if (value === 0) return { start: at, count: (end - at) / 4 };
     if (image.readUInt32LE(at - 4) >= value) return null;
-    at -= 4;
   }
   return null;
 }

@@ -11,12 +11,16 @@ export interface TokenTable {
 
 /** Digits stand for themselves in every kernel, since all of them occur in names. */
 const DIGITS = Buffer.from('0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00', 'latin1');
+/** Places where the digits are looked at; a kernel has one or two. */
+const MAX_PLACES = 1000;
 const ZERO = 0x30;
 const MAX_TOKEN = 512;
 
 /** All tables in an image whose index agrees with their strings; a real one has exactly one. */
 export function* tokenTables(image: Buffer): Generator<TokenTable> {
+  let left = MAX_PLACES;
   for (let digits = image.indexOf(DIGITS); digits >= 0; digits = image.indexOf(DIGITS, digits + 1)) {
+    if (left-- === 0) return;
     const start = startBefore(image, digits);
     const table = start === null ? null : tableAt(image, start);
     if (table !== null) yield table;
