@@ -14,6 +14,7 @@
 #include "boot.h"
 #include "control.h"
 #include "programs.h"
+#include "triggers.h"
 #include "work.h"
 
 #define FINEBEAT_OFFSET 2048
@@ -118,6 +119,9 @@ int main(int argc, char **argv) {
   if (strcmp(name, "callloop") == 0) return callloop(argc, argv);
   if (strcmp(name, "sleeper") == 0) return sleeper();
   if (strcmp(name, "diskwriter") == 0) return diskwriter();
+  if (strcmp(name, "statmask") == 0) return statmask(argc, argv);
+  if (strcmp(name, "timens") == 0) return timens(argc, argv);
+  if (strcmp(name, "routes") == 0) return routes(argc);
   if (strcmp(name, "insert") == 0) return insert(argc, argv);
   fprintf(stderr, "There is no program %s.\n", name);
   return 127;
