@@ -110,10 +110,29 @@ export interface GuestKernel {
   bootEpoch(): string;
   /** Every thread, the idle threads of each CPU included. */
   tasks(): Task[];
+  /** Takes code into the walks of stacks that the kernel's own tables do not describe; returns what takes it out. */
+  addCode(code: ForeignCode): () => void;
   /** The kernel stack of a thread that is off CPU. */
   sleepingStack(task: Task): Stack;
   /** The kernel stack of a CPU from its registers (through interrupt and exception stacks). A CPU in user mode: no frames, complete. */
   runningStack(registers: Registers): Stack;
+}
+
+/** A loaded module of a guest's kernel. */
+export interface GuestModule {
+  readonly name: string;
+  readonly address: bigint;
+  readonly state: 'live' | 'coming' | 'going' | 'unformed';
+  /** Its code and data that outlive its initialisation. */
+  readonly parts: readonly { readonly start: bigint; readonly size: number; readonly executable: boolean }[];
+  readonly buildId: string | null;
+}
+
+/** Code that somebody put into the guest: a patch's. */
+export interface ForeignCode {
+  readonly start: bigint;
+  readonly size: number;
+  readonly unwind: PatchUnwind;
 }
 
 export type Accelerator = 'tcg' | 'kvm';

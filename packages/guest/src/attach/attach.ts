@@ -1,12 +1,18 @@
 import { QmpClient } from '@exuvia/qemu';
-import type { GuestKernel } from '../kinds.ts';
+import type { GuestKernel, PhysicalMemory } from '../kinds.ts';
 import { copyImage, findKernelImage } from '../locate/image.ts';
-import { readSystemRegisters } from '../locate/registers.ts';
+import { readSystemRegisters, type SystemRegisters } from '../locate/registers.ts';
 import { openGuestMemory } from '../memory/open.ts';
+import { defaultCacheFolder, loadTables, storeTables } from './cache.ts';
 import { createKernel } from './kernel.ts';
 import { readTables } from './tables.ts';
 
-export interface AttachOptions {
+export interface UnderstandOptions {
+  /** Folder in which tables of kernels are kept; null for none. Default: {@link defaultCacheFolder}. */
+  readonly cache?: string | null;
+}
+
+export interface AttachOptions extends UnderstandOptions {
   /** So that `physical` and `space` may be written. Default: no. */
   readonly writable?: boolean;
 }
@@ -33,10 +39,9 @@ export async function attach(
     if (typeof monitor === 'string') qmp.close();
   };
   try {
-    const memory = await openGuestMemory(qmp, options);
+    const [memory, registers] = await Promise.all([openGuestMemory(qmp, options), readSystemRegisters(qmp)]);
     try {
-      const image = findKernelImage(memory, await readSystemRegisters(qmp));
-      const kernel = createKernel(memory, image, readTables(copyImage(memory, image), image.base));
+      const kernel = await understandKernel(memory, registers, options);
       const detach = () => {
         memory.close();
         release();
@@ -50,4 +55,25 @@ export async function attach(
     release();
     throw error;
   }
+}
+
+/**
+ * Understands the kernel in a VM's memory. What was computed from its image is taken from the cache where it
+ * was computed before from the very same bytes.
+ *
+ * @throws GuestError naming what did not verify.
+ */
+export async function understandKernel(
+  memory: PhysicalMemory,
+  registers: SystemRegisters,
+  { cache = defaultCacheFolder() }: UnderstandOptions = {},
+): Promise<GuestKernel> {
+  const image = findKernelImage(memory, registers);
+  const known = cache === null ? null : loadTables(cache, image);
+  if (known !== null) return createKernel(memory, image, known);
+  const tables = readTables(copyImage(memory, image), image.base);
+  const kernel = createKernel(memory, image, tables);
+  // Only what verified is kept. A cache that cannot be written costs time, nothing else.
+  if (cache !== null) await storeTables(cache, tables);
+  return kernel;
 }

@@ -6,7 +6,7 @@ import { readTasks } from '../objects/tasks.ts';
 import { createSymbolTable } from '../symbols/table.ts';
 import type { Btf } from '../types/btf.ts';
 import { createTypes, memberAt } from '../types/types.ts';
-import { findOrcEntry } from '../unwind/orc-table.ts';
+import { calibrate, findEntry, foreignCode, tableCode, type UnwindableCode } from '../unwind/code.ts';
 import type { KernelTables } from './tables.ts';
 import { kernelSpace, readBanner } from './verify.ts';
 
@@ -24,10 +24,16 @@ export function createKernel(
   const types = createTypes(tables.btf);
   const { release, version } = readBanner(space, symbols);
   const reader = { space, symbols, types, btf: tables.btf };
+  const own = tables.layout.code.map(({ offset, size }) =>
+    tableCode(tables.orc, image.base, image.base + BigInt(offset), size),
+  );
+  const format = calibrate(tables.btf, symbols, own);
+  // A patch lies in gaps of the kernel's own text: what it says comes first.
+  const foreign = new Set<UnwindableCode>();
   let stacks: readonly Extent[] | undefined;
   const stackReader: StackReader = {
     ...reader,
-    entryAt: (address) => findOrcEntry([tables.orc.table], tables.orc.format, address),
+    entryAt: (address) => findEntry([...foreign, ...own], format, address),
     cpuStacks: () => {
       stacks ??= cpuStacks(reader);
       return stacks;
@@ -44,6 +50,11 @@ export function createKernel(
     types,
     bootEpoch: () => bootEpoch(space, symbols, tables.btf, [tables.buildId, image.base, image.physicalBase]),
     tasks: () => readTasks(reader),
+    addCode(code) {
+      const added = foreignCode(code);
+      foreign.add(added);
+      return () => void foreign.delete(added);
+    },
     sleepingStack: (task) => sleepingStack(stackReader, task),
     runningStack: (registers) => runningStack(stackReader, registers),
   };

@@ -1,5 +1,6 @@
 import { GuestError } from '../errors.ts';
 import type { SymbolTable } from '../kinds.ts';
+import type { Extent } from '../symbols/kallsyms.ts';
 
 /** Where in the image the tables of a kernel lie, as offsets from `_text`. */
 export interface Layout {
@@ -9,11 +10,6 @@ export interface Layout {
   readonly orcEntries: Extent;
   /** Code: that of the running kernel, and that of its start, which idle CPU 0 would return to. */
   readonly code: readonly Extent[];
-}
-
-export interface Extent {
-  readonly offset: number;
-  readonly size: number;
 }
 
 /** A table is never longer than this. */

@@ -18,8 +18,6 @@ export interface KernelImage {
   /** Address of `_text`. */
   readonly base: bigint;
   readonly physicalBase: number;
-  /** Parts that are mapped, as offsets from `base`, ascending. */
-  readonly parts: readonly { readonly offset: number; readonly size: number }[];
   /** The space through which it was found. */
   readonly space: AddressSpace;
 }
@@ -64,7 +62,7 @@ function imageAround(space: AddressSpace, idtBase: bigint): KernelImage {
     base -= ALIGNMENT;
     physicalBase = below;
   }
-  return { base, physicalBase, parts: partsOf(space, base, physicalBase), space };
+  return { base, physicalBase, space };
 }
 
 /** Handler of a 64-bit gate (Intel SDM, volume 3, 6.14.1). */
@@ -74,8 +72,8 @@ function gateHandler(gate: Buffer): bigint {
   return low | (BigInt(gate.readUInt32LE(8)) << 32n);
 }
 
-/** Walks up from the base: 65,536 steps at most. */
-function partsOf(space: AddressSpace, base: bigint, physicalBase: number): KernelImage['parts'] {
+/** Parts that are mapped, as offsets from `base`, ascending. Walks up from the base: 65,536 steps at most. */
+function partsOf({ space, base, physicalBase }: KernelImage): { offset: number; size: number }[] {
   const parts: { offset: number; size: number }[] = [];
   let holeStart: bigint | null = null;
   const end = base + MAX_IMAGE < WINDOW_END ? base + MAX_IMAGE : WINDOW_END;
@@ -107,9 +105,10 @@ function noLinux(why: string, cause?: unknown): GuestError {
 
 /** A copy of the image with what was freed as zeros: at most 256 MiB. */
 export function copyImage(memory: PhysicalMemory, image: KernelImage): Buffer {
-  const last = image.parts.at(-1);
+  const parts = partsOf(image);
+  const last = parts.at(-1);
   const bytes = Buffer.alloc(last === undefined ? 0 : last.offset + last.size);
-  for (const { offset, size } of image.parts) {
+  for (const { offset, size } of parts) {
     memory.read(image.physicalBase + offset, size).copy(bytes, offset);
   }
   return bytes;

@@ -20,11 +20,8 @@ const PAGE_BITS = 12;
  */
 export function createAddressSpace(memory: PhysicalMemory, root: number, levels: 4 | 5): AddressSpace {
   const translate = (address: bigint) => walk(memory, root, levels, address);
-  const each = (
-    address: bigint,
-    length: number,
-    visit: (physical: number, count: number, done: number) => void,
-  ) => {
+  const pieces = (address: bigint, length: number): Piece[] => {
+    const found: Piece[] = [];
     for (let done = 0; done < length; ) {
       const from = BigInt.asUintN(64, address + BigInt(done));
       const mapping = translate(from);
@@ -32,10 +29,13 @@ export function createAddressSpace(memory: PhysicalMemory, root: number, levels:
         throw new GuestError('guest-address-unmapped', `Kernel address ${hex(from)} is not mapped.`);
       }
       const left = mapping.pageBytes - (Number(from & 0xffff_ffffn) % mapping.pageBytes);
-      const count = Math.min(length - done, left);
-      visit(mapping.physical, count, done);
-      done += count;
+      const bytes = Math.min(length - done, left);
+      const last = found.at(-1);
+      if (last !== undefined && last.physical + last.bytes === mapping.physical) last.bytes += bytes;
+      else found.push({ physical: mapping.physical, bytes });
+      done += bytes;
     }
+    return found;
   };
   return {
     levels,
@@ -44,20 +44,25 @@ export function createAddressSpace(memory: PhysicalMemory, root: number, levels:
       if (!Number.isSafeInteger(length) || length < 0 || length > MAX_READ) {
         throw new GuestError('guest-read-too-long', `A read of ${length} bytes of guest memory is refused.`);
       }
-      const parts: Buffer[] = [];
-      each(address, length, (physical, count) => parts.push(memory.read(physical, count)));
+      const parts = pieces(address, length).map(({ physical, bytes }) => memory.read(physical, bytes));
       const [only] = parts;
       return only !== undefined && parts.length === 1 ? only : Buffer.concat(parts);
     },
     write(address, bytes) {
-      const parts: [number, Uint8Array][] = [];
+      let done = 0;
       // All is translated before anything is written: half of a write is worse than none.
-      each(address, bytes.length, (physical, count, done) => {
-        parts.push([physical, bytes.subarray(done, done + count)]);
-      });
-      for (const [physical, part] of parts) memory.write(physical, part);
+      for (const piece of pieces(address, bytes.length)) {
+        memory.write(piece.physical, bytes.subarray(done, done + piece.bytes));
+        done += piece.bytes;
+      }
     },
   };
+}
+
+/** A stretch of virtual memory that is contiguous in physical memory. */
+interface Piece {
+  readonly physical: number;
+  bytes: number;
 }
 
 function walk(memory: PhysicalMemory, root: number, levels: 4 | 5, address: bigint): Mapping | null {

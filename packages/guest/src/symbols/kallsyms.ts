@@ -4,14 +4,22 @@ import { type AddressEncoding, type Addresses, addressTables, decodeAddresses } 
 import { decodeNames, findNames, type Names } from './names.ts';
 import { type TokenTable, tokenTables } from './token-table.ts';
 
+/** A part of an image, counted from its start. */
+export interface Extent {
+  readonly offset: number;
+  readonly size: number;
+}
+
 /** A kernel's symbols as typed arrays: independent of where KASLR put the kernel, stored as they are. */
 export interface Kallsyms {
   readonly encoding: AddressEncoding;
   readonly names: Names;
   readonly addresses: Addresses;
   readonly index: NameIndex;
-  /** The parts of the image that all this was made from, as offsets: what is the same gives the same symbols. */
-  readonly sources: readonly { readonly offset: number; readonly size: number }[];
+  /** The parts of the image that all this was made from: where they are the same, the symbols are. */
+  readonly sources: readonly Extent[];
+  /** Where the image says what its addresses count from, and how far from its start that is. */
+  readonly origin: { readonly at: number; readonly distance: number } | null;
 }
 
 /**
@@ -51,7 +59,11 @@ function withTokens(image: Buffer, base: bigint, tokens: TokenTable): Kallsyms |
     if (addresses === null || !startsAtText({ names, addresses })) continue;
     const offsets = { offset: place.start, size: 4 * table.count };
     const dictionary = { offset: table.countAt, size: tokens.end - table.countAt };
-    return { encoding: place.encoding, names, addresses, index, sources: [dictionary, offsets] };
+    const origin =
+      place.baseAt === null
+        ? null
+        : { at: place.baseAt, distance: Number(image.readBigUInt64LE(place.baseAt) - base) };
+    return { encoding: place.encoding, names, addresses, index, sources: [dictionary, offsets], origin };
   }
   return 'in no known encoding do its addresses ascend and begin with _text at the start of the image';
 }

@@ -1,5 +1,5 @@
 import { GuestError } from '../errors.ts';
-import { ORC_ENTRY_BYTES, type OrcEntry, type OrcFormat } from './orc-format.ts';
+import { ORC_ENTRY_BYTES } from './orc-format.ts';
 
 /**
  * An unwind table: addresses relative to their own places (32 bits each, ascending), and an entry for each
@@ -7,8 +7,8 @@ import { ORC_ENTRY_BYTES, type OrcEntry, type OrcFormat } from './orc-format.ts'
  */
 export interface OrcTable {
   readonly count: number;
-  /** The raw bits of the entry for an address; null when it is not covered. */
-  rawAt(address: bigint): OrcBits | null;
+  /** The raw bits of the entry for a place; null in front of the first. */
+  rawAt(place: number): OrcBits | null;
 }
 
 export interface OrcBits {
@@ -17,40 +17,35 @@ export interface OrcBits {
   readonly fields: number;
 }
 
-/** From the first instruction to what is behind the last. */
-export interface CodeRange {
-  readonly start: bigint;
-  readonly end: bigint;
-}
-
 /** A table with more entries than this is a lie: Debian's kernels have 300,000. */
 const MAX_ENTRIES = 8_000_000;
 
-/**
- * @param ipsAt address of the first of the addresses, in the guest.
- * @param code what the table is about; addresses outside of it are not covered.
- * @throws GuestError `guest-orc` when the two parts do not belong together or the addresses do not ascend.
- */
-export function createOrcTable(
-  ips: Buffer,
-  entries: Buffer,
-  ipsAt: bigint,
-  code: readonly CodeRange[],
-): OrcTable {
+/** @throws GuestError `guest-orc` when the two parts do not belong together or the addresses do not ascend. */
+export function verifyOrc(ips: Buffer, entries: Buffer): void {
   const count = Math.floor(ips.length / 4);
   if (ips.length % 4 !== 0 || entries.length !== count * ORC_ENTRY_BYTES || count > MAX_ENTRIES) {
     throw broken(`${ips.length} bytes of addresses and ${entries.length} of entries do not belong together`);
   }
-  // Relative to the place of the first one: exact in a number.
-  const value = (index: number) => 4 * index + ips.readInt32LE(4 * index);
-  for (let index = 1; index < count; index++) {
-    if (value(index) < value(index - 1)) throw broken(`its address ${index} is below the one before it`);
+  let before = Number.NEGATIVE_INFINITY;
+  for (let at = 0; at < ips.length; at += 4) {
+    const place = at + ips.readInt32LE(at);
+    if (place < before) throw broken(`its address ${at / 4} is below the one before it`);
+    before = place;
   }
+}
+
+/**
+ * A table that was verified.
+ *
+ * @param ipsAt place of the first of the addresses, counted from wherever the places that are asked for are.
+ */
+export function openOrc(ips: Buffer, entries: Buffer, ipsAt: number): OrcTable {
+  const count = ips.length / 4;
+  const value = (index: number) => 4 * index + ips.readInt32LE(4 * index);
   return {
     count,
-    rawAt(address) {
-      if (!code.some(({ start, end }) => address >= start && address < end)) return null;
-      const wanted = Number(BigInt.asIntN(64, address - ipsAt));
+    rawAt(place) {
+      const wanted = place - ipsAt;
       let low = 0;
       let high = count;
       while (low < high) {
@@ -58,28 +53,19 @@ export function createOrcTable(
         if (value(middle) <= wanted) low = middle + 1;
         else high = middle;
       }
-      if (low === 0) return null;
-      const at = (low - 1) * ORC_ENTRY_BYTES;
-      return {
-        stackOffset: entries.readInt16LE(at),
-        frameOffset: entries.readInt16LE(at + 2),
-        fields: entries.readUInt16LE(at + 4),
-      };
+      return low === 0 ? null : orcBits(entries, low - 1);
     },
   };
 }
 
-/** The entry of the first table that covers an address; null when none does or its entry is not understood. */
-export function findOrcEntry(
-  tables: readonly OrcTable[],
-  format: OrcFormat,
-  address: bigint,
-): OrcEntry | null {
-  for (const table of tables) {
-    const raw = table.rawAt(address);
-    if (raw !== null) return format.decode(raw.stackOffset, raw.frameOffset, raw.fields);
-  }
-  return null;
+/** Entry number `index` of a table. */
+export function orcBits(entries: Buffer, index: number): OrcBits {
+  const at = index * ORC_ENTRY_BYTES;
+  return {
+    stackOffset: entries.readInt16LE(at),
+    frameOffset: entries.readInt16LE(at + 2),
+    fields: entries.readUInt16LE(at + 4),
+  };
 }
 
 function broken(why: string): GuestError {
