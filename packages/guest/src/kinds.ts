@@ -110,6 +110,10 @@ export interface GuestKernel {
   bootEpoch(): string;
   /** Every thread, the idle threads of each CPU included. */
   tasks(): Task[];
+  /** The loaded modules, newest first. */
+  modules(): GuestModule[];
+  /** The symbols of a loaded module; null when there is none of this name. */
+  moduleSymbols(name: string): SymbolTable | null;
   /** Takes code into the walks of stacks that the kernel's own tables do not describe; returns what takes it out. */
   addCode(code: ForeignCode): () => void;
   /** The kernel stack of a thread that is off CPU. */

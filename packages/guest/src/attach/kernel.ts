@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { AddressSpace, GuestKernel, PhysicalMemory, SymbolTable } from '../kinds.ts';
 import type { KernelImage } from '../locate/image.ts';
+import { readModuleCode } from '../objects/module-code.ts';
+import { readModuleSymbols } from '../objects/module-symbols.ts';
+import { readModules } from '../objects/modules.ts';
+import type { KernelReader } from '../objects/reader.ts';
 import { cpuStacks, type Extent, runningStack, type StackReader, sleepingStack } from '../objects/stacks.ts';
 import { readTasks } from '../objects/tasks.ts';
 import { createSymbolTable } from '../symbols/table.ts';
@@ -30,10 +34,12 @@ export function createKernel(
   const format = calibrate(tables.btf, symbols, own);
   // A patch lies in gaps of the kernel's own text: what it says comes first.
   const foreign = new Set<UnwindableCode>();
+  const modules = moduleCodes(reader);
   let stacks: readonly Extent[] | undefined;
   const stackReader: StackReader = {
     ...reader,
-    entryAt: (address) => findEntry([...foreign, ...own], format, address),
+    entryAt: (address) =>
+      findEntry([...foreign, ...own], format, address) ?? findEntry(modules.codes(), format, address),
     cpuStacks: () => {
       stacks ??= cpuStacks(reader);
       return stacks;
@@ -49,7 +55,16 @@ export function createKernel(
     symbols,
     types,
     bootEpoch: () => bootEpoch(space, symbols, tables.btf, [tables.buildId, image.base, image.physicalBase]),
-    tasks: () => readTasks(reader),
+    tasks: () => {
+      // Whoever asks for the threads walks their stacks next: with the modules of now.
+      modules.forget();
+      return readTasks(reader);
+    },
+    modules: () => readModules(reader),
+    moduleSymbols(name) {
+      const module = readModules(reader).find((candidate) => candidate.name === name);
+      return module === undefined ? null : readModuleSymbols(reader, module);
+    },
     addCode(code) {
       const added = foreignCode(code);
       foreign.add(added);
@@ -57,6 +72,34 @@ export function createKernel(
     },
     sleepingStack: (task) => sleepingStack(stackReader, task),
     runningStack: (registers) => runningStack(stackReader, registers),
+  };
+}
+
+/** The code of the modules, read when it is first needed after `forget`; tables of modules that stay are kept. */
+function moduleCodes(reader: KernelReader) {
+  let codes: readonly UnwindableCode[] | undefined;
+  let known = new Map<string, UnwindableCode | null>();
+  return {
+    codes(): readonly UnwindableCode[] {
+      if (codes !== undefined) return codes;
+      const now = new Map<string, UnwindableCode | null>();
+      for (const module of readModules(reader)) {
+        const key = JSON.stringify([
+          module.name,
+          module.buildId,
+          module.state,
+          String(module.parts[0]?.start),
+        ]);
+        const kept = module.buildId === null ? undefined : known.get(key);
+        now.set(key, kept ?? readModuleCode(reader, module));
+      }
+      known = now;
+      codes = [...now.values()].filter((code) => code !== null);
+      return codes;
+    },
+    forget() {
+      codes = undefined;
+    },
   };
 }
 

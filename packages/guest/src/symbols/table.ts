@@ -1,7 +1,7 @@
-import { GuestError } from '../errors.ts';
 import type { KernelSymbol, SymbolTable } from '../kinds.ts';
 import { candidates, hashBytes } from '../support/name-index.ts';
 import type { Kallsyms } from './kallsyms.ts';
+import { onlyOne } from './list.ts';
 
 /** The symbols of a kernel whose image lies at `base`. */
 export function createSymbolTable(kallsyms: Kallsyms, base: bigint): SymbolTable {
@@ -40,18 +40,7 @@ export function createSymbolTable(kallsyms: Kallsyms, base: bigint): SymbolTable
   return {
     count,
     find,
-    one(name) {
-      const found = find(name);
-      const [only] = found;
-      if (only === undefined)
-        throw new GuestError('guest-symbol-missing', `The kernel has no symbol ${name}.`);
-      if (found.length > 1) {
-        throw new GuestError('guest-symbol-ambiguous', `The kernel has ${found.length} symbols ${name}.`, {
-          hint: 'Say which one by its position, counted from 1.',
-        });
-      }
-      return only;
-    },
+    one: (name) => onlyOne(find(name), name, 'The kernel'),
     at(address) {
       const value = Number(BigInt.asIntN(64, address - base));
       const id = lastAtOrBelow(values, absolute, value);
