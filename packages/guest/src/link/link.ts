@@ -1,11 +1,17 @@
 import { GuestError } from '../errors.ts';
 import type { LinkedPatch, LinkSizes, PatchPlace } from '../kinds.ts';
 import { type PatchFile, pointersOf } from '../patch/index.ts';
+import { patchAlternatives } from './alternatives.ts';
+import { checkCalls, checkStaticCalls } from './calls.ts';
+import { sealEndbr } from './endbr.ts';
 import { patchFentry } from './fentry.ts';
 import { createImage, type Image } from './image.ts';
 import { layoutOf } from './layout.ts';
+import { patchLocks } from './locks.ts';
+import { patchParavirt } from './paravirt.ts';
 import { relocate } from './relocate.ts';
 import { resolveSymbol } from './resolve.ts';
+import { patchRetpolines } from './retpolines.ts';
 import { patchReturns } from './returns.ts';
 import { tablesOf } from './tables.ts';
 import type { LinkTarget } from './target.ts';
@@ -32,7 +38,15 @@ export function linkPatch(patch: PatchFile, target: LinkTarget, place: PatchPlac
   relocate(patch, image, target);
   const tables = tablesOf(patch, pointersOf(patch.elf), image);
   patchFentry(tables, target);
+  // The order of module_finalize: each step finds the instructions that the one before has left.
+  patchParavirt(tables, target);
+  patchRetpolines(tables, image, target);
   patchReturns(patch, tables, image, target);
+  checkCalls(tables, target);
+  checkStaticCalls(tables, target);
+  patchAlternatives(tables, image, target);
+  sealEndbr(tables);
+  patchLocks(tables, target);
   const { code, data } = image.buffers;
   return {
     code: { address: image.bases.code, bytes: code },
