@@ -5,6 +5,10 @@
  * did not verify.
  */
 
+import type { KernelMessage } from './dmesg/dmesg.ts';
+import type { SystemRegisters } from './locate/registers.ts';
+import type { ReadResult } from './read/read.ts';
+
 /** Guest-physical memory, read and written through the VM's shared RAM file. */
 export interface PhysicalMemory {
   /** Ranges of RAM, ascending, not overlapping. */
@@ -114,12 +118,29 @@ export interface GuestKernel {
   modules(): GuestModule[];
   /** The symbols of a loaded module; null when there is none of this name. */
   moduleSymbols(name: string): SymbolTable | null;
+  /** A function that says what addresses lie in, for the kernel and the modules of now. */
+  locator(): (address: bigint) => Location | null;
+  /** A variable or a part of it as its type says, for example `per_cpu(runqueues, 0).nr_running`. */
+  read(expression: string): ReadResult;
+  /** The kernel's messages, oldest first. */
+  messages(): KernelMessage[];
+  /** Number of CPUs that the kernel has places for. */
+  cpus(): number;
   /** Takes code into the walks of stacks that the kernel's own tables do not describe; returns what takes it out. */
   addCode(code: ForeignCode): () => void;
   /** The kernel stack of a thread that is off CPU. */
   sleepingStack(task: Task): Stack;
   /** The kernel stack of a CPU from its registers (through interrupt and exception stacks). A CPU in user mode: no frames, complete. */
   runningStack(registers: Registers): Stack;
+}
+
+/** The symbol that an address lies in. */
+export interface Location {
+  /** `vmlinux`, or a module's name. */
+  readonly object: string;
+  readonly name: string;
+  readonly offset: number;
+  readonly size: number;
 }
 
 /** A loaded module of a guest's kernel. */
@@ -154,7 +175,7 @@ export interface Machine {
   readonly accelerator: Accelerator;
   readonly physical: PhysicalMemory;
   /** Registers of vCPU 0's IDT and control registers, for finding the kernel. */
-  systemRegisters(): Promise<{ readonly cr3: bigint; readonly cr4: bigint; readonly idtBase: bigint }>;
+  systemRegisters(): Promise<SystemRegisters>;
   /** Stops all vCPUs, runs `work`, and lets them go on whatever happens; `us` is what the tool's stop took. */
   whileStopped<T>(
     work: (stopped: StoppedMachine) => Promise<T>,

@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto';
+import { readMessages } from '../dmesg/dmesg.ts';
 import type { AddressSpace, GuestKernel, PhysicalMemory, SymbolTable } from '../kinds.ts';
 import type { KernelImage } from '../locate/image.ts';
+import { createLocator } from '../objects/locate.ts';
 import { readModuleCode } from '../objects/module-code.ts';
 import { readModuleSymbols } from '../objects/module-symbols.ts';
 import { readModules } from '../objects/modules.ts';
+import { cpuCount } from '../objects/per-cpu.ts';
 import type { KernelReader } from '../objects/reader.ts';
 import { cpuStacks, type Extent, runningStack, type StackReader, sleepingStack } from '../objects/stacks.ts';
 import { readTasks } from '../objects/tasks.ts';
+import { readExpression } from '../read/read.ts';
 import { createSymbolTable } from '../symbols/table.ts';
 import type { Btf } from '../types/btf.ts';
 import { createTypes, memberAt } from '../types/types.ts';
@@ -65,6 +69,15 @@ export function createKernel(
       const module = readModules(reader).find((candidate) => candidate.name === name);
       return module === undefined ? null : readModuleSymbols(reader, module);
     },
+    locator: () =>
+      createLocator({
+        symbols,
+        modules: () => readModules(reader),
+        moduleSymbols: (module) => readModuleSymbols(reader, module),
+      }),
+    read: (expression) => readExpression(reader, expression),
+    messages: () => readMessages(reader),
+    cpus: () => cpuCount(reader),
     addCode(code) {
       const added = foreignCode(code);
       foreign.add(added);
