@@ -132,6 +132,8 @@ export interface GuestKernel {
   sleepingStack(task: Task): Stack;
   /** The kernel stack of a CPU from its registers (through interrupt and exception stacks). A CPU in user mode: no frames, complete. */
   runningStack(registers: Registers): Stack;
+  /** Copies what {@link runningStack} needs, in microseconds; what is returned walks the copy later. */
+  freezeStack(registers: Registers): () => Stack;
 }
 
 /** The symbol that an address lies in. */

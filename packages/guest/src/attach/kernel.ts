@@ -8,7 +8,14 @@ import { readModuleSymbols } from '../objects/module-symbols.ts';
 import { readModules } from '../objects/modules.ts';
 import { cpuCount } from '../objects/per-cpu.ts';
 import type { KernelReader } from '../objects/reader.ts';
-import { cpuStacks, type Extent, runningStack, type StackReader, sleepingStack } from '../objects/stacks.ts';
+import {
+  cpuStacks,
+  type Extent,
+  freezeStack,
+  runningStack,
+  type StackReader,
+  sleepingStack,
+} from '../objects/stacks.ts';
 import { readTasks } from '../objects/tasks.ts';
 import { readExpression } from '../read/read.ts';
 import { createSymbolTable } from '../symbols/table.ts';
@@ -85,6 +92,7 @@ export function createKernel(
     },
     sleepingStack: (task) => sleepingStack(stackReader, task),
     runningStack: (registers) => runningStack(stackReader, registers),
+    freezeStack: (registers) => freezeStack(stackReader, registers),
   };
 }
 

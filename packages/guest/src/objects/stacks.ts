@@ -59,42 +59,78 @@ export function sleepingStack(reader: StackReader, task: Task): Stack {
 
 /** The kernel stack of a CPU, through whatever stacks it is nested on. In user mode there is none. */
 export function runningStack(reader: StackReader, registers: Registers): Stack {
-  if ((registers.cs & 3) !== 0) return { frames: [], complete: true };
-  const size = threadSize(reader);
-  const find = (address: bigint): StackCopy | null => {
-    const own = reader
-      .cpuStacks()
-      .find((stack) => address >= stack.start && address < stack.start + BigInt(stack.size));
-    if (own !== undefined) return copyStack(reader, own);
-    // Threads' stacks are aligned to their size, and their lowest word has a known value.
-    const thread = copyStack(reader, { start: address - (address % BigInt(size)), size });
-    return thread?.bytes.readBigUInt64LE(0) === STACK_END_MAGIC ? thread : null;
+  return freezeStack(reader, registers)();
+}
+
+/** A processor is on few stacks at once: a thread's, an interrupt's, an exception's, an NMI's. */
+const MAX_NESTED = 4;
+/** Where a stack that a CPU has switched to keeps the place it came from: its topmost word, or pt_regs.sp. */
+const CAME_FROM = [8, 16];
+
+/**
+ * Copies the stacks that a CPU is on, which takes microseconds, and returns what walks the copy. So the walk
+ * can wait until the VM runs again.
+ */
+export function freezeStack(reader: StackReader, registers: Registers): () => Stack {
+  if ((registers.cs & 3) !== 0) return () => ({ frames: [], complete: true });
+  const copies: StackCopy[] = [];
+  const add = (address: bigint) => {
+    if (copies.length >= MAX_NESTED || copies.some((copy) => isOn(copy, address))) return;
+    const found = stackAt(reader, address);
+    if (found === null) return;
+    const { copy, isThread } = found;
+    copies.push(copy);
+    if (isThread) return;
+    for (const back of CAME_FROM) add(copy.bytes.readBigUInt64LE(copy.bytes.length - back));
   };
+  add(registers.rsp);
   const { general, rip, rsp, rbp } = registers;
-  return unwind(
-    {
-      ip: rip,
-      sp: rsp,
-      bp: rbp,
-      savedAt: null,
-      interrupted: true,
-      general: {
-        r10: general.r10 ?? 0n,
-        r13: general.r13 ?? 0n,
-        dx: general.rdx ?? 0n,
-        di: general.rdi ?? 0n,
+  return () =>
+    unwind(
+      {
+        ip: rip,
+        sp: rsp,
+        bp: rbp,
+        savedAt: null,
+        interrupted: true,
+        general: {
+          r10: general.r10 ?? 0n,
+          r13: general.r13 ?? 0n,
+          dx: general.rdx ?? 0n,
+          di: general.rdi ?? 0n,
+        },
       },
-    },
-    unwinderOn(reader, [], find),
-  );
+      unwinderOn(reader, copies),
+    );
+}
+
+function isOn({ start, bytes }: StackCopy, address: bigint): boolean {
+  return address >= start && address < start + BigInt(bytes.length);
+}
+
+function stackAt(
+  reader: StackReader,
+  address: bigint,
+): { readonly copy: StackCopy; readonly isThread: boolean } | null {
+  const own = reader
+    .cpuStacks()
+    .find((stack) => address >= stack.start && address < stack.start + BigInt(stack.size));
+  if (own !== undefined) {
+    const copy = copyStack(reader, own);
+    return copy === null ? null : { copy, isThread: false };
+  }
+  // Threads' stacks are aligned to their size, and their lowest word has a known value.
+  const size = threadSize(reader);
+  const copy = copyStack(reader, { start: address - (address % BigInt(size)), size });
+  return copy?.bytes.readBigUInt64LE(0) === STACK_END_MAGIC ? { copy, isThread: true } : null;
 }
 
 function none(reason: string): Stack {
   return { frames: [], complete: false, reason };
 }
 
-/** THREAD_SIZE: the first thread's stack lies in the image, and a symbol follows it. */
-function threadSize({ symbols }: KernelReader): number {
+/** THREAD_SIZE in bytes: the first thread's stack lies in the image, and a symbol follows it. */
+export function threadSize({ symbols }: Pick<KernelReader, 'symbols'>): number {
   const { address } = symbols.one('init_stack');
   const size = STACK_SIZES.find((bytes) => symbols.at(address + BigInt(bytes))?.offset === 0);
   if (size !== undefined) return size;
@@ -104,25 +140,8 @@ function threadSize({ symbols }: KernelReader): number {
   );
 }
 
-/** A walk goes over a few nested stacks; it looks for one not much more often than there are. */
-const MAX_LOOKS = 16;
-
-function unwinderOn(
-  reader: StackReader,
-  stacks: readonly StackCopy[],
-  find: (address: bigint) => StackCopy | null = () => null,
-): Unwinder {
-  const known = [...stacks];
-  let looks = 0;
-  const indexOf = (address: bigint) => {
-    const index = known.findIndex(
-      ({ start, bytes }) => address >= start && address < start + BigInt(bytes.length),
-    );
-    if (index >= 0 || looks >= MAX_LOOKS) return index;
-    looks++;
-    const found = find(address);
-    return found === null ? -1 : known.push(found) - 1;
-  };
+function unwinderOn(reader: StackReader, stacks: readonly StackCopy[]): Unwinder {
+  const indexOf = (address: bigint) => stacks.findIndex((stack) => isOn(stack, address));
   const trampolines = trampolineStarts(reader);
   return {
     entryAt: (address) => reader.entryAt(address),
@@ -131,7 +150,7 @@ function unwinderOn(
       return index < 0 ? null : index;
     },
     word(address) {
-      const stack = known[indexOf(address)];
+      const stack = stacks[indexOf(address)];
       if (stack === undefined) return null;
       const offset = Number(address - stack.start);
       return offset + 8 > stack.bytes.length ? null : stack.bytes.readBigUInt64LE(offset);
