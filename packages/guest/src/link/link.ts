@@ -1,6 +1,6 @@
 import { GuestError } from '../errors.ts';
 import type { LinkedPatch, LinkSizes, PatchPlace } from '../kinds.ts';
-import { type PatchFile, pointersOf } from '../patch/index.ts';
+import { KLP_SIZES, type PatchFile, pointersOf } from '../patch/index.ts';
 import { patchAlternatives } from './alternatives.ts';
 import { checkCalls, checkStaticCalls } from './calls.ts';
 import { sealEndbr } from './endbr.ts';
@@ -34,6 +34,7 @@ export function linkSizes(patch: PatchFile): LinkSizes {
 export function linkPatch(patch: PatchFile, target: LinkTarget, place: PatchPlace): LinkedPatch {
   requireAcceptable(patch);
   requireKernel(patch, target);
+  requireLayout(patch, target);
   const image = createImage(layoutOf(patch), place);
   relocate(patch, image, target);
   const tables = tablesOf(patch, pointersOf(patch.elf), image);
@@ -75,6 +76,18 @@ function requireKernel({ file, release }: PatchFile, target: LinkTarget): void {
     `${file} was built for ${release}, and the guest runs ${target.release}.`,
     { hint: `Build it again: exuvia guest patch build FIX.c --kernel ${target.release} -o FIX.ko` },
   );
+}
+
+/** A hand-written livepatch was read with the sizes that these structures have from Linux 6.1 to 7.2. */
+function requireLayout({ kind, file }: PatchFile, { types }: LinkTarget): void {
+  if (kind !== 'livepatch') return;
+  for (const [name, size] of Object.entries(KLP_SIZES)) {
+    if (types.sizeOf(name) === size) continue;
+    throw new GuestError(
+      'patch-layout',
+      `${file} was read with ${size} bytes for a struct ${name}, and the guest's has ${types.sizeOf(name)}.`,
+    );
+  }
 }
 
 function replacementsOf(patch: PatchFile, image: Image, target: LinkTarget): LinkedPatch['replacements'] {

@@ -38,7 +38,10 @@ export function tablesOf(patch: PatchFile, pointers: Pointers, image: Image): Ta
     });
   return {
     sections,
-    entries: (table, stride) => sections(table).flatMap((section) => entriesOf(section, stride)),
+    entries: (table, stride) =>
+      sections(table)
+        .flatMap((section) => entriesOf(section, stride))
+        .filter((entry) => !isAboutUnused(patch, pointers, entry)),
     pointer: ({ section, at }, field) => pointers.follow(section.index, at + field),
     target(entry, field) {
       const pointer = pointers.follow(entry.section.index, entry.at + field);
@@ -46,6 +49,12 @@ export function tablesOf(patch: PatchFile, pointers: Pointers, image: Image): Ta
       return byte ?? refuseEntry(entry, 'it points to nothing that is put into the guest');
     },
   };
+}
+
+/** A module's own initialisation is left out, and so are the entries about it. */
+function isAboutUnused(patch: PatchFile, pointers: Pointers, { section, at }: TableEntry): boolean {
+  const first = pointers.follow(section.index, at);
+  return first?.kind === 'section' && patch.sections[first.section]?.role.kind === 'unused';
 }
 
 function entriesOf(section: ElfSection, stride: number): TableEntry[] {

@@ -7,8 +7,8 @@ const ENTRY_BYTES = 6;
 /** The patch's ORC with the addresses that its code will have, ascending. */
 export function unwindOf(tables: Tables): PatchUnwind {
   const entries = tables.entries('orc', ENTRY_BYTES);
-  const rows = tables.entries('orcAddresses', 4).map((address, index) => {
-    const entry = entries[index];
+  const rows = tables.entries('orcAddresses', 4).map((address) => {
+    const entry = entries[address.index];
     if (entry === undefined) return refuseEntry(address, '.orc_unwind is shorter than .orc_unwind_ip');
     return {
       address: tables.target(address, 0).address,

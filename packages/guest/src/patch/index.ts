@@ -1,4 +1,5 @@
 export * from './kinds.ts';
-export * from './pointers.ts';
-export * from './read.ts';
+export { KLP_SIZES } from './livepatch.ts';
+export { type Pointer, type Pointers, pointersOf } from './pointers.ts';
+export { readPatch } from './read.ts';
 export { isLinked, RELOCATION_NAMES } from './refusals.ts';

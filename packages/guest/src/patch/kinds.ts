@@ -33,14 +33,23 @@ export interface Refusal {
   readonly why: string;
 }
 
-/** What happens to a section: `load` puts it into the guest, everything else is read by the linker or left out. */
+/** What happens to a section. */
 export type SectionRole =
+  /** Put into the guest. */
   | { readonly kind: 'code' | 'rodata' | 'data' }
   /** Read while linking, not put into the guest. */
   | { readonly kind: 'link'; readonly table: LinkTable }
   /** Left out; `why` says why nothing is lost. */
   | { readonly kind: 'unused'; readonly why: string }
+  /** Its entries about code that is put into the guest are refused, each for `why`. */
+  | { readonly kind: 'entries'; readonly table: RefusedTable; readonly why: string }
+  /** Refused when a replacement function uses it. */
+  | { readonly kind: 'unusable'; readonly why: string }
+  /** Refused when it is there. */
   | { readonly kind: 'refused'; readonly why: string };
+
+/** Tables whose entries would have to be registered with the guest. */
+export type RefusedTable = 'bugs' | 'exceptions' | 'jumpLabels' | 'callbacks';
 
 /** Tables that the kernel's own module loader works through (arch/x86/kernel/module.c, module_finalize). */
 export type LinkTable =
@@ -74,6 +83,8 @@ export interface PatchFile {
   readonly elf: ElfObject;
   readonly sections: readonly PatchSection[];
   readonly functions: readonly PatchedFunction[];
+  /** It is meant to take the place of all patches applied before (`replace` of struct klp_patch). */
+  readonly replaces: boolean;
   /** What an undefined or livepatch symbol of the file stands for in the guest, by symbol index. */
   readonly needs: ReadonlyMap<number, GuestSymbolName>;
   /** Empty: the patch can be linked. */

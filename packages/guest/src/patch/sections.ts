@@ -1,5 +1,5 @@
 import { type ElfSection, SHF, SHT } from '../elf/index.ts';
-import type { LinkTable, SectionRole } from './kinds.ts';
+import type { LinkTable, RefusedTable, SectionRole } from './kinds.ts';
 
 /**
  * What happens to each section of a patch. A section that is loaded by the kernel's module loader and that
@@ -12,9 +12,8 @@ export function roleOf(section: ElfSection): SectionRole {
   }
   if ((flags & SHF.alloc) === 0) return unused('not loaded');
   const known = KNOWN.get(name) ?? PATTERNS.find(([pattern]) => pattern.test(name))?.[1];
-  if (known?.kind === 'refused' && section.size === 0) return unused('empty');
+  if (section.size === 0 && known?.kind !== 'code') return unused('empty');
   if (known !== undefined) return known;
-  if (section.size === 0) return unused('empty');
   return refused('nothing is known about such a section, so what it asks for cannot be honoured');
 }
 
@@ -24,6 +23,14 @@ function unused(why: string): SectionRole {
 
 function refused(why: string): SectionRole {
   return { kind: 'refused', why };
+}
+
+function unusable(why: string): SectionRole {
+  return { kind: 'unusable', why };
+}
+
+function entries(table: RefusedTable, why: string): SectionRole {
+  return { kind: 'entries', table, why };
 }
 
 function link(table: LinkTable): SectionRole {
@@ -70,21 +77,24 @@ const KNOWN: ReadonlyMap<string, SectionRole> = new Map([
   ['.exuvia.symbols', unused('read here')],
   ['.kpatch.funcs', unused('read here')],
   ['.kpatch.strings', unused('read here')],
+  [
+    '.kpatch.force',
+    unused('functions that kpatch replaces without looking at stacks; here all stacks are looked at'),
+  ],
+  ['.kpatch.checksum', unused('tells kpatch modules apart')],
   ['.init.klp_objects', unused('read here')],
   ['.init.klp_funcs', unused('read here')],
   // What needs the guest's help, which a patch from outside does not ask for.
   [
     '__ex_table',
-    refused(
-      'the guest would not find these exception table entries: a fault that they catch would be an oops',
-    ),
+    entries('exceptions', 'the guest would not find it, and the fault that it catches would be an oops'),
   ],
-  ['__bug_table', refused('the guest would not find these WARN and BUG entries: each would be an oops')],
-  ['__jump_table', refused('the guest would not switch these static keys')],
+  ['__bug_table', entries('bugs', 'the guest would not find it, and the WARN or BUG would be an oops')],
+  ['__jump_table', entries('jumpLabels', 'the guest would not switch this static key')],
   ['__ksymtab', refused('a patch cannot export symbols')],
   ['__ksymtab_gpl', refused('a patch cannot export symbols')],
   ['__param', refused('a patch has no module parameters')],
-  ['.data..percpu', refused('a patch cannot have per-CPU variables of its own')],
+  ['.data..percpu', unusable('a patch cannot have per-CPU variables of its own')],
   ['.static_call_tramp_key', refused('a patch cannot export static calls')],
   ['.cfi_sites', refused('a patch for a kernel with kCFI cannot be linked')],
   ['.kcfi_traps', refused('a patch for a kernel with kCFI cannot be linked')],
@@ -100,17 +110,17 @@ const KNOWN: ReadonlyMap<string, SectionRole> = new Map([
   ['_kprobe_blacklist', refused('the guest would not know that these functions must not be probed')],
   ['_error_injection_whitelist', refused('the guest would not know of these error injection points')],
   ['___srcu_struct_ptrs', refused('the guest would not initialise these SRCU structures')],
-  ['.init.data', refused('initialisation code of a patch is not run')],
-  ['.init.rodata', refused('initialisation code of a patch is not run')],
+  ['.init.data', unusable('initialisation code of a patch is not run')],
+  ['.init.rodata', unusable('initialisation code of a patch is not run')],
   ['.ctors', refused('constructors of a patch are not run')],
   ['.kunit_test_suites', refused('a patch cannot have tests of its own')],
 ]);
 
 const PATTERNS: readonly (readonly [RegExp, SectionRole])[] = [
-  [/^\.kpatch\.callbacks\./, refused('callbacks are not run')],
+  [/^\.kpatch\.callbacks\./, entries('callbacks', 'callbacks are not run')],
   [/^\.note\./, unused('a note')],
-  [/^\.(init|exit)\.text/, refused('initialisation code of a patch is not run')],
-  [/^\.exit\.data/, refused('code that runs when a module is removed is not run')],
+  [/^\.(init|exit)\.text/, unusable('initialisation code of a patch is not run')],
+  [/^\.exit\.data/, unusable('code that runs when a module is removed is not run')],
   [/^\.(init_array|fini_array|preinit_array)/, refused('constructors of a patch are not run')],
   [/^\.text(\.|$)/, CODE],
   [/^\.(noinstr|sched|cpuidle|entry|kprobes|softirqentry|irqentry|spinlock)\.text(\.|$)/, CODE],
@@ -118,6 +128,6 @@ const PATTERNS: readonly (readonly [RegExp, SectionRole])[] = [
   [/^\.data\.rel\.ro/, RODATA],
   [/^\.data\.\.ro_after_init/, DATA],
   [/^\.data\.\.(read_mostly|cacheline_aligned|page_aligned|once)/, DATA],
-  [/^\.data\.\./, refused('nothing is known about such a section, so what it asks for cannot be honoured')],
+  [/^\.data\.\./, unusable('nothing is known about such a section, so what it asks for cannot be honoured')],
   [/^\.(data|bss)(\.|$)/, DATA],
 ];
