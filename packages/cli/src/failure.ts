@@ -17,10 +17,15 @@ export function reportFailure(error: unknown, io: Io, json: boolean): ExitStatus
   return statusOf(error);
 }
 
+/** What was given, or what a guest's kernel is like, does not allow what was asked for; nothing was changed. */
+function isRefused(code: string): boolean {
+  return REFUSED_HERE.has(code) || /^(patch|guest-(site|arena|symbol|module|rollback|patch))-/.test(code);
+}
+
 function statusOf(error: unknown): ExitStatus {
   if (error instanceof Unreachable) return EXIT.unreachable;
   if (error instanceof Refused) return EXIT.refused;
-  if (error instanceof ExuviaError && REFUSED_HERE.has(error.code)) return EXIT.refused;
+  if (error instanceof ExuviaError && isRefused(error.code)) return EXIT.refused;
   if (error instanceof ExuviaError && error.code === 'usage') return EXIT.usage;
   return EXIT.failed;
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { ExitStatus } from './exit.ts';
+import { addPatchCommands } from './guest-patch-program.ts';
 import type { Invocation } from './program.ts';
 
 /** How an action is bound to what runs it, which is loaded only then. */
@@ -47,6 +48,7 @@ Examples:
   command(guest, 'dmesg', '', "the kernel's messages")
     .addHelpText('after', '\nExample:\n  exuvia guest dmesg web | tail\n')
     .action(action(async () => (await import('./commands/guest/dmesg.ts')).dmesg));
+  addPatchCommands(guest, action);
 }
 
 /** A command about one guest: a VM of this host by name, or any QEMU by its monitor. */

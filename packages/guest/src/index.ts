@@ -6,3 +6,5 @@ export type * from './kinds.ts';
 export * from './link/index.ts';
 export * from './machine/index.ts';
 export * from './patch/index.ts';
+export { scheduling } from './support/scheduling.ts';
+export * from './update/index.ts';
