@@ -1,3 +1,4 @@
+export { describePatch, type PatchDescription } from './describe.ts';
 export * from './kinds.ts';
 export { KLP_SIZES } from './livepatch.ts';
 export { type Pointer, type Pointers, pointersOf } from './pointers.ts';

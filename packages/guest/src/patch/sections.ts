@@ -60,16 +60,16 @@ const KNOWN: ReadonlyMap<string, SectionRole> = new Map([
   // Descriptions of the module itself.
   ['.modinfo', unused('describes the module; read here')],
   ['.gnu.linkonce.this_module', unused('the module object: a patch is no module of the guest')],
-  ['__versions', unused('checksums of exported symbols: the build of the kernel is compared instead')],
+  ['__versions', unused('checksums of exported symbols: the release of the kernel is compared instead')],
   [
     '__version_ext_crcs',
-    unused('checksums of exported symbols: the build of the kernel is compared instead'),
+    unused('checksums of exported symbols: the release of the kernel is compared instead'),
   ],
   [
     '__version_ext_names',
-    unused('checksums of exported symbols: the build of the kernel is compared instead'),
+    unused('checksums of exported symbols: the release of the kernel is compared instead'),
   ],
-  ['.orc_header', unused('says which layout .orc_unwind has; the build of the kernel is compared instead')],
+  ['.orc_header', unused('says which layout .orc_unwind has; the release of the kernel is compared instead')],
   ['.printk_index', unused('an index of messages that only debugfs shows')],
   ['__patchable_function_entries', unused('only used by architectures other than x86')],
   // Read by this package.
