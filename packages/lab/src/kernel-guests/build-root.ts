@@ -12,11 +12,9 @@ import { KERNEL_NAMES, KERNEL_SUITES, type Kernels, unpack } from './kernels.ts'
 /** A Debian 13 with compilers and the headers packages of all kernels of {@link Kernels}. */
 export interface BuildRoot {
   readonly root: string;
-  /**
-   * Runs a shell command in it, as root of a mount namespace of its own; `binds` are folders of this
-   * machine that are seen there under their own names. Throws as `run` does.
-   */
-  run(command: string, options?: RunOptions & { readonly binds?: readonly string[] }): Promise<RunResult>;
+  readonly key: string;
+  /** Runs a shell command in it, in a folder of this machine that is seen there as /mnt. Throws as `run` does. */
+  run(command: string, work: string, options?: RunOptions): Promise<RunResult>;
 }
 
 const PACKAGES = [
@@ -35,7 +33,7 @@ export async function buildRoot(base: Base, kernels: Kernels, progress: Progress
     progress.step('kernel guests: compilers and headers', () => bootstrap(into, base, kernels)),
   );
   const root = join(folder, 'root');
-  return { root, run: (command, options = {}) => runIn(root, command, options) };
+  return { root, key, run: (command, work, options = {}) => runIn(root, command, work, options) };
 }
 
 async function bootstrap(folder: string, base: Base, kernels: Kernels): Promise<void> {
@@ -75,20 +73,14 @@ function headersPackages(release: string): string[] {
   ];
 }
 
-/** The namespace goes with its last process, and the mounts with the namespace. */
+/** The mounts go with the namespace, and the namespace with its last process. objtool reads /proc since 7.1. */
 const ENTER = `set -e
-root=$1 command=$2
-shift 2
-mount -t proc proc "$root/proc"
-mount --rbind /dev "$root/dev"
-for folder; do mkdir -p "$root$folder"; mount --rbind "$folder" "$root$folder"; done
-exec chroot "$root" /bin/sh -c "$command"`;
+mount --make-rprivate /
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+mount --bind "$2" "$1/mnt"
+exec chroot "$1" /bin/sh -ec "cd /mnt; $3"`;
 
-function runIn(
-  root: string,
-  command: string,
-  options: RunOptions & { readonly binds?: readonly string[] },
-): Promise<RunResult> {
-  const { binds = [], ...rest } = options;
-  return run('unshare', ['--mount', 'sh', '-c', ENTER, 'sh', root, command, ...binds], rest);
+function runIn(root: string, command: string, work: string, options: RunOptions): Promise<RunResult> {
+  return run('unshare', ['--mount', 'sh', '-c', ENTER, 'sh', root, work, command], options);
 }
