@@ -48,6 +48,7 @@ function relocation(
   if (symbol >= symbols)
     throw invalid(file, `${section.name}[${index}] names symbol ${symbol}, which it has not`);
   return {
+    index,
     offset: Number(offset),
     type: section.bytes.readUInt32LE(at + 8),
     symbol,

@@ -59,6 +59,8 @@ export interface ElfSection {
 }
 
 export interface Relocation {
+  /** In its section, from 0. */
+  readonly index: number;
   /** Offset into the section that it changes. */
   readonly offset: number;
   /** R_X86_64_... */

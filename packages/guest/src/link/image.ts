@@ -1,6 +1,6 @@
 import { GuestError } from '../errors.ts';
 import type { PatchPlace } from '../kinds.ts';
-import type { SectionOffset } from '../patch/index.ts';
+import type { PatchFile, SectionOffset } from '../patch/index.ts';
 import { alignUp, type Layout, PLACE_ALIGNMENT, type Region } from './layout.ts';
 
 /** A byte of the image that is being linked: where it lies now and where it will. */
@@ -22,12 +22,14 @@ export interface Image {
   find(address: bigint): ImageByte | null;
 }
 
+const INT3 = 0xcc;
+
 /** Copies the patch's sections to where they will lie. @throws GuestError `patch-place` for a place that cannot hold it. */
-export function createImage(layout: Layout, place: PatchPlace): Image {
+export function createImage(patch: PatchFile, layout: Layout, place: PatchPlace): Image {
   checkPlace(layout, place);
   const buffers = {
     // Between functions nothing is to be executed.
-    code: Buffer.alloc(layout.codeBytes, 0xcc),
+    code: Buffer.alloc(layout.codeBytes, INT3),
     data: Buffer.alloc(layout.dataBytes),
     spare: Buffer.alloc(layout.spareBytes),
   };
@@ -39,6 +41,10 @@ export function createImage(layout: Layout, place: PatchPlace): Image {
   for (const { section, region, offset } of layout.placed.values()) {
     buffers[region].fill(0, offset, offset + section.size);
     section.bytes.copy(buffers[region], offset);
+  }
+  for (const { section, start, end } of patch.omitted) {
+    const placed = layout.placed.get(section);
+    if (placed?.region === 'code') buffers.code.fill(INT3, placed.offset + start, placed.offset + end);
   }
   const byte = (region: Region, offset: number): ImageByte => ({
     region,

@@ -1,6 +1,6 @@
 import { GuestError } from '../errors.ts';
 import type { LinkedPatch, LinkSizes, PatchPlace } from '../kinds.ts';
-import { KLP_SIZES, type PatchFile, pointersOf } from '../patch/index.ts';
+import { isOmitted, KLP_SIZES, type PatchFile, pointersOf } from '../patch/index.ts';
 import { patchAlternatives } from './alternatives.ts';
 import { checkCalls, checkStaticCalls } from './calls.ts';
 import { sealEndbr } from './endbr.ts';
@@ -35,7 +35,7 @@ export function linkPatch(patch: PatchFile, target: LinkTarget, place: PatchPlac
   requireAcceptable(patch);
   requireKernel(patch, target);
   requireLayout(patch, target);
-  const image = createImage(layoutOf(patch), place);
+  const image = createImage(patch, layoutOf(patch), place);
   relocate(patch, image, target);
   const tables = tablesOf(patch, pointersOf(patch.elf), image);
   patchFentry(tables, target);
@@ -110,7 +110,8 @@ function replacementsOf(patch: PatchFile, image: Image, target: LinkTarget): Lin
 function functionsOf(patch: PatchFile, image: Image): LinkedPatch['functions'] {
   const functions = patch.elf.symbols.flatMap((symbol) => {
     if (symbol.type !== 'function' || symbol.place.kind !== 'section') return [];
-    const byte = image.at({ section: symbol.place.section, offset: Number(symbol.value) });
+    const place = { section: symbol.place.section, offset: Number(symbol.value) };
+    const byte = isOmitted(patch.omitted, place) ? null : image.at(place);
     return byte?.region === 'code' ? [{ name: symbol.name, address: byte.address, size: symbol.size }] : [];
   });
   return functions.sort((a, b) => (a.address < b.address ? -1 : 1));

@@ -17,12 +17,12 @@ export function relocate(patch: PatchFile, image: Image, target: LinkTarget): vo
   const addresses = new Map<number, bigint>();
   for (const [symbol, name] of patch.needs) addresses.set(symbol, resolveSymbol(target, name).address);
   for (const { section, target: changed, relocations } of patch.elf.relocations) {
-    for (const [index, relocation] of relocations.entries()) {
+    for (const relocation of relocations) {
       const field = image.at({ section: changed, offset: relocation.offset });
       if (field === null) break;
       const symbol = patch.elf.symbols[relocation.symbol];
       if (symbol === undefined) continue;
-      const fail = (why: string): never => refuse(section, index, relocation, symbol, why);
+      const fail = (why: string): never => refuse(section, relocation, symbol, why);
       const value = BigInt.asUintN(64, symbolAddress(symbol, image, addresses, fail) + relocation.addend);
       write(field, relocation, value, fail);
     }
@@ -87,16 +87,10 @@ function put({ buffer, offset }: ImageByte, bytes: 4 | 8, value: bigint, fail: F
   else buffer.writeUInt32LE(Number(value), offset);
 }
 
-function refuse(
-  section: ElfSection,
-  index: number,
-  relocation: Relocation,
-  symbol: ElfSymbol,
-  why: string,
-): never {
+function refuse(section: ElfSection, relocation: Relocation, symbol: ElfSymbol, why: string): never {
   const type = RELOCATION_NAMES.get(relocation.type) ?? `type ${relocation.type}`;
   throw new GuestError(
     'patch-relocation',
-    `Relocation ${section.name}[${index}] (${type} against ${symbol.name}) cannot be done: ${why}.`,
+    `Relocation ${section.name}[${relocation.index}] (${type} against ${symbol.name}) cannot be done: ${why}.`,
   );
 }

@@ -72,7 +72,7 @@ function writeReturn(buffer: Buffer, offset: number, address: bigint, thunk: Ret
 /** An object that objtool has not seen has no list of its returns. */
 function requireAllPatched({ elf }: PatchFile, image: Image, sites: ReadonlySet<bigint>): void {
   for (const { section, target, relocations } of elf.relocations) {
-    for (const [index, { symbol, offset }] of relocations.entries()) {
+    for (const { index, symbol, offset } of relocations) {
       if (elf.symbols[symbol]?.name !== THUNK) continue;
       const field = image.at({ section: target, offset });
       if (field === null || sites.has(field.address - 1n)) continue;

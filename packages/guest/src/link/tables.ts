@@ -1,6 +1,6 @@
 import type { ElfSection } from '../elf/index.ts';
 import { GuestError } from '../errors.ts';
-import type { LinkTable, PatchFile, Pointer, Pointers } from '../patch/index.ts';
+import { isOmitted, type LinkTable, type PatchFile, type Pointer, type Pointers } from '../patch/index.ts';
 import type { Image, ImageByte } from './image.ts';
 
 /** An entry of one of the tables that a module brings along for its own loading. */
@@ -54,7 +54,8 @@ export function tablesOf(patch: PatchFile, pointers: Pointers, image: Image): Ta
 /** A module's own initialisation is left out, and so are the entries about it. */
 function isAboutUnused(patch: PatchFile, pointers: Pointers, { section, at }: TableEntry): boolean {
   const first = pointers.follow(section.index, at);
-  return first?.kind === 'section' && patch.sections[first.section]?.role.kind === 'unused';
+  if (first?.kind !== 'section') return false;
+  return patch.sections[first.section]?.role.kind === 'unused' || isOmitted(patch.omitted, first);
 }
 
 function entriesOf(section: ElfSection, stride: number): TableEntry[] {

@@ -20,6 +20,13 @@ export interface SectionOffset {
   readonly offset: number;
 }
 
+/** Bytes of a section. */
+export interface SectionRange {
+  readonly section: number;
+  readonly start: number;
+  readonly end: number;
+}
+
 /** A function of the guest and what the patch puts in its place. */
 export interface PatchedFunction extends GuestSymbolName {
   readonly replacement: SectionOffset;
@@ -80,7 +87,10 @@ export interface PatchFile {
   readonly name: string;
   /** The kernel release that it was built for (the first word of its vermagic). */
   readonly release: string;
+  /** Without the relocations of `omitted`. */
   readonly elf: ElfObject;
+  /** Functions of the module that are not put into the guest: its own initialisation. */
+  readonly omitted: readonly SectionRange[];
   readonly sections: readonly PatchSection[];
   readonly functions: readonly PatchedFunction[];
   /** It is meant to take the place of all patches applied before (`replace` of struct klp_patch). */

@@ -1,5 +1,6 @@
 import { type ElfObject, invalid, readElf } from '../elf/index.ts';
 import { exuviaFunctions, exuviaSymbols, FUNCTIONS_SECTION } from './exuvia.ts';
+import { refusedInitialisation } from './initialisation.ts';
 import type {
   GuestSymbolName,
   PatchedFunction,
@@ -14,6 +15,7 @@ import { KPATCH_SECTION, kpatchFunctions } from './kpatch.ts';
 import { livepatchContents } from './livepatch.ts';
 import { modinfoOf, releaseOf } from './modinfo.ts';
 import { needsOf } from './needs.ts';
+import { omittedRanges, withoutOmitted } from './omitted.ts';
 import { type Pointers, pointersOf } from './pointers.ts';
 import { reachedSections } from './reach.ts';
 import { refusalsOf } from './refusals.ts';
@@ -26,7 +28,9 @@ import { roleOf } from './sections.ts';
  * @throws GuestError `patch-elf-invalid` for a file that is no patch.
  */
 export function readPatch(bytes: Buffer, file: string): PatchFile {
-  const elf = readElf(bytes, file);
+  const whole = readElf(bytes, file);
+  const omitted = omittedRanges(whole);
+  const elf = withoutOmitted(whole, omitted);
   const pointers = pointersOf(elf);
   const modinfo = modinfoOf(elf);
   const { kind, functions, replaces, aliases, refusals } = contents(elf, pointers, modinfo);
@@ -39,11 +43,16 @@ export function readPatch(bytes: Buffer, file: string): PatchFile {
     name: modinfo.get('name') ?? file,
     release: releaseOf(elf, modinfo),
     elf,
+    omitted,
     sections,
     functions,
     replaces,
     needs: needsOf(elf, sections, aliases),
-    refusals: [...refusals, ...refusalsOf({ elf, kind, sections }, pointers)],
+    refusals: [
+      ...refusals,
+      ...refusedInitialisation(whole, kind, omitted),
+      ...refusalsOf({ elf, sections, omitted }, pointers),
+    ],
   };
 }
 

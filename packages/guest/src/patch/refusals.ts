@@ -1,6 +1,6 @@
 import type { ElfObject } from '../elf/index.ts';
-import { refusedInitialisation } from './initialisation.ts';
 import type { PatchFile, PatchSection, Refusal, RefusedTable } from './kinds.ts';
+import { isOmitted } from './omitted.ts';
 import type { Pointers } from './pointers.ts';
 
 /** The relocations of x86-64 kernel code (arch/x86/kernel/module.c); modules have no others. */
@@ -14,13 +14,12 @@ export const RELOCATION_NAMES: ReadonlyMap<number, string> = new Map([
   [24, 'R_X86_64_PC64'],
 ]);
 
-type Unjudged = Pick<PatchFile, 'elf' | 'kind' | 'sections'>;
+type Unjudged = Pick<PatchFile, 'elf' | 'sections' | 'omitted'>;
 
 /** Everything in a patch file that cannot be honoured, in the order of the file. */
 export function refusalsOf(patch: Unjudged, pointers: Pointers): Refusal[] {
   return [
     ...refusedSections(patch),
-    ...refusedInitialisation(patch.elf, patch.kind),
     ...patch.sections.flatMap((section) => refusedEntries(patch, section, pointers)),
     ...refusedRelocations(patch),
   ];
@@ -49,7 +48,11 @@ const ENTRY_BYTES: Readonly<Record<RefusedTable, number | null>> = {
 };
 
 /** Entries about code that is put into the guest. Those about the module's own initialisation mean nothing here. */
-function refusedEntries({ elf, sections }: Unjudged, section: PatchSection, pointers: Pointers): Refusal[] {
+function refusedEntries(
+  { elf, sections, omitted }: Unjudged,
+  section: PatchSection,
+  pointers: Pointers,
+): Refusal[] {
   const { role, index, name } = section;
   if (role.kind !== 'entries') return [];
   const refused = new Map<number, string>();
@@ -57,7 +60,7 @@ function refusedEntries({ elf, sections }: Unjudged, section: PatchSection, poin
   for (const offset of pointers.offsets(index)) {
     const target = pointers.follow(index, offset);
     if (target?.kind !== 'section') continue;
-    const code = sections[target.section]?.role.kind;
+    const code = isOmitted(omitted, target) ? 'unused' : sections[target.section]?.role.kind;
     if (role.table !== 'callbacks' && code !== 'code' && code !== 'link') continue;
     const bytes = ENTRY_BYTES[role.table];
     const entry = bytes === null ? ordinal : Math.floor(offset / bytes);
@@ -85,7 +88,7 @@ function refusedRelocations({ elf, sections }: Unjudged): Refusal[] {
   const refusals: Refusal[] = [];
   for (const { section, target, relocations } of elf.relocations) {
     if (!isLinked(sections[target])) continue;
-    for (const [index, { type, symbol }] of relocations.entries()) {
+    for (const { index, type, symbol } of relocations) {
       const why = RELOCATION_NAMES.has(type)
         ? refusedSymbol(elf, sections, symbol)
         : `relocations of type ${type} are not known in a kernel`;
