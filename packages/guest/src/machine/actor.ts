@@ -8,6 +8,7 @@ import { ATOMIC_BYTES } from './gdb/packets.ts';
 import {
   attachScript,
   CONTINUE_SCRIPT,
+  EMPTY_STOP,
   lookScript,
   type PhysicalRange,
   type PhysicalWrite,
@@ -17,6 +18,7 @@ import {
 } from './gdb/script.ts';
 import { type Guard, startGuard } from './guard/guard.ts';
 import { openStopMark, type StopMark } from './guard/mark.ts';
+import { hurry } from './priority.ts';
 
 /** What is seen of a VM at the beginning of a stop. */
 export interface Seen {
@@ -132,6 +134,16 @@ export class Actor {
     });
   }
 
+  /** Stops the VM and lets it go on: what every stop costs, whatever is done in it. */
+  stopForNothing(): Promise<void> {
+    return this.#exclusively(async ({ gdb, mark }) => {
+      if (this.#stood) return;
+      mark.set(true);
+      await gdb.interrupted(EMPTY_STOP);
+      mark.set(false);
+    });
+  }
+
   /** Makes the next stop as quick as every later one. */
   prepare(): Promise<void> {
     return this.#exclusively(async () => undefined);
@@ -145,6 +157,7 @@ export class Actor {
       if (control === null) return;
       control.gdb.close();
       if (control.added) await removeChannel(this.#qmp);
+      await control.relax();
       await control.mark.close();
       await control.guard.dismiss();
     });
@@ -178,6 +191,7 @@ export class Actor {
     if (control === null) return;
     control.gdb.close();
     await reconcileChannel(this.#qmp, this.#paths);
+    await control.relax();
     await control.mark.close();
     await control.guard.dismiss();
   }
@@ -199,7 +213,7 @@ export class Actor {
       };
       await gdb.expect(script.answers);
       mark.set(false);
-      return { gdb, vcpus, mark, guard, added };
+      return { gdb, vcpus, mark, guard, added, relax: await hurry() };
     } catch (error) {
       await mark.close();
       await guard.dismiss();
@@ -245,6 +259,8 @@ interface Control {
   readonly mark: StopMark;
   readonly guard: Guard;
   readonly added: boolean;
+  /** Puts this process back among the ordinary. */
+  readonly relax: () => Promise<void>;
 }
 
 async function writeNow(gdb: GdbConnection, writes: readonly PhysicalWrite[]): Promise<void> {

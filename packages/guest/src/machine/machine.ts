@@ -17,6 +17,8 @@ export interface GuestMachine extends Machine {
   prepare(): Promise<void>;
   /** The fast stop: looks, decides and writes in the shortest pause that there is. */
   stop(plan: StopPlan): Promise<{ readonly seen: Seen; readonly us: number }>;
+  /** The shortest stop there is, with nothing in it: what to measure other stops against. */
+  stopForNothing(): Promise<void>;
   /** Removes the control channel until the next stop. */
   release(): Promise<void>;
 }
@@ -57,6 +59,7 @@ function machineOf(
     systemRegisters: () => readSystemRegisters(qmp),
     prepare: () => actor.prepare(),
     stop: (plan) => actor.stop(plan),
+    stopForNothing: () => actor.stopForNothing(),
     whileStopped: (work) =>
       actor.hold((seen, write, read) => work(stoppedMachine(seen.registers, write, read))),
     release: () => actor.release(),

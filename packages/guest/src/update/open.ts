@@ -47,7 +47,8 @@ export async function openPatches(qmpPath: string, options: OpenOptions = {}): P
   }
 }
 
-function stateFolder(qmpPath: string, { state, name }: OpenOptions): string {
+/** Folder of a VM's journal. */
+export function stateFolder(qmpPath: string, { state, name }: OpenOptions): string {
   if (state !== undefined) return state;
   return join(GUEST_STATE, name ?? `qmp-${createHash('sha256').update(qmpPath).digest('hex').slice(0, 16)}`);
 }

@@ -43,6 +43,7 @@ export async function switchCode(
   changes: readonly Change[],
 ): Promise<SwitchResult> {
   const writes = [...code, ...changes.flatMap(({ at, bytes }) => physicalWrites(kernel.space, at, bytes))];
+  rehearse(kernel, changes);
   for (let attempts = 1; ; attempts++) {
     try {
       const { us } = await machine.stop({
@@ -59,6 +60,15 @@ export async function switchCode(
       if (attempts === ATTEMPTS) throw busy(error.message);
       await sleep(BETWEEN_ATTEMPTS_MS);
     }
+  }
+}
+
+const REHEARSALS = 20;
+
+/** What is checked in the stop is checked before: it fails early, and the stop's code has been compiled. */
+function rehearse(kernel: GuestKernel, changes: readonly Change[]): void {
+  for (let count = 0; count < REHEARSALS; count++) {
+    for (const change of changes) requireFree(kernel, { ...change, moved: false }, []);
   }
 }
 

@@ -76,14 +76,26 @@ export class GdbConnection {
     if (this.#waiting !== null) throw new Error('Two exchanges with a gdbstub at once.');
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#end(
-          new GuestError('guest-gdb-timeout', `QEMU's gdbstub did not answer within ${ANSWER_MS / 1000} s.`),
-        );
+        this.#end(timeout());
         this.#socket.destroy();
       }, ANSWER_MS);
       const waiting: Waiting = { want: answers, got: [], stopped: false, timer, resolve, reject };
       this.#waiting = waiting;
       this.#settle(waiting);
+    });
+  }
+
+  /** Sends what stops the VM and lets it go on, and waits until the stop was told. */
+  interrupted(text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#end(timeout()), ANSWER_MS);
+      this.#waiting = {
+        ...{ want: Number.POSITIVE_INFINITY, got: [], timer, reject },
+        stopped: false,
+        resolve: () => resolve(),
+        endsWithStop: true,
+      };
+      this.#socket.write(text, 'latin1');
     });
   }
 
@@ -113,6 +125,7 @@ export class GdbConnection {
       this.onForeignStop();
     } else if (isStopReply(payload)) {
       waiting.stopped = true;
+      if (waiting.endsWithStop === true) this.#finish(waiting);
     } else {
       waiting.got.push(payload);
       this.#settle(waiting);
@@ -120,7 +133,10 @@ export class GdbConnection {
   }
 
   #settle(waiting: Waiting): void {
-    if (waiting.got.length < waiting.want) return;
+    if (waiting.got.length >= waiting.want) this.#finish(waiting);
+  }
+
+  #finish(waiting: Waiting): void {
     this.#waiting = null;
     clearTimeout(waiting.timer);
     waiting.resolve({ answers: waiting.got, stopped: waiting.stopped });
@@ -146,7 +162,13 @@ interface Waiting {
   readonly want: number;
   readonly got: string[];
   stopped: boolean;
+  /** The stop reply is all that is waited for. */
+  readonly endsWithStop?: boolean;
   readonly timer: NodeJS.Timeout;
   readonly resolve: (exchange: Exchange) => void;
   readonly reject: (error: Error) => void;
+}
+
+function timeout(): GuestError {
+  return new GuestError('guest-gdb-timeout', `QEMU's gdbstub did not answer within ${ANSWER_MS / 1000} s.`);
 }

@@ -34,6 +34,9 @@ const MAX_PACKET_BYTES = 2000;
 /** Makes a VM that stands go on. Nothing is answered. */
 export const CONTINUE_SCRIPT = CONTINUE;
 
+/** Stops the VM and lets it go on in the same moment: the shortest stop that QEMU has. */
+export const EMPTY_STOP = INTERRUPT + CONTINUE;
+
 /** What is sent with the connection. It has one answer. */
 export function attachScript(then: 'continue' | 'stand'): Script {
   return { text: `${VIRTUAL}${then === 'continue' ? CONTINUE : ACKNOWLEDGE}`, answers: 1 };
