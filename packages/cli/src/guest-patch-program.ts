@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { addPatchFileCommands } from './guest-patch-file-program.ts';
-import { type Action, command } from './guest-program.ts';
+import { type Action, command, STATE_OPTION } from './guest-program.ts';
 
 /** `exuvia guest patch ...`: replace functions of a guest's kernel while it runs. */
 export function addPatchCommands(guest: Command, action: Action): void {
@@ -10,10 +10,7 @@ export function addPatchCommands(guest: Command, action: Action): void {
     .addHelpText('after', EXAMPLES);
   addPatchFileCommands(patch, action);
   const onGuest = (name: string, rest: string, description: string) =>
-    command(patch, name, rest, description).option(
-      '--state <directory>',
-      "where the guest's journal is kept",
-    );
+    command(patch, name, rest, description).option(...STATE_OPTION);
   const waiting = (which: Command) =>
     which
       .option('--wait', 'until no thread is in what has been replaced')

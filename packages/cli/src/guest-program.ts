@@ -14,7 +14,8 @@ export function addGuestCommands(program: Command, action: Action): void {
     .command('guest')
     .description("look into a guest's kernel, and patch it, from outside")
     .addHelpText('after', EXAMPLES);
-  command(guest, 'inspect', '', 'kernel, where it lies, modules')
+  command(guest, 'inspect', '', 'kernel, where it lies, modules, patches')
+    .option(...STATE_OPTION)
     .addHelpText('after', '\nExample:\n  exuvia guest inspect web --json\n')
     .action(action(async () => (await import('./commands/guest/inspect.ts')).inspect));
   command(guest, 'symbols', 'PATTERN', 'symbols of the kernel and its modules; * and ? stand for anything')
@@ -27,6 +28,7 @@ export function addGuestCommands(program: Command, action: Action): void {
   command(guest, 'stack', '[PID]', 'kernel stacks of threads and CPUs')
     .option('--cpu <number>', "a CPU's; the VM is stopped for a moment")
     .option('--all', 'those of all threads and CPUs')
+    .option(...STATE_OPTION)
     .addHelpText('after', '\nExamples:\n  exuvia guest stack web 1\n  exuvia guest stack web --all\n')
     .action(action(async () => (await import('./commands/guest/stack.ts')).stack));
   command(guest, 'read', 'EXPRESSION', 'a variable, or a part of it, as its type says')
@@ -59,6 +61,9 @@ export function command(parent: Command, name: string, rest: string, description
     .description(description)
     .option('--qmp <path>', 'the QMP socket of a VM that is none of this host’s');
 }
+
+/** Of all commands that look at a guest's patches. */
+export const STATE_OPTION = ['--state <directory>', "where the guest's journal is kept"] as const;
 
 const EXAMPLES = `
 A guest is a VM of this host by its name, or any QEMU whose RAM is a shared file, by its QMP socket. The guest

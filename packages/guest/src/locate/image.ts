@@ -10,7 +10,7 @@ const WINDOW_END = 0xffff_ffff_c000_0000n;
 /** CONFIG_PHYSICAL_ALIGN's least value: the image starts on such a boundary, KASLR or not. */
 const ALIGNMENT = 0x20_0000n;
 /** A hole in the image (freed init sections) is never longer; an image neither. */
-const MAX_HOLE = 64n * 2n ** 20n;
+const MAX_HOLE = 16n * 2n ** 20n;
 const MAX_IMAGE = 256n * 2n ** 20n;
 
 /** The kernel's image in virtual memory, physically contiguous, with what was freed of it left out. */

@@ -30,15 +30,27 @@ export function* listNodes(
   limit: number,
 ): Generator<bigint> {
   let node = readPointer(space, head);
+  // Brent's way to see a circle: one node is remembered for twice as many steps each time.
+  let remembered = head;
+  let left = 1;
+  let steps = 1;
   for (let count = 0; node !== head; count++) {
-    if (count >= limit) {
-      throw new GuestError('guest-list', `The guest's list of ${what} does not end after ${limit} entries.`, {
-        hint: 'It changed while it was read, or the guest is damaged. Try again, or with the VM paused.',
-      });
+    if (node === remembered) throw endless(what, 'runs in a circle beside its head');
+    if (count >= limit) throw endless(what, `does not end after ${limit} entries`);
+    if (--left === 0) {
+      remembered = node;
+      steps *= 2;
+      left = steps;
     }
     yield node;
     node = readPointer(space, node);
   }
+}
+
+function endless(what: string, how: string): GuestError {
+  return new GuestError('guest-list', `The guest's list of ${what} ${how}.`, {
+    hint: 'It changed while it was read, or the guest is damaged. Try again, or with the VM paused.',
+  });
 }
 
 /** Text up to the first NUL. Bytes that are no ASCII stand as they are; control characters as `?`. */

@@ -50,7 +50,7 @@ function withTokens(image: Buffer, base: bigint, tokens: TokenTable): Kallsyms |
   const table = findNames(image, tokens);
   if (table === null) return 'no names were found that agree with their markers';
   const names = decodeNames(image, table, tokens);
-  if (names === null) return 'a name is empty or too long';
+  if (names === null) return 'a name is empty, too long or unprintable';
   const index = buildNameIndex(table.count, (id) =>
     hashBytes(names.bytes, (names.starts[id - 1] ?? 0) + 1, names.starts[id] ?? 0),
   );

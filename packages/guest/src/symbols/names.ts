@@ -94,9 +94,10 @@ function endOfNames(image: Buffer, start: number, count: number, markers: Marker
     if (index % STRIDE === 0 && image.readUInt32LE(markers.start + (index / STRIDE) * 4) !== at - start)
       return null;
     if (at + 2 > markers.start) return null;
-    const first = image[at++] ?? 0;
     // ULEB128 of at most two bytes since 6.1; shorter names read the same in older ones.
-    at += first < 0x80 ? first : (first & 0x7f) | ((image[at++] ?? 0) << 7);
+    let length = image[at++] ?? 0;
+    if (length >= 0x80) length = (length & 0x7f) | ((image[at++] ?? 0) << 7);
+    at += length;
     if (at > markers.start) return null;
   }
   return at;
@@ -108,7 +109,7 @@ export interface Names {
   readonly starts: Uint32Array;
 }
 
-/** Decompresses names; null when one is empty, too long, or all together are. */
+/** Decompresses names; null when one is empty, too long or unprintable, or all together are too long. */
 export function decodeNames(image: Buffer, table: NameTable, { tokens }: TokenTable): Names | null {
   const starts = new Uint32Array(table.count + 1);
   let bytes = Buffer.allocUnsafe(Math.min(MAX_NAME_BYTES, table.count * 48 + MAX_NAME));
@@ -126,7 +127,11 @@ export function decodeNames(image: Buffer, table: NameTable, { tokens }: TokenTa
         bytes = Buffer.concat([bytes], Math.min(MAX_NAME_BYTES, bytes.length * 2));
         if (length + token.length > bytes.length) return null;
       }
-      for (let byte = 0; byte < token.length; byte++) bytes[length++] = token[byte] ?? 0;
+      for (let place = 0; place < token.length; place++) {
+        const byte = token[place] ?? 0;
+        if (byte <= 0x20 || byte >= 0x7f) return null;
+        bytes[length++] = byte;
+      }
     }
     if (length - (starts[index] ?? 0) < 2) return null;
   }

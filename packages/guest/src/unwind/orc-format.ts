@@ -3,18 +3,9 @@ import type { Btf } from '../types/btf.ts';
 import { memberAt } from '../types/types.ts';
 
 /** What the stack pointer of the calling frame is computed from. */
-export type StackBase =
-  | 'undefined'
-  | 'sp'
-  | 'bp'
-  | 'sp-indirect'
-  | 'bp-indirect'
-  | 'r10'
-  | 'r13'
-  | 'dx'
-  | 'di';
+type StackBase = 'undefined' | 'sp' | 'bp' | 'sp-indirect' | 'bp-indirect' | 'r10' | 'r13' | 'dx' | 'di';
 /** How the caller's RBP is found. */
-export type FrameBase = 'undefined' | 'previous-sp' | 'bp';
+type FrameBase = 'undefined' | 'previous-sp' | 'bp';
 export type EntryKind = 'undefined' | 'end' | 'call' | 'regs' | 'regs-partial';
 
 /** One row of an unwind table. */

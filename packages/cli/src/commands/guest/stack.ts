@@ -1,13 +1,20 @@
 import { ExuviaError } from '@exuvia/contract';
-import { type GuestKernel, openMachine, type Stack, type Task, understandKernel } from '@exuvia/guest';
+import {
+  type GuestKernel,
+  lookAtPatches,
+  openMachine,
+  type Stack,
+  type Task,
+  understandKernel,
+} from '@exuvia/guest';
 import { EXIT, type ExitStatus } from '../../exit.ts';
 import type { Io } from '../../io.ts';
 import { show } from '../../print.ts';
 import type { Invocation } from '../../program.ts';
 import { numberOf } from './symbols.ts';
-import { type GuestOptions, hex, type Target, targetOf, withGuest } from './target.ts';
+import { hex, type PatchedGuestOptions, stateOf, type Target, targetOf, withGuest } from './target.ts';
 
-type Options = GuestOptions & { readonly cpu?: string; readonly all?: boolean };
+type Options = PatchedGuestOptions & { readonly cpu?: string; readonly all?: boolean };
 
 /** A stack as it is shown: of a thread that sleeps, or of a CPU. */
 interface Shown {
@@ -29,15 +36,16 @@ export async function stack(invocation: Invocation<Options>): Promise<ExitStatus
   const stacks =
     pid === undefined
       ? await stoppedStacks(target, options)
-      : [await sleepingStack(target, numberOf('PID', pid))];
+      : [await sleepingStack(target, options, numberOf('PID', pid))];
   show(io, options, options.all === true ? stacks : stacks[0], () =>
     stacks.map((each) => render(each, io)).join('\n'),
   );
   return EXIT.ok;
 }
 
-function sleepingStack(target: Target, pid: number): Promise<Shown> {
-  return withGuest(target, (guest) => {
+function sleepingStack(target: Target, options: Options, pid: number): Promise<Shown> {
+  return withGuest(target, async (guest) => {
+    await lookAtPatches(guest, target.qmp, stateOf(target, options));
     const task = guest.tasks().find((candidate) => candidate.pid === pid && candidate.onCpu === null);
     if (task !== undefined) return shownThread(task, guest.sleepingStack(task), guest.locator());
     const running = guest.tasks().find((candidate) => candidate.pid === pid);
@@ -57,6 +65,7 @@ async function stoppedStacks(target: Target, options: Options): Promise<Shown[]>
   const machine = await openMachine(target.qmp);
   try {
     const kernel = await understandKernel(machine.physical, await machine.systemRegisters());
+    await lookAtPatches(kernel, target.qmp, stateOf(target, options));
     const { result } = await machine.whileStopped(async ({ registers }) => {
       const running = registers.map((each, cpu) => ({ cpu, stack: kernel.runningStack(each) }));
       const tasks = options.all === true ? kernel.tasks().filter(({ onCpu }) => onCpu === null) : [];

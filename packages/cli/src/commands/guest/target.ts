@@ -8,6 +8,11 @@ export interface GuestOptions {
   readonly qmp?: string;
 }
 
+/** Of a command that looks at the guest's patches, too. */
+export interface PatchedGuestOptions extends GuestOptions {
+  readonly state?: string;
+}
+
 /** Which guest a command is about, and its other arguments. */
 export interface Target {
   /** The VM's name, or the path of its monitor. */
@@ -71,6 +76,14 @@ export async function withGuest<Result>(
   } finally {
     guest.detach();
   }
+}
+
+/** Where the journal of a guest's patches is. */
+export function stateOf(target: Target, { qmp, state }: PatchedGuestOptions) {
+  return {
+    ...(qmp === undefined ? { name: target.name } : {}),
+    ...(state === undefined ? {} : { state }),
+  };
 }
 
 /** An address as people and programs are shown it. */

@@ -1,9 +1,7 @@
 import { openPatches, type Patches } from '@exuvia/guest';
-import type { GuestOptions, Target } from '../target.ts';
+import { type PatchedGuestOptions, stateOf, type Target } from '../target.ts';
 
-export interface PatchOptions extends GuestOptions {
-  readonly state?: string;
-}
+export type PatchOptions = PatchedGuestOptions;
 
 /** Opens the patches of a guest, does the work, and leaves the VM as it was found. */
 export async function withPatches<Result>(
@@ -11,10 +9,7 @@ export async function withPatches<Result>(
   options: PatchOptions,
   work: (patches: Patches) => Promise<Result>,
 ): Promise<Result> {
-  const patches = await openPatches(target.qmp, {
-    ...(options.qmp === undefined ? { name: target.name } : {}),
-    ...(options.state === undefined ? {} : { state: options.state }),
-  });
+  const patches = await openPatches(target.qmp, stateOf(target, options));
   try {
     return await work(patches);
   } finally {
