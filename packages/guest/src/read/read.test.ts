@@ -1,8 +1,12 @@
 import { expect, test } from 'vitest';
 import { understandKernel } from '../attach/attach.ts';
+import type { KernelReader } from '../objects/reader.ts';
+import { BtfWriter } from '../testing/btf-writer.ts';
 import { testKernel } from '../testing/test-kernel.ts';
 import { TASK } from '../testing/test-types.ts';
+import { parseBtf } from '../types/btf.ts';
 import { parseExpression } from './syntax.ts';
+import { typedValue } from './value.ts';
 
 async function guest() {
   const of = testKernel();
@@ -109,9 +113,44 @@ test.each([
   expect(() => parseExpression(expression)).toThrow(why);
 });
 
-test('a value is shown up to a bounded number of parts', async () => {
-  const { kernel } = await guest();
-  expect(() => kernel.read('((struct nothing)init_task)')).toThrow('The kernel has no type struct nothing.');
-  const whole = kernel.read('init_task').value;
-  expect(Object.keys(whole as object)).toContain('comm');
+test('structures that hold themselves thousands of times are shown up to a bounded number of parts', () => {
+  const writer = new BtfWriter();
+  const byte = writer.int('unsigned char', 1);
+  const members = Array.from({ length: 5000 }, (_, index) => ({ name: `m${index}`, type: 2, at: 0 }));
+  const self = writer.struct('self', 1, [{ name: '__proto__', type: byte, at: 0 }, ...members]);
+  const btf = parseBtf(writer.end());
+  const reader = { btf } as KernelReader;
+  expect(() => typedValue(reader, { kind: 'btf', id: self }, Buffer.alloc(1))).toThrow(
+    'The expression cannot be read: its type is nested too deeply.',
+  );
+  const flat = new BtfWriter();
+  const small = flat.int('unsigned char', 1);
+  const pair = flat.struct(
+    'pair',
+    0,
+    Array.from({ length: 500 }, (_, index) => ({ name: `m${index}`, type: small, at: 0 })),
+  );
+  const many = flat.struct(
+    'many',
+    0,
+    Array.from({ length: 500 }, (_, index) => ({ name: `p${index}`, type: pair, at: 0 })),
+  );
+  const value = typedValue(
+    { btf: parseBtf(flat.end()) } as KernelReader,
+    { kind: 'btf', id: many },
+    Buffer.alloc(1),
+  );
+  expect(Object.keys(value as object).length).toBeLessThan(50);
+});
+
+test('a member whose name is __proto__ is a member like any other', () => {
+  const writer = new BtfWriter();
+  const byte = writer.int('unsigned char', 1);
+  const odd = writer.struct('odd', 1, [{ name: '__proto__', type: byte, at: 0 }]);
+  const value = typedValue(
+    { btf: parseBtf(writer.end()) } as KernelReader,
+    { kind: 'btf', id: odd },
+    Buffer.from([7]),
+  );
+  expect(JSON.stringify(value)).toBe('{"__proto__":7}');
 });

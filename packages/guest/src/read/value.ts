@@ -52,13 +52,17 @@ export function typedValue(reader: KernelReader, ref: TypeRef, bytes: Buffer): V
   };
   const members = (type: BtfType, at: number, depth: number): Value => {
     const result: Record<string, Value> = {};
+    // Defined, not assigned: a guest may name a member __proto__.
+    const set = (name: string, value: Value) =>
+      Object.defineProperty(result, name, { value, enumerable: true });
     for (const member of membersOf(reader.btf, type)) {
+      if (left <= 0) break;
       const inner = memberValue(member, at, depth);
+      if (member.name !== '') set(member.name, inner);
       // Members of anonymous structures are members of the outer one.
-      if (member.name === '' && typeof inner === 'object' && !Array.isArray(inner))
-        Object.assign(result, inner);
-      else if (member.name !== '')
-        Object.defineProperty(result, member.name, { value: inner, enumerable: true });
+      else if (typeof inner === 'object' && !Array.isArray(inner)) {
+        for (const [name, value] of Object.entries(inner)) set(name, value);
+      }
     }
     return result;
   };
