@@ -1,5 +1,6 @@
-import type { Area, LedgerPatch } from '../journal/index.ts';
+import type { LedgerPatch } from '../journal/index.ts';
 import { type Context, forgetCode } from './context.ts';
+import type { WatchedArea } from './threads.ts';
 import { watchAreas } from './watch.ts';
 
 /**
@@ -29,9 +30,11 @@ export async function advance(context: Context): Promise<string[]> {
 }
 
 /** What threads have to leave for a patch to come further; null when it waits for nobody. */
-function areasToLeave({ phase, plan }: LedgerPatch): readonly Area[] | null {
-  if (phase === 'transitioning') return plan.sites.flatMap(({ old }) => old);
-  return phase === 'retiring' ? [plan.code] : null;
+function areasToLeave({ phase, plan }: LedgerPatch): readonly WatchedArea[] | null {
+  if (phase === 'transitioning') {
+    return plan.sites.flatMap(({ old, name }) => old.map((area) => ({ ...area, name })));
+  }
+  return phase === 'retiring' ? [{ ...plan.code, name: `the code of ${plan.id}` }] : null;
 }
 
 /** No thread is in the patch's code and nothing leads there: the memory is as it was before. */

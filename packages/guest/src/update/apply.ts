@@ -60,11 +60,8 @@ export async function applyPatch(
   fault('switched');
   await journal.append({ kind: 'switched', id: plan.id });
   await advance(context);
-  return {
-    patch: statusOf(context, patchOf(context, plan.id)),
-    pauseUs: result.us,
-    attempts: result.attempts,
-  };
+  const { us: pauseUs, attempts, stop } = result;
+  return { patch: statusOf(context, patchOf(context, plan.id)), pauseUs, stop, attempts };
 }
 
 /** An apply that failed has not changed the guest, unless QEMU lost a write: then it is put back. */

@@ -39,5 +39,7 @@ export interface SwitchReport {
   readonly patch: PatchStatus;
   /** What the stop of the switch took as the tool saw it, microseconds. */
   readonly pauseUs: number;
+  /** When that was, in nanoseconds of `process.hrtime`'s clock (CLOCK_MONOTONIC). */
+  readonly stop: { readonly from: bigint; readonly to: bigint };
   readonly attempts: number;
 }

@@ -46,7 +46,7 @@ export async function rollbackPatch(context: Context, id: string): Promise<Switc
     }
   }
   await journal.append({ kind: 'reverting', id });
-  const { us, attempts } = await switchCode(machine, kernel, [], changes);
+  const { us, stop, attempts } = await switchCode(machine, kernel, [], changes);
   fault('reverted');
   await journal.append({ kind: 'reverted', id });
   context.watches.delete(id);
@@ -56,6 +56,7 @@ export async function rollbackPatch(context: Context, id: string): Promise<Switc
   return {
     patch: left === undefined ? retiredStatus(context, plan) : statusOf(context, left),
     pauseUs: us,
+    stop,
     attempts,
   };
 }

@@ -21,6 +21,7 @@ export interface Change {
 export interface SwitchResult {
   /** What the stop took as the tool saw it, microseconds. */
   readonly us: number;
+  readonly stop: { readonly from: bigint; readonly to: bigint };
   readonly attempts: number;
 }
 
@@ -46,6 +47,7 @@ export async function switchCode(
   rehearse(kernel, changes);
   for (let attempts = 1; ; attempts++) {
     try {
+      const from = process.hrtime.bigint();
       const { us } = await machine.stop({
         reads: [],
         decide({ registers }) {
@@ -54,7 +56,7 @@ export async function switchCode(
           return writes;
         },
       });
-      return { us, attempts };
+      return { us, attempts, stop: { from, to: process.hrtime.bigint() } };
     } catch (error) {
       if (!(error instanceof Busy)) throw error;
       if (attempts === ATTEMPTS) throw busy(error.message);

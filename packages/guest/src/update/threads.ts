@@ -1,14 +1,19 @@
 import type { Area } from '../journal/index.ts';
 import type { GuestKernel, Stack, Task } from '../kinds.ts';
 
+/** Code that is watched, and what people call it. */
+export interface WatchedArea extends Area {
+  readonly name: string;
+}
+
 /** What a look at a thread has shown. `unknown` must be taken as `inside`. */
 export type Whereabouts =
   | { readonly kind: 'outside' }
-  | { readonly kind: 'inside'; readonly area: Area }
+  | { readonly kind: 'inside'; readonly area: WatchedArea }
   | { readonly kind: 'unknown'; readonly why: string };
 
 /** Says of a stack whether any of its frames lies in one of the areas. */
-export function judge(stack: Stack, areas: readonly Area[]): Whereabouts {
+export function judge(stack: Stack, areas: readonly WatchedArea[]): Whereabouts {
   for (const { address } of stack.frames) {
     // The end belongs to it: a call that never returns may be a function's last instruction.
     const area = areas.find(
@@ -66,7 +71,7 @@ export function sleeperWhereabouts(
   kernel: GuestKernel,
   glance: GlanceAt,
   task: Task,
-  areas: readonly Area[],
+  areas: readonly WatchedArea[],
 ): Whereabouts {
   const before = glance(task);
   if (before.onCpu) return { kind: 'unknown', why: 'it is running' };

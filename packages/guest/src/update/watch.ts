@@ -1,5 +1,4 @@
 import { GuestError } from '../errors.ts';
-import type { Area } from '../journal/index.ts';
 import type { GuestKernel, Registers, Stack, Task } from '../kinds.ts';
 import type { GuestMachine } from '../machine/index.ts';
 import { threadSize } from '../objects/stacks.ts';
@@ -10,6 +9,7 @@ import {
   isOver,
   judge,
   sleeperWhereabouts,
+  type WatchedArea,
   type Whereabouts,
 } from './threads.ts';
 
@@ -37,7 +37,7 @@ export interface Watch {
 const MAX_IN_STOP = 64;
 const LIST_ATTEMPTS = 5;
 
-export function watchAreas(machine: GuestMachine, kernel: GuestKernel, areas: readonly Area[]): Watch {
+export function watchAreas(machine: GuestMachine, kernel: GuestKernel, areas: readonly WatchedArea[]): Watch {
   const glance = glancer(kernel);
   let waiting: Map<bigint, Task> | null = null;
   // A thread that is ending is in no list any more while it still runs: the processors are looked at, too.
@@ -60,7 +60,7 @@ export function watchAreas(machine: GuestMachine, kernel: GuestKernel, areas: re
         cpus = new Set([...found.cpus].filter((cpu) => before.has(cpu)));
       }
       return [
-        ...[...waiting.values()].map((task) => straggler(kernel, task, seen.get(task.address))),
+        ...[...waiting.values()].map((task) => straggler(task, seen.get(task.address))),
         ...(waiting.size > 0 ? [] : [...cpus].map(processor)),
       ];
     },
@@ -99,7 +99,7 @@ async function lookInStop(
   kernel: GuestKernel,
   glance: GlanceAt,
   tasks: readonly Task[],
-  areas: readonly Area[],
+  areas: readonly WatchedArea[],
 ): Promise<StopLook> {
   const threads = new Map<bigint, Whereabouts>();
   let running: { readonly task: Task; readonly glance: Glance }[] = [];
@@ -140,7 +140,7 @@ function runner(
   kernel: GuestKernel,
   { stack: base }: Glance,
   cpu: { readonly registers: Registers; readonly stack: Stack } | undefined,
-  areas: readonly Area[],
+  areas: readonly WatchedArea[],
 ): Whereabouts {
   if (cpu === undefined) return { kind: 'unknown', why: 'it is on a CPU that QEMU does not list' };
   const { registers, stack } = cpu;
@@ -155,11 +155,7 @@ function processor(cpu: number): Straggler {
   return { pid: 0, comm: `CPU ${cpu}`, inside: null, unknown: 'it runs a thread that is ending' };
 }
 
-function straggler(kernel: GuestKernel, { pid, comm }: Task, where: Whereabouts | undefined): Straggler {
-  if (where?.kind === 'inside') {
-    const { address } = where.area;
-    const name = kernel.symbols.at(address)?.symbol.name ?? null;
-    return { pid, comm, inside: name ?? `the patch's code at 0x${address.toString(16)}`, unknown: null };
-  }
+function straggler({ pid, comm }: Task, where: Whereabouts | undefined): Straggler {
+  if (where?.kind === 'inside') return { pid, comm, inside: where.area.name, unknown: null };
   return { pid, comm, inside: null, unknown: where?.kind === 'unknown' ? where.why : 'it was not looked at' };
 }
