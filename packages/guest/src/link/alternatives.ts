@@ -1,4 +1,5 @@
 import { GuestError } from '../errors.ts';
+import { branchTo, CALL } from './branch.ts';
 import { type Features, featuresOf } from './features.ts';
 import type { Image } from './image.ts';
 import { moveInstructions } from './move.ts';
@@ -10,7 +11,6 @@ import type { LinkTarget } from './target.ts';
 const INVERTED_6_1 = 0x8000;
 const FLAG_NOT = 1;
 const FLAG_DIRECT_CALL = 2;
-const CALL = 0xe8;
 
 /**
  * Alternatives of the patch, as apply_alternatives writes them (arch/x86/kernel/alternative.c): for what the
@@ -114,14 +114,5 @@ function directCallOf(
   const nothing = [...symbols.find('nop_func'), ...symbols.find('_paravirt_nop')];
   if (nothing.some((symbol) => symbol.address === called)) return Buffer.alloc(0);
   const goal = called === 0n ? symbols.one('BUG_func').address : called;
-  return callOf(goal, address) ?? refuseEntry(entry, 'what the pointer names is too far away');
-}
-
-/** `call goal` at an address; null when it is out of reach. */
-export function callOf(goal: bigint, address: bigint): Buffer | null {
-  const distance = BigInt.asIntN(64, goal - (address + 5n));
-  if (BigInt.asIntN(32, distance) !== distance) return null;
-  const bytes = Buffer.alloc(5, CALL);
-  bytes.writeInt32LE(Number(distance), 1);
-  return bytes;
+  return branchTo(CALL, goal, address) ?? refuseEntry(entry, 'what the pointer names is too far away');
 }

@@ -1,4 +1,4 @@
-import { callOf } from './alternatives.ts';
+import { branchTo, CALL } from './branch.ts';
 import { padWithNops } from './nops.ts';
 import { refuseEntry, type TableEntry, type Tables } from './tables.ts';
 import type { LinkTarget } from './target.ts';
@@ -24,7 +24,9 @@ export function patchParavirt(tables: Tables, target: LinkTarget): void {
     if (type * 8 + 8 > size) refuseEntry(entry, `the guest has no paravirt operation ${type}`);
     const operation = target.space.read(operations + BigInt(type * 8), 8).readBigUInt64LE();
     const call =
-      operation === nothing ? Buffer.alloc(0) : callOf(operation === 0n ? bug : operation, code.address);
+      operation === nothing
+        ? Buffer.alloc(0)
+        : branchTo(CALL, operation === 0n ? bug : operation, code.address);
     if (call === null || call.length > code.bytes.length) {
       refuseEntry(entry, 'the call that the guest uses does not fit');
     }

@@ -1,4 +1,5 @@
 import { GuestError } from '../errors.ts';
+import { branchTo, CALL, JUMP } from './branch.ts';
 import type { Image, ImageByte } from './image.ts';
 import { THUNK_BYTES } from './layout.ts';
 import { padWithNops } from './nops.ts';
@@ -10,8 +11,6 @@ const REGISTERS = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'].conca
 );
 const STACK_POINTER = 4;
 const CS_PREFIX = 0x2e;
-const CALL = 0xe8;
-const JUMP = 0xe9;
 const INT3 = 0xcc;
 const LFENCE = Buffer.from('0faee8', 'hex');
 
@@ -105,10 +104,8 @@ function writeBranch(site: Site, kind: BranchKind, own: OwnThunks, entry: TableE
   if (condition !== null) out.push(0x70 | ((condition ^ 1) & 0xf), bytes.length - 2);
   if (kind === 'lfence') out.push(...LFENCE);
   if (kind === 'its' && inLowerHalf(out.length)) {
-    const distance = own.of(register) - (site.address + BigInt(out.length + 5));
-    const relative = Buffer.alloc(4);
-    relative.writeInt32LE(Number(distance));
-    out.push(calls ? CALL : JUMP, ...relative);
+    const branch = branchTo(calls ? CALL : JUMP, own.of(register), site.address + BigInt(out.length));
+    out.push(...(branch ?? refuseEntry(entry, 'its thunk is too far away')));
   } else {
     out.push(...indirect(register, calls));
     // Straight-line speculation behind a jump.

@@ -1,11 +1,11 @@
 import { GuestError } from '../errors.ts';
 import type { PatchFile } from '../patch/index.ts';
+import { branchTo, JUMP } from './branch.ts';
 import type { Image } from './image.ts';
 import type { Tables } from './tables.ts';
 import { refuseEntry } from './tables.ts';
 import type { LinkTarget } from './target.ts';
 
-const JUMP = 0xe9;
 const RETURN = 0xc3;
 const INT3 = 0xcc;
 const THUNK = '__x86_return_thunk';
@@ -26,7 +26,9 @@ export function patchReturns(patch: PatchFile, tables: Tables, image: Image, tar
       refuseEntry(entry, `there is no jump to ${THUNK}`);
     }
     sites.add(address);
-    writeReturn(buffer, offset, address, thunk);
+    const bytes =
+      returnOf(thunk, address) ?? refuseEntry(entry, 'the thunk that the guest uses is too far away');
+    bytes.copy(buffer, offset);
   }
   requireAllPatched(patch, image, sites);
 }
@@ -59,14 +61,11 @@ function returnThunk(target: LinkTarget): ReturnThunk | undefined {
   };
 }
 
-function writeReturn(buffer: Buffer, offset: number, address: bigint, thunk: ReturnThunk): void {
+/** Null: the guest's thunk is out of reach. */
+function returnOf(thunk: ReturnThunk, address: bigint): Buffer | null {
   const direct = thunk.lowerHalfOnly && (address & 0x20n) !== 0n;
-  if (thunk.chosen === null || direct) {
-    buffer.fill(INT3, offset, offset + 5);
-    buffer[offset] = RETURN;
-  } else {
-    buffer.writeInt32LE(Number(BigInt.asIntN(64, thunk.chosen - (address + 5n))), offset + 1);
-  }
+  if (thunk.chosen !== null && !direct) return branchTo(JUMP, thunk.chosen, address);
+  return Buffer.from([RETURN, INT3, INT3, INT3, INT3]);
 }
 
 /** An object that objtool has not seen has no list of its returns. */
