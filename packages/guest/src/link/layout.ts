@@ -3,7 +3,7 @@ import type { LinkSizes } from '../kinds.ts';
 import type { PatchFile } from '../patch/index.ts';
 
 /** Where a section of the patch lies within one of the linker's buffers. */
-export interface PlacedSection {
+interface PlacedSection {
   readonly section: ElfSection;
   readonly region: Region;
   readonly offset: number;
