@@ -1,14 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExuviaError, HOST_PATHS, type Plan, parseSize, type Vm } from '@exuvia/contract';
-import {
-  installedKernels,
-  kernelConfig,
-  loadKexec,
-  readIfExists,
-  unloadKexec,
-  writeFileDurably,
-} from '@exuvia/sys';
+import { installedKernels, loadKexec, readIfExists, unloadKexec, writeFileDurably } from '@exuvia/sys';
 import type { Step, StepContext } from '../../kinds.ts';
 import { QEMU_BINARY } from '../../workload/vm/index.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
@@ -155,10 +148,7 @@ export function loadKernel({ config }: HandoverDependencies): Step {
       const commandLine = nextCommandLine(
         (await readIfExists('/proc/cmdline')) ?? '',
         context.plan.id,
-        {
-          tscKhz: await measuredTscKhz(context),
-          hz: Number((await kernelConfig(release))?.get('HZ')) || null,
-        },
+        await measuredTscKhz(context),
         config().kernelArguments,
       );
       await writeFileDurably(join(context.directory, 'kernel-command-line'), `${commandLine}\n`);
