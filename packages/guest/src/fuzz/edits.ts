@@ -16,6 +16,8 @@ export interface Area {
 }
 
 const MOST_EDITS = 6;
+const PLACES = 12;
+const NEAR = 64;
 const INTERESTING = [0n, 1n, 7n, 8n, 0x7fn, 0xffn, 0x7fffn, 0xffffn, 0x7fff_ffffn, 0xffff_ffffn] as const;
 
 export function applyEdits(bytes: Buffer, edits: readonly Edit[]): void {
@@ -29,11 +31,22 @@ export function randomEdits(random: Random, bytes: Buffer, areas: readonly [Area
   return Array.from({ length: 1 + random.below(MOST_EDITS) }, () => {
     const area = random.pick(areas);
     const size = random.pick([1, 1, 2, 4, 8]);
-    const at = area.from + random.below(area.length);
+    const at = placeIn(random, bytes, area);
     // Numbers and pointers are aligned.
     const offset = random.below(4) === 0 ? at : at - (at % size);
     return [offset, newBytes(random, bytes, offset, size, areas).toString('hex')];
   });
+}
+
+/** Most of a memory is empty: places where something lies are more worth changing. */
+function placeIn(random: Random, bytes: Buffer, { from, length }: Area): number {
+  let at = from;
+  for (let attempt = 0; attempt < PLACES; attempt++) {
+    at = from + random.below(length);
+    const end = bytes.subarray(at, at + NEAR).findIndex((byte) => byte !== 0);
+    if (end >= 0) return at + end;
+  }
+  return at;
 }
 
 function newBytes(

@@ -26,26 +26,26 @@ const EXPRESSIONS = [
   'init_task.comm',
   '*task(1).parent',
   'task(2).parent->comm',
-  'per_cpu(runqueues, 1).idle->comm',
+  'per_cpu(runqueues, 0).idle->comm',
   '((struct mixture)mixture_of_types).longs',
   '((struct mixture)mixture_of_types).label',
   '*init_task.signal',
 ];
 
-/** A guest that lies in one part of its memory from the beginning. */
+/** A guest that lies in some parts of its memory from the beginning. */
 function kernelTarget(name: string, areas: readonly [Area, ...Area[]]): FuzzTarget {
   return {
     name,
     variants: VARIANTS.length,
+    sound: VARIANTS.length,
     subject(variant) {
-      const of = testKernel(VARIANTS[variant]);
+      const of = soundKernel(variant);
       return {
         bytes: of.memory.bytes,
         areas,
         async run(edits, outcome) {
           applyEdits(of.memory.bytes, edits);
           await readEverything(of, of.memory, outcome);
-          requireFewReads(of);
         },
       };
     },
@@ -56,18 +56,30 @@ function kernelTarget(name: string, areas: readonly [Area, ...Area[]]): FuzzTarg
 export const RACING_TARGET: FuzzTarget = {
   name: 'racing',
   variants: VARIANTS.length,
+  sound: VARIANTS.length,
   subject(variant) {
-    const of = testKernel(VARIANTS[variant]);
+    const of = soundKernel(variant);
     return {
       bytes: of.memory.bytes,
       areas: [OBJECTS, VARIABLES, KALLSYMS],
-      async run(edits, outcome) {
-        await readEverything(of, racing(of, edits), outcome);
-        requireFewReads(of);
-      },
+      run: (edits, outcome) => readEverything(of, racing(of, edits), outcome),
     };
   },
 };
+
+/** Kernels are made once and put back in order for every case. */
+const made = new Map<number, { readonly of: TestKernel; readonly bytes: Buffer }>();
+
+function soundKernel(variant: number): TestKernel {
+  let kernel = made.get(variant);
+  if (kernel === undefined) {
+    const of = testKernel(VARIANTS[variant]);
+    kernel = { of, bytes: Buffer.from(of.memory.bytes) };
+    made.set(variant, kernel);
+  }
+  kernel.bytes.copy(kernel.of.memory.bytes);
+  return kernel.of;
+}
 
 export const TABLES_TARGET = kernelTarget('tables', [KALLSYMS, VARIABLES]);
 export const OBJECTS_TARGET = kernelTarget('objects', [OBJECTS, VARIABLES]);
@@ -86,6 +98,13 @@ function racing(of: TestKernel, edits: readonly Edit[]): PhysicalMemory {
 }
 
 async function readEverything(of: TestKernel, memory: PhysicalMemory, outcome: Outcome): Promise<void> {
+  const before = of.memory.reads();
+  await readAll(of, memory, outcome);
+  const reads = of.memory.reads() - before;
+  if (reads > MOST_READS) throw new RangeError(`The memory was read ${reads} times.`);
+}
+
+async function readAll(of: TestKernel, memory: PhysicalMemory, outcome: Outcome): Promise<void> {
   let kernel: GuestKernel;
   try {
     kernel = await understandKernel(memory, of.registers, { cache: null });
@@ -129,9 +148,4 @@ function registersIn(of: TestKernel) {
     cs: 0x10,
     general: {},
   };
-}
-
-function requireFewReads(of: TestKernel): void {
-  const reads = of.memory.reads();
-  if (reads > MOST_READS) throw new RangeError(`The memory was read ${reads} times.`);
 }

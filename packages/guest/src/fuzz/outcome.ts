@@ -1,5 +1,15 @@
 import { GuestError } from '../errors.ts';
 
+const SHAPE_LETTERS = 60;
+
+/** What was said, without the names, numbers and texts that it was said of. */
+function shapeOf(message: string): string {
+  return message
+    .replaceAll(/"[^"]*"|`[^`]*`|[^ ]*[^ a-zA-Z.,:][^ ]*/g, '#')
+    .replaceAll(/(# ?)+/g, '# ')
+    .slice(0, SHAPE_LETTERS);
+}
+
 /** What a subject did: the kinds of errors that it was refused with, in order, without their numbers. */
 export class Outcome {
   readonly #seen = new Set<string>();
@@ -17,7 +27,7 @@ export class Outcome {
   /** Takes note of a refusal; throws what is none. */
   refuse(what: string, error: unknown): void {
     if (!(error instanceof GuestError)) throw error;
-    this.#seen.add(`${what}: ${error.code} ${error.message.replaceAll(/0x[0-9a-f]+|[0-9]+/g, '#')}`);
+    this.#seen.add(`${what}: ${error.code} ${shapeOf(error.message)}`);
   }
 
   note(what: string): void {

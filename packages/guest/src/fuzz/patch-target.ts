@@ -35,6 +35,8 @@ export async function patchTarget(): Promise<FuzzTarget> {
   return {
     name: 'patch',
     variants: files.length,
+    // The last one asks for what is refused.
+    sound: files.length - 1,
     subject(variant) {
       const bytes = Buffer.from(files[variant] ?? Buffer.alloc(0));
       const headers = Number(bytes.readBigUInt64LE(40));

@@ -9,6 +9,8 @@ export interface FuzzTarget {
   readonly name: string;
   /** How many different subjects it has. */
   readonly variants: number;
+  /** So many of them, from the first, are read without a refusal. */
+  readonly sound: number;
   /** A new, sound subject. */
   subject(variant: number): Subject;
 }

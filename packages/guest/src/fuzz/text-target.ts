@@ -1,6 +1,6 @@
 import { parseLines, renderLine } from '../journal/lines.ts';
 import { parseSystemRegisters } from '../locate/registers.ts';
-import { PacketReader } from '../machine/gdb/packets.ts';
+import { PacketReader, packet } from '../machine/gdb/packets.ts';
 import { parseMemoryTree } from '../memory/mtree.ts';
 import { parseExpression } from '../read/syntax.ts';
 import { applyEdits } from './edits.ts';
@@ -24,7 +24,10 @@ CR0=80050033 CR2=00007f0000000000 CR3=0000000002810000 CR4=000006f0
 `,
     (text) => parseSystemRegisters(text.toString('latin1')),
   ],
-  ['$T05thread:p01.01;#07$OK#9a$ffff*"00#d4', (text) => new PacketReader().push(text.toString('latin1'))],
+  [
+    `+${packet('T05thread:p01.01;')}+${packet('OK')}`,
+    (text) => new PacketReader().push(text.toString('latin1')),
+  ],
   [
     '((struct list_head *)per_cpu(runqueues, 1).idle->tasks)[3].next',
     (text) => parseExpression(text.toString('latin1')),
@@ -39,6 +42,7 @@ CR0=80050033 CR2=00007f0000000000 CR3=0000000002810000 CR4=000006f0
 export const TEXT_TARGET: FuzzTarget = {
   name: 'texts',
   variants: TEXTS.length,
+  sound: TEXTS.length,
   subject(variant) {
     const [text, parse] = TEXTS[variant] ?? ['', () => undefined];
     const bytes = Buffer.from(text, 'latin1');
