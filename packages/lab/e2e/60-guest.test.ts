@@ -9,7 +9,7 @@ import { GUEST_FILES } from '../src/guests/specs.ts';
 import { waitUntil } from '../src/host/machine.ts';
 import { labRun } from '../src/host/ssh.ts';
 import { kernelGuestInitramfs } from '../src/kernel-guests/files.ts';
-import { ask, sharedLab } from './support/lab.ts';
+import { ask, endOf, otherKernel, sharedLab } from './support/lab.ts';
 
 const NAME = 'patched';
 const PATCH = join(import.meta.dirname, '../e2e-guest/patches/version.c');
@@ -79,4 +79,18 @@ test('a patch is applied, listed and taken back by the installed command', async
   await exuvia(`patch rollback ${NAME} version --wait`);
   await untilInside(banner);
   expect(JSON.parse(await exuvia(`patch list ${NAME} --json`))).toMatchObject({ patches: [] });
+});
+
+test('a patch lives through an update of its host, and is taken back on the other side', async () => {
+  await exuvia(`patch apply ${NAME} /root/version.ko --wait`);
+  const kernel = await otherKernel(lab);
+  const { id } = await ask(lab, (client) => client.startUpdate({ kernel, handover: 'kexec' }));
+  expect((await endOf(lab, id)).state).toBe('completed');
+  expect((await labRun(lab, 'uname -r')).stdout).toBe(kernel);
+  expect(JSON.parse(await exuvia(`patch list ${NAME} --json`))).toMatchObject({
+    findings: [],
+    patches: [{ id: 'version', state: 'complete' }],
+  });
+  await exuvia(`patch rollback ${NAME} version --wait`);
+  await untilInside(banner);
 });
