@@ -39,9 +39,9 @@ describe('a patch', () => {
       /There is no symbol there_is_no_such_function in the kernel/,
     ],
     ['missing-symbol', 'guest-symbol-missing', /There is no symbol there_is_no_such_symbol/],
-    ['fault', 'patch-refused', /__ex_table: the guest would not find these exception table entries/],
-    ['warning', 'patch-refused', /__bug_table: the guest would not find these WARN and BUG entries/],
-    ['static-key', 'patch-refused', /__jump_table: the guest would not switch these static keys/],
+    ['fault', 'patch-refused', /__ex_table.*the guest would not find these exception table entries/],
+    ['warning', 'patch-refused', /__bug_table.*the guest would not find these WARN and BUG entries/],
+    ['static-key', 'patch-refused', /__jump_table.*the guest would not switch these static keys/],
     ['per-cpu', 'patch-refused', /\.data\.\.percpu: a patch cannot have per-CPU variables of its own/],
     ['init', 'patch-refused', /\.init\.text: initialisation code of a patch is not run/],
   ] as const)('%s is refused by name', async (name, code, message) => {
@@ -61,8 +61,8 @@ describe('a patch', () => {
   });
 
   test.each([
-    ['no ELF', Buffer.from('this is no patch'), 'patch-elf'],
-    ['empty', Buffer.alloc(0), 'patch-elf'],
+    ['no ELF', Buffer.from('this is no patch'), 'patch-elf-invalid'],
+    ['empty', Buffer.alloc(0), 'patch-elf-invalid'],
   ])('that is %s is refused', async (name, bytes, code) => {
     const file = join(folder, `${name.replaceAll(' ', '-')}.ko`);
     await writeFile(file, bytes);
@@ -77,7 +77,7 @@ describe('a function that somebody else in the guest has changed', () => {
     );
     expect(await applying(await patchFile(bed, '6.12', 'version'))).toMatchObject({
       code: 'guest-site-refused',
-      message: expect.stringMatching(/version_proc_show.*trace/),
+      message: expect.stringMatching(/^version_proc_show is traced: its entry calls /),
     });
     await guest().output(`cd ${TRACING} && echo nop > current_tracer && echo > set_ftrace_filter`);
     await expectUntouched();
@@ -89,7 +89,7 @@ describe('a function that somebody else in the guest has changed', () => {
     );
     expect(await applying(await patchFile(bed, '6.12', 'no-fentry'))).toMatchObject({
       code: 'guest-site-refused',
-      message: expect.stringMatching(/kobj_attr_show/),
+      message: expect.stringMatching(/^kobj_attr_show is probed: /),
     });
     await guest().output(`cd ${TRACING} && echo 0 > events/kprobes/ours/enable && echo > kprobe_events`);
     await expectUntouched();
@@ -100,7 +100,7 @@ describe('a function that somebody else in the guest has changed', () => {
     expect(await guest().output('cat /proc/cmdline')).toBe('this has been live patched');
     expect(await applying(await patchFile(bed, '6.12', 'cmdline'))).toMatchObject({
       code: 'guest-site-refused',
-      message: expect.stringMatching(/cmdline_proc_show/),
+      message: 'cmdline_proc_show is livepatched by the guest itself.',
     });
     await expectUntouched();
   });
@@ -143,7 +143,7 @@ test('every command works as its help says', async () => {
     /replaces version_proc_show[\s\S]*This patch can be applied\./,
   );
   expect(await said(guest(), 'patch', 'apply', built, '--wait', ...patching.options)).toMatch(
-    /^built: 1 function switched in a stop of [0-9.]+ ms[\s\S]*applying -> complete/,
+    /^built: 1 function switched in a stop of [0-9.]+ ms[\s\S]*-> complete/,
   );
   expect(await said(guest(), 'patch', 'list', ...patching.options)).toMatch(
     /built +complete +version_proc_show/,
@@ -153,5 +153,5 @@ test('every command works as its help says', async () => {
     /^built: /,
   );
   expect(await said(guest(), 'patch', 'reconcile', ...patching.options)).toBe('The guest has no patches.');
-  expect((await exuvia(null, ['patch', 'show', join(folder, 'absent.ko')])).exitCode).toBe(1);
+  expect((await exuvia(null, ['patch', 'show', join(folder, 'absent.ko')])).exitCode).toBe(3);
 });

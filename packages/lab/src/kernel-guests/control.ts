@@ -34,7 +34,7 @@ export async function connectControl(path: string, limitMs: number): Promise<Con
     waiting.delete(id);
   });
   const ready = async (ms: number) => {
-    const signal = AbortSignal.any([AbortSignal.timeout(Math.max(1, ms)), closed(socket)]);
+    const signal = AbortSignal.any([AbortSignal.timeout(Math.max(1, Math.ceil(ms))), closed(socket)]);
     await once(greetings, 'ready', { signal }).catch((cause: unknown) => {
       throw notReady(limitMs, cause);
     });
