@@ -87,7 +87,7 @@ export function createKernel(
       }),
     read: (expression) => checked(() => readExpression(reader, expression)),
     messages: () => checked(() => readMessages(reader)),
-    cpus: () => cpuCount(reader),
+    cpus: () => checked(() => cpuCount(reader)),
     addCode(code) {
       const added = foreignCode(code);
       foreign.add(added);
