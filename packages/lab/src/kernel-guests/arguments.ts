@@ -6,6 +6,8 @@ export interface KernelGuestMachine {
   readonly memoryBytes: number;
   /** On tmpfs; sparse. */
   readonly ramFile: string;
+  /** On tmpfs too: a stop waits for what QEMU flushes to it. */
+  readonly disk: string;
   readonly levels: 4 | 5;
   readonly append: string;
   readonly extra: readonly string[];
@@ -31,7 +33,7 @@ export function kernelGuestArguments(machine: KernelGuestMachine): string[] {
     ...['-chardev', `file,id=console,path=${path('console.log')}`, '-serial', 'chardev:console'],
     ...['-device', 'virtio-serial-pci', '-chardev', socket('control', 'control.sock')],
     ...['-device', 'virtserialport,chardev=control,name=control'],
-    ...['-drive', `if=none,id=disk,format=raw,file=${path('disk.raw')}`],
+    ...['-drive', `if=none,id=disk,format=raw,file=${machine.disk}`],
     ...['-device', 'virtio-blk-pci,drive=disk'],
     ...['-qmp', `unix:${path('qmp.sock')},server=on,wait=off`],
     ...machine.extra,

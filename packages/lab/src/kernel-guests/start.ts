@@ -84,9 +84,9 @@ export async function startKernelGuest(options: KernelGuestOptions): Promise<Ker
     await kernelGuestInitramfs(kernels, kernel),
     options.files ?? [],
   );
-  await makeDisk(join(folder, 'disk.raw'));
+  await makeDisk(join(memory, 'disk.raw'));
   const args = kernelGuestArguments({
-    ...{ folder, image: kernel.image, memoryBytes, ramFile },
+    ...{ folder, image: kernel.image, memoryBytes, ramFile, disk: join(memory, 'disk.raw') },
     cpus: options.cpus ?? 1,
     levels: options.levels ?? 4,
     append: options.append ?? '',
