@@ -7,29 +7,31 @@ import { stderrProgress } from '../support/progress.ts';
 import { runKexecBenchmark } from './kexec.ts';
 import { keepsLimits, kexecResult, renderKexecResult } from './result.ts';
 
-/**
- * Measures updates by kexec against a bare kexec and against an ordinary reboot, and patching of a running
- * guest's kernel.
- *
- *     main.ts kexec [--runs 5] [--json]
- *     main.ts guest [--pairs 200] [--toggles 10000] [--json]
- *
- * Exits with 1 when an update failed, 2 when a limit of SPECIFICATION.md is not kept.
- */
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    runs: { type: 'string', default: '5' },
-    pairs: { type: 'string', default: '200' },
-    toggles: { type: 'string', default: '10000' },
-    json: { type: 'boolean', default: false },
-  },
-});
+const USAGE = `Usage: npm run bench -- kexec [--runs 5] [--json]
+       npm run bench -- guest [--pairs 200] [--toggles 10000] [--json]
+
+kexec: updates by kexec against a bare kexec and against an ordinary reboot, in a lab host.
+guest: patching the kernel of a running guest: pauses, overhead, toggles under load.
+
+Exits with 1 when something failed, 2 when a limit of SPECIFICATION.md is not kept.
+`;
+const OPTIONS = {
+  runs: { type: 'string', default: '5' },
+  pairs: { type: 'string', default: '200' },
+  toggles: { type: 'string', default: '10000' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+const { values: options, positionals } = readArguments();
 const progress = stderrProgress();
 
 process.exitCode = await main();
 
 async function main(): Promise<number> {
+  if (options.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   try {
     switch (positionals.join()) {
       case 'kexec':
@@ -86,9 +88,15 @@ function count(text: string): number {
   throw usage();
 }
 
+function readArguments() {
+  try {
+    return parseArgs({ allowPositionals: true, options: OPTIONS });
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    process.exit(1);
+  }
+}
+
 function usage(): ExuviaError {
-  return new ExuviaError(
-    'usage',
-    'Usage: npm run bench -- (kexec [--runs 5] | guest [--pairs 200] [--toggles 10000]) [--json]',
-  );
+  return new ExuviaError('usage', USAGE);
 }
