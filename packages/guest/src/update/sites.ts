@@ -63,14 +63,17 @@ function requireBytes(kernel: GuestKernel, name: string, at: bigint, bytes: Buff
   );
 }
 
+/** What compilers call the unlikely parts that they split off a function: `.cold`, `.cold.0` (GCC 8). */
+const COLD = ['.cold', ...Array.from({ length: 16 }, (_, number) => `.cold.${number}`)];
+
 /** A function and what the compiler has split off it. */
 function ownCode({ symbols }: GuestKernel, name: string, address: bigint, size: number): Area[] {
-  const cold = new RegExp(`^${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}\\.cold(\\.\\d+)?$`);
-  const areas = [{ address, length: size }];
-  for (const symbol of symbols.match(cold)) {
-    areas.push({ address: symbol.address, length: symbols.at(symbol.address)?.size ?? 0 });
-  }
-  return areas;
+  const cold = COLD.flatMap((suffix) => symbols.find(name + suffix));
+  const rest = cold.map((symbol) => ({
+    address: symbol.address,
+    length: symbols.at(symbol.address)?.size ?? 0,
+  }));
+  return [{ address, length: size }, ...rest];
 }
 
 /** The same of a function of the patch; all of its code when the function has no size. */
