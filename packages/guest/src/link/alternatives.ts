@@ -1,5 +1,5 @@
 import { GuestError } from '../errors.ts';
-import { branchTo, CALL } from './branch.ts';
+import { branchTo, CALL } from '../support/x86.ts';
 import { type Features, featuresOf } from './features.ts';
 import type { Image } from './image.ts';
 import { moveInstructions } from './move.ts';

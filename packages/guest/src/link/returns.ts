@@ -1,13 +1,12 @@
 import { GuestError } from '../errors.ts';
 import type { PatchFile } from '../patch/index.ts';
-import { branchTo, JUMP } from './branch.ts';
+import { branchTo, INT3, JUMP } from '../support/x86.ts';
 import type { Image } from './image.ts';
 import type { Tables } from './tables.ts';
 import { refuseEntry } from './tables.ts';
 import type { LinkTarget } from './target.ts';
 
 const RETURN = 0xc3;
-const INT3 = 0xcc;
 const THUNK = '__x86_return_thunk';
 
 /**

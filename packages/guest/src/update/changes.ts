@@ -1,5 +1,6 @@
 import type { PatchPlan } from '../journal/index.ts';
 import type { GuestKernel } from '../kinds.ts';
+import { JUMP } from '../support/x86.ts';
 import type { Change } from './switch.ts';
 
 /** What applying a patch changes in the guest's code. */
@@ -8,7 +9,7 @@ export function forward({ id, sites, restores }: PatchPlan): Change[] {
     ...sites.map(({ name, at, expected, jump, kind }) => ({
       ...{ name, at, expected },
       bytes: jump,
-      moved: kind === 'moved' && expected[0] !== 0xe9,
+      moved: kind === 'moved' && expected[0] !== JUMP,
     })),
     ...restores.map(({ at, expected, original }) => ({
       name: `a function that only what ${id} replaces had patched`,

@@ -1,5 +1,6 @@
 import { GuestError } from '../errors.ts';
 import type { LedgerPatch, PatchPlan } from '../journal/index.ts';
+import { INT3 } from '../support/x86.ts';
 import { advance } from './advance.ts';
 import { backward, forward, isMapped } from './changes.ts';
 import { type Context, forgetCode } from './context.ts';
@@ -46,7 +47,7 @@ async function settleApply(context: Context, { plan }: LedgerPatch): Promise<Fin
     await journal.append({ kind: 'switched', id });
     return { kind: 'finished', id, state: 'transitioning' };
   }
-  context.kernel.space.write(plan.code.address, Buffer.alloc(plan.code.length, 0xcc));
+  context.kernel.space.write(plan.code.address, Buffer.alloc(plan.code.length, INT3));
   await journal.append({ kind: 'undone', id, reason: 'the tool ended' });
   forgetCode(context, id);
   return { kind: 'undone', id };
