@@ -1,8 +1,9 @@
 import { GuestError } from '../errors.ts';
 import type { PatchPlace } from '../kinds.ts';
 import type { PatchFile, SectionOffset } from '../patch/index.ts';
+import { alignUp } from '../support/align.ts';
 import { INT3 } from '../support/x86.ts';
-import { alignUp, type Layout, PLACE_ALIGNMENT, type Region } from './layout.ts';
+import { type Layout, PLACE_ALIGNMENT, type Region } from './layout.ts';
 
 /** A byte of the image that is being linked: where it lies now and where it will. */
 export interface ImageByte {
