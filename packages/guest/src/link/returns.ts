@@ -1,5 +1,6 @@
 import { GuestError } from '../errors.ts';
 import type { PatchFile } from '../patch/index.ts';
+import { hex } from '../support/hex.ts';
 import { branchTo, INT3, JUMP } from '../support/x86.ts';
 import type { Image } from './image.ts';
 import type { Tables } from './tables.ts';
@@ -50,7 +51,7 @@ function returnThunk(target: LinkTarget): ReturnThunk | undefined {
   if (chosen !== fallback && target.symbols.at(chosen)?.offset !== 0) {
     throw new GuestError(
       'guest-return-thunk',
-      `x86_return_thunk of the guest names 0x${chosen.toString(16)}, where no function begins.`,
+      `x86_return_thunk of the guest names ${hex(chosen)}, where no function begins.`,
     );
   }
   return {
