@@ -2,7 +2,7 @@ import { GuestError } from '../errors.ts';
 import type { GuestKernel } from '../kinds.ts';
 import { BRANCH_BYTES, CALL, ENDBR, ENDBR_POISON, INT3, JUMP, NOP5 } from '../support/x86.ts';
 import { livepatchedFunctions } from './livepatched.ts';
-import { type Moved, movableHead } from './movable.ts';
+import { movableHead } from './movable.ts';
 
 /** Where a function can be diverted. */
 export interface Head {
@@ -39,8 +39,7 @@ export async function findHead(
     return { at: address + BigInt(pad), kind: 'fentry', bytes: Buffer.from(five) };
   }
   requireUntouched(kernel, name, address, address + BigInt(pad), five);
-  const moved: Moved = await movableHead(kernel, name, address, size);
-  return { at: address, kind: 'moved', bytes: moved.bytes };
+  return { at: address, kind: 'moved', bytes: await movableHead(kernel, name, address, size) };
 }
 
 /** Code that is gone after the boot, or that runs where a patch is not mapped. */

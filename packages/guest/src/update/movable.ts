@@ -4,11 +4,6 @@ import { hex } from '../support/hex.ts';
 import { BRANCH_BYTES, DS_PREFIX } from '../support/x86.ts';
 import { refused } from './head.ts';
 
-/** The whole instructions at a function's start that a jump takes the place of. */
-export interface Moved {
-  readonly bytes: Buffer;
-}
-
 /** A longer function without an fentry NOP is none that a compiler made. */
 const MAX_FUNCTION = 65_536;
 
@@ -25,7 +20,7 @@ export async function movableHead(
   name: string,
   address: bigint,
   size: number,
-): Promise<Moved> {
+): Promise<Buffer> {
   if (size < BRANCH_BYTES || size > MAX_FUNCTION) {
     throw refused(`${name} has ${size} bytes: there is no room for a jump in it.`);
   }
@@ -59,7 +54,7 @@ export async function movableHead(
   const back = targets.find((target) => target >= address && target < end);
   if (back !== undefined) throw refused(`${name} jumps back to ${hex(back)}, where a jump is to go.`);
   requireInNoTable(kernel, name, address, end);
-  return { bytes: Buffer.from(code.subarray(0, length)) };
+  return Buffer.from(code.subarray(0, length));
 }
 
 type Iced = typeof import('iced-x86');
