@@ -1,8 +1,8 @@
-import { GuestError } from '../errors.ts';
 import type { GuestKernel } from '../kinds.ts';
 import { BRANCH_BYTES, CALL, ENDBR, ENDBR_POISON, INT3, JUMP, NOP5 } from '../support/x86.ts';
 import { livepatchedFunctions } from './livepatched.ts';
 import { movableHead } from './movable.ts';
+import { refused } from './refused.ts';
 
 /** Where a function can be diverted. */
 export interface Head {
@@ -88,8 +88,4 @@ function requireUntouched(
       'Was it patched with another --state directory, or by another host?',
     );
   }
-}
-
-export function refused(message: string, hint?: string): GuestError {
-  return new GuestError('guest-site-refused', message, hint === undefined ? {} : { hint });
 }

@@ -2,7 +2,7 @@ import type { Instruction } from 'iced-x86';
 import type { GuestKernel } from '../kinds.ts';
 import { hex } from '../support/hex.ts';
 import { BRANCH_BYTES, DS_PREFIX } from '../support/x86.ts';
-import { refused } from './head.ts';
+import { refused } from './refused.ts';
 
 /** A longer function without an fentry NOP is none that a compiler made. */
 const MAX_FUNCTION = 65_536;
