@@ -1,7 +1,8 @@
 import type { Area, LedgerPatch, Site } from '../journal/index.ts';
 import type { GuestKernel, LinkedPatch } from '../kinds.ts';
-import { findHead, refused } from './head.ts';
+import { findHead } from './head.ts';
 import { jumpTo } from './jump.ts';
+import { refused } from './refused.ts';
 
 /** Patches that are in the guest, in the order of their application. */
 type Live = readonly LedgerPatch[];
