@@ -67,7 +67,9 @@ async function autostart(context: StartUp, recovered: Recovery['kind']): Promise
   await writeFileDurably(markerOf(context), parts.bootId);
   // After a jump the host is as it was: a VM that did not run before does not run now.
   if (recovered === 'finish') return;
-  const waiting = (await parts.vms.list()).filter((vm) => vm.spec.autostart && !isAlive(vm));
+  const waiting = (await parts.vms.list()).filter(
+    (vm) => vm.spec.autostart && !isAlive(vm) && vm.saved !== true,
+  );
   for (const { name } of waiting.sort((a, b) => a.spec.priority - b.spec.priority)) {
     await attempt(log, `VM ${name} could not be started`, () => parts.vms.start(name));
   }

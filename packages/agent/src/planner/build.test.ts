@@ -10,6 +10,7 @@ const inputs: PlanInputs = {
   kernel: '7.2.12+deb13-amd64',
   handover: 'kexec',
   vms: [],
+  leftOut: [],
   checks: [],
   steps: FAKE_STEPS.map(([name, phase]) => ({ name, phase, description: `does ${name}` })),
   pastReports: [],

@@ -28,6 +28,7 @@ export function fakeVm(name: string, change: Partial<Vm> = {}): Vm {
     serial: true,
     priority: 100,
     autostart: false,
+    onFailure: 'abort',
     heartbeat: false,
     extraArgs: [],
   };
@@ -101,6 +102,14 @@ export class FakeVms implements VmManager {
     this.events.push(`resume ${name}`);
     if (this.unresumable.has(name)) throw new Error(`${name} does not answer.`);
     await this.#set({ ...(await this.get(name)), state: 'running' });
+  }
+
+  async recover(name: string): Promise<Vm> {
+    this.events.push(`recover ${name}`);
+    const vm = await this.get(name);
+    if (vm.saved !== true) throw new ExuviaError('vm-nothing-to-recover', `No state of VM ${name} is kept.`);
+    const { saved: _, ...rest } = vm;
+    return this.#set({ ...rest, state: 'running' });
   }
 
   pause(name: string): void {

@@ -3,6 +3,7 @@ import type { HandoverDependencies } from '../dependencies.ts';
 import { arrivedBy } from './arrival.ts';
 import { kexecChecks } from './checks.ts';
 import { finishKexec } from './finish.ts';
+import { salvageKexec } from './salvage.ts';
 import { kexecSteps } from './steps.ts';
 
 /**
@@ -18,5 +19,6 @@ export function createKexecHandover(dependencies: HandoverDependencies): Handove
     steps: (plan) => kexecSteps(dependencies, plan),
     arrived: ({ id }) => arrivedBy(id),
     finish: (context) => finishKexec(dependencies, context),
+    salvage: (context) => salvageKexec(dependencies, context),
   };
 }
