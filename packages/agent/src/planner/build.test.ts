@@ -34,6 +34,7 @@ test('a plan is made of what was looked up, and nothing else', () => {
     handover: 'kexec',
     store: 'dax',
     vms: [{ name: 'web', priority: 100, memoryBytes: 128 * 2 ** 20 }],
+    leftOut: [],
     checks: [],
     steps: inputs.steps,
     expectedBlackoutMs: null,
