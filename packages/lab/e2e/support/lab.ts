@@ -112,6 +112,19 @@ export function untilAtStep(lab: LabState, id: string, step: string): Promise<Up
   });
 }
 
+/** Waits until a fault holds an update behind a step. */
+export async function untilHeld(lab: LabState, id: string, step: string): Promise<void> {
+  const client = await agentClient(lab);
+  try {
+    for await (const { message } of client.follow(id)) {
+      if (message === `Held after step ${step}.`) return;
+    }
+  } finally {
+    await client.close();
+  }
+  throw new Error(`Update ${id} ended before it was held after ${step}.`);
+}
+
 /** The names of the steps of an update to the other kernel, as its plan lists them. */
 export async function plannedSteps(lab: LabState): Promise<string[]> {
   const kernel = await otherKernel(lab);

@@ -32,9 +32,13 @@ export async function prepareDisk(
       const state = await startMachine({ base, credentials: disk.credentials, ...options, disk: overlay });
       try {
         await waitForSsh(state, BOOT_LIMIT_MS);
-        const { stdout } = await labRun(state, `until [ -S /run/exuvia/agent.sock ]; do sleep 0.2; done; exuvia setup --memory ${options.store}`, {
-          timeoutMs: 240_000,
-        });
+        const { stdout } = await labRun(
+          state,
+          `until [ -S /run/exuvia/agent.sock ]; do sleep 0.2; done; exuvia setup --memory ${options.store}`,
+          {
+            timeoutMs: 240_000,
+          },
+        );
         for (const line of stdout.split('\n')) progress.say(`  | ${line}`);
         await labRun(state, 'systemctl poweroff --no-block');
         await waitForEnd(state, BOOT_LIMIT_MS);

@@ -4,8 +4,6 @@ import { commandLineValue, readIfExists, splitCommandLine } from '@exuvia/sys';
 export const UPDATE_ARGUMENT = 'exuvia.update';
 /** The same of the kernel that was gone back to. */
 export const FALLBACK_ARGUMENT = 'exuvia.fallback';
-/** The running kernel was started by the crash of another one: how many there were in a row. */
-export const CRASH_ARGUMENT = 'exuvia.crash';
 
 /** True when the running kernel is the one that this update's jump led to. */
 export async function arrivedBy(update: string): Promise<boolean> {

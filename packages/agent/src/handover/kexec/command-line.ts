@@ -1,5 +1,5 @@
 import { commandLineValue, joinCommandLine, removeFromCommandLine, splitCommandLine } from '@exuvia/sys';
-import { CRASH_ARGUMENT, FALLBACK_ARGUMENT, UPDATE_ARGUMENT } from './arrival.ts';
+import { FALLBACK_ARGUMENT, UPDATE_ARGUMENT } from './arrival.ts';
 
 /** Arguments that a boot loader or an earlier update put there and that say nothing about the machine. */
 const TRANSIENT = [
@@ -7,7 +7,7 @@ const TRANSIENT = [
   'initrd',
   UPDATE_ARGUMENT,
   FALLBACK_ARGUMENT,
-  CRASH_ARGUMENT,
+  'exuvia.crash',
   'tsc_early_khz',
 ];
 

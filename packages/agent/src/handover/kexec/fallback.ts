@@ -1,6 +1,6 @@
 import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ExuviaError } from '@exuvia/contract';
+import { ExuviaError, type Fault } from '@exuvia/contract';
 import {
   detectBootLoader,
   findWatchdog,
@@ -63,7 +63,7 @@ export function prepareFallback(dependencies: HandoverDependencies, prepared: Pr
       const runtime = prepared.runtime ?? (await installRuntime(QEMU_BINARY));
       const needs = await earlyNeeds(plan.host.kernel, vms);
       const back = await restorePlanOf(dependencies, context, { vms, needs, runtime });
-      const initramfs = await buildInitramfs({ ...back, fault: undefined }, needs);
+      const initramfs = await buildInitramfs({ ...back, fault: inBothKernels(back.fault) }, needs);
       const onDisk = join(directory, 'fallback-initramfs');
       await writeFile(onDisk, initramfs, { mode: 0o600 });
       const stored = handoverFiles(plan.id);
@@ -81,6 +81,11 @@ export function prepareFallback(dependencies: HandoverDependencies, prepared: Pr
       await rm(handoverFiles(plan.id).directory, { recursive: true, force: true });
     },
   };
+}
+
+/** A fault that kills every QEMU does so here as well: two failures in a row. */
+function inBothKernels(fault: Fault | undefined): Fault | undefined {
+  return fault?.action === 'kill' && fault.vm === undefined ? fault : undefined;
 }
 
 /**
@@ -121,7 +126,8 @@ export async function noteWatchdog(
 /** Takes back what `arm-fallback` set. Idempotent. */
 export async function disarmFallback(context: StepContext): Promise<void> {
   if ((await context.recall('next-kernel')) === true) await (await detectBootLoader())?.clearNextKernel();
-  await context.remember('next-kernel', false);
+  // A full disk must not make an undo fail: cleared twice is no harm.
+  await context.remember('next-kernel', false).catch(() => {});
 }
 
 /** On the new side: a watchdog that runs on would reset a host that is well. */

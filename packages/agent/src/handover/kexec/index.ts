@@ -6,6 +6,10 @@ import { finishKexec } from './finish.ts';
 import { salvageKexec } from './salvage.ts';
 import { kexecSteps } from './steps.ts';
 
+export { buildInitramfs, earlyModuleFile } from './initramfs.ts';
+export { earlyNeeds } from './needs.ts';
+export { renderPlan } from './restore-plan.ts';
+
 /**
  * The host's kernel is replaced by kexec; guest memory stays where it is, in the store.
  *

@@ -47,19 +47,23 @@ export interface RestorePlan {
 /** Renders the plan that exuvia-early-restore executes; its format is documented in native/early-restore/plan.h. */
 export function renderRestorePlan(plan: RestorePlan): string {
   const lines = [
-    'exuvia-early-restore 2',
     ...plan.modules.map(({ group, file, options }) => `module ${group} ${file} ${options}`.trimEnd()),
     `root ${plan.root.uuid} ${plan.root.type} ${plan.root.options}`,
     ...plan.mounts.map(({ uuid, type, path, options }) => `mount ${uuid} ${type} ${path} ${options}`),
     `store ${plan.store.label} ext4 ${plan.store.path} ${plan.store.options}`,
-    `manifest ${handoverFiles(plan.update).manifest}`,
+    ...(plan.vms.length === 0 ? [] : [`manifest ${handoverFiles(plan.update).manifest}`]),
     `timeout-ms ${plan.timeoutMs}`,
     'init /sbin/init',
     ...fallbackLines(plan),
     ...(plan.fault === undefined ? [] : [faultLine(plan.fault)]),
     ...plan.vms.flatMap((vm) => vmLines(vm, plan.vmCpus)),
   ];
-  return withChecksum(lines);
+  return renderPlan(lines);
+}
+
+/** A plan for exuvia-early-restore: its version, its lines, its checksum. */
+export function renderPlan(lines: readonly string[]): string {
+  return withChecksum(['exuvia-early-restore 2', ...lines]);
 }
 
 function fallbackLines({ fallback }: RestorePlan): string[] {
