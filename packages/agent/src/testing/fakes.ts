@@ -9,7 +9,7 @@ import {
   type Vm,
   type VmSpec,
 } from '@exuvia/contract';
-import type { Handover, Step, StepContext, Store, VmManager } from '../kinds.ts';
+import type { Handover, Salvage, Step, StepContext, Store, VmManager } from '../kinds.ts';
 
 /**
  * Stand-ins for what cannot run in a unit test: the QEMU processes of a host, its PMEM, and a jump into
@@ -162,6 +162,8 @@ export class FakeHandover implements Handover {
   /** The machine was reset instead of having jumped. */
   wasReset = false;
   report: (plan: Plan) => Report = (plan) => fakeReport(plan);
+  /** What is found after a reset; without it nothing of this handover outlives one. */
+  salvage?: (context: StepContext) => Promise<Salvage>;
   readonly kind: 'kexec' | 'reboot';
   readonly #names: readonly (readonly [string, PhaseName | null])[];
 

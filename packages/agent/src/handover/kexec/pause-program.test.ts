@@ -1,13 +1,13 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type QmpClient, startCommandLine } from '@exuvia/qemu';
+import { type QmpClient, startCommandLine, undoSave } from '@exuvia/qemu';
 import { findQemu, makeTestRoom, type TestRoom } from '@exuvia/qemu/testing';
 import { run } from '@exuvia/sys';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sampleMemory } from '../../workload/vm/samples.ts';
 import { withChecksum } from './checksum.ts';
-import { startPause } from './pause-program.ts';
+import { PAUSE_STEPS, type PauseStep, startPause } from './pause-program.ts';
 
 const qemu = await findQemu();
 
@@ -49,10 +49,7 @@ describe.skipIf('missing' in qemu)(`exuvia-pause (skipped without QEMU: ${JSON.s
   const file = (name: string) => join(room.directory, name);
   const status = async () => (await agent.execute('query-status')).status;
 
-  async function start(
-    holdAfter: 'suspend-vms' | 'save-vms' | 'seal-state' | 'commit',
-    { state = file('state'), leave = '' } = {},
-  ) {
+  async function start(holdAfter: PauseStep, { state = file('state'), leave = '' } = {}) {
     await writeFile(file('journal'), '');
     await writeFile(
       file('plan'),
@@ -126,6 +123,26 @@ describe.skipIf('missing' in qemu)(`exuvia-pause (skipped without QEMU: ${JSON.s
     expect(found.toString(16).padStart(8, '0')).toBe(crc);
     await pause.abort();
   });
+
+  test('a store that is full fails the save, and the VM runs on', async () => {
+    const pause = await start('commit', { state: '/dev/full' });
+    await pause.complete('suspend-vms');
+    await expect(pause.complete('save-vms')).rejects.toThrow(/^VM pause: its state could not be saved: /);
+    expect(await pause.abort()).toEqual([]);
+    expect(await status()).toBe('running');
+  });
+
+  test.each(PAUSE_STEPS.slice(0, -1))(
+    'a program that is killed after %s leaves a VM that can be resumed',
+    async (last) => {
+      const pause = await start(last);
+      for (const step of PAUSE_STEPS.slice(0, PAUSE_STEPS.indexOf(last) + 1)) await pause.complete(step);
+      process.kill(pause.pid ?? 0, 'SIGKILL');
+      await pause.abort();
+      await undoSave(agent, true);
+      expect(await status()).toBe('running');
+    },
+  );
 
   test('a damaged plan is refused before any VM is touched', async () => {
     const refused = async (text: string, why: string) => {
