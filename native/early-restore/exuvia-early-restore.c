@@ -65,7 +65,20 @@ static void become_init(void) {
   reset_machine("the host's init could not be started");
 }
 
-int main(void) {
+/* `exuvia-early-restore --check PLAN`: whether it would carry this plan out. Touches nothing. */
+static int check_plan(const char *path) {
+  crc32_prepare();
+  if (read_plan(path)) return 0;
+  fprintf(stderr, "%s\n", plan_error);
+  return 2;
+}
+
+int main(int argc, char **argv) {
+  if (argc == 3 && strcmp(argv[1], "--check") == 0) return check_plan(argv[2]);
+  if (getpid() != 1) {
+    fprintf(stderr, "exuvia-early-restore is process 1 of an initramfs; elsewhere only: --check PLAN\n");
+    return 2;
+  }
   uint64_t tsc = tsc_now(), ns = clock_ns(CLOCK_MONOTONIC), raw = clock_ns(CLOCK_MONOTONIC_RAW);
   if (!open_record()) reset_machine("no memory");
   crc32_prepare();
