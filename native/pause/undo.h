@@ -30,6 +30,7 @@ static void void_manifest(void) {
 }
 
 static bool undo(void) {
+  uint64_t noticed = clock_ns(CLOCK_MONOTONIC);
   uint64_t deadline = monotonic_ms() + timeout_ms;
   bool all = true;
   for (size_t i = 0; i < vm_count; i++)
@@ -38,6 +39,7 @@ static bool undo(void) {
   void_manifest();
   disarm_watchdog();
   while (suspending && resume_all(deadline) && monotonic_ms() < deadline) usleep(2000);
+  if (suspending) say("resumed after %.1f ms", (double)(clock_ns(CLOCK_MONOTONIC) - noticed) / 1e6);
   for (size_t i = 0; i < vm_count; i++)
     if (suspending && (vms[i].closed || !vms[i].resumed)) {
       say("stuck %s %s", vms[i].name, vms[i].why);

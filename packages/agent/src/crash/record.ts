@@ -41,7 +41,8 @@ const WINDOW_MS = 30 * 60_000;
 const MAX_CRASHES = 3;
 
 /** True when the kernel has crashed so often in a short while that starting everything again is no help. Pure. */
-export function isCrashLoop(crashes: readonly Pick<Crash, 'at'>[], now: Date): boolean {
+export function isCrashLoop(crashes: readonly Pick<Crash, 'at' | 'bootId'>[], now: Date): boolean {
   const recent = crashes.filter(({ at }) => now.getTime() - Date.parse(at) < WINDOW_MS);
-  return recent.length >= MAX_CRASHES;
+  // One crash is written down twice: found, and dealt with.
+  return new Set(recent.map(({ bootId }) => bootId)).size >= MAX_CRASHES;
 }
