@@ -62,7 +62,7 @@ export const vmSpecSchema = z.strictObject({
     .enum(['abort', 'shutdown', 'leave'])
     .default('abort')
     .describe(
-      'What happens when it cannot be saved for an update: the update is refused or aborted; or it is shut down beforehand and started again afterwards; or it is left behind and ends with the old kernel',
+      'What happens when it cannot be saved for an update: the update is refused or aborted; or it is shut down beforehand and started again afterwards; or it is left behind and ends with the old kernel. A failure that shows in the pause only: abort and shutdown both abort',
     ),
   heartbeat: z
     .boolean()

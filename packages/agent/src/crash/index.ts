@@ -26,7 +26,7 @@ export interface CrashDependencies {
 }
 
 /** The machine's part. */
-export interface CrashHost {
+interface CrashHost {
   crashesInARow(): Promise<number>;
   kernel(): string;
   read(): Promise<Crash[]>;

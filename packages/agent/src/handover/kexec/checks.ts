@@ -17,6 +17,8 @@ const RUNTIME_BYTES = 96 * 2 ** 20;
 const STATE_BYTES = 16 * 2 ** 20;
 /** A guest's kernel and initrd are copied too; generous. */
 const BOOT_FILES_BYTES = 64 * 2 ** 20;
+/** The way back: the running kernel and its initramfs; generous. */
+const FALLBACK_BYTES = 48 * 2 ** 20;
 /** The new kernel, its initramfs and the copies that kexec makes of both. */
 const KEXEC_BYTES = 256 * 2 ** 20;
 
@@ -63,7 +65,7 @@ async function kexecAllowed(): Promise<Check> {
 
 async function storeSpace(vmCount: number): Promise<Check> {
   const id = 'store-space';
-  const needed = RUNTIME_BYTES + BOOT_FILES_BYTES + vmCount * STATE_BYTES;
+  const needed = RUNTIME_BYTES + BOOT_FILES_BYTES + FALLBACK_BYTES + vmCount * STATE_BYTES;
   const { bavail, bsize } = await statfs(HOST_PATHS.store);
   const free = bavail * bsize;
   const reason = `The store has ${mebibytes(free)} free; an update needs up to ${mebibytes(needed)}.`;

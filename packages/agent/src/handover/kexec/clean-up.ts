@@ -1,6 +1,7 @@
-import { access, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { vmPaths } from '@exuvia/contract';
+import { listIfExists } from '@exuvia/sys';
 import type { StepContext } from '../../kinds.ts';
 import { QEMU_BINARY } from '../../workload/vm/index.ts';
 import { handoverFiles } from './layout.ts';
@@ -14,19 +15,17 @@ export async function cleanUp(context: StepContext): Promise<void> {
   const { directory, fallbackKernel, fallbackInitramfs } = handoverFiles(context.plan.id);
   await rm(fallbackKernel, { force: true });
   await rm(fallbackInitramfs, { force: true });
-  if (!(await keepsStates(context))) await rm(directory, { recursive: true, force: true });
+  // Of earlier updates as well: what they kept has been recovered or given up by then.
+  if (!(await keepsStates())) await rm(dirname(directory), { recursive: true, force: true });
   await removeBootFiles();
   await removeOldRuntimes(await installRuntime(QEMU_BINARY));
 }
 
-async function keepsStates({ plan }: StepContext): Promise<boolean> {
-  const kept = await Promise.all(
-    plan.vms.map(({ name }) =>
-      access(vmPaths(name).deviceState).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
-  return kept.includes(true);
+/** True when a saved state of any VM lies in the store: it is worth nothing without its manifest. */
+async function keepsStates(): Promise<boolean> {
+  const vms = dirname(vmPaths('any').store);
+  for (const name of await listIfExists(vms)) {
+    if ((await listIfExists(join(vms, name))).includes('device-state')) return true;
+  }
+  return false;
 }
