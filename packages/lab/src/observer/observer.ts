@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { ExuviaError, type Observation } from '@exuvia/contract';
+import { patiently } from '../support/patience.ts';
 import type { Extent } from './pages.ts';
 import { observationOf, type Window } from './record.ts';
 import type { Glimpse, WorkerInput, WorkerReply, WorkerRequest } from './worker.ts';
@@ -85,7 +86,7 @@ export class Observer {
     names?: readonly string[],
   ): Promise<string[]> {
     const before = new Map((await this.peek()).vms.map((vm) => [vm.name, count(vm)]));
-    for (const until = performance.now() + limitMs; ; await sleep(100)) {
+    for (const until = performance.now() + patiently(limitMs); ; await sleep(100)) {
       const { vms } = await this.peek();
       const watched = vms.filter(({ name }) => names?.includes(name) ?? true);
       const waiting = watched.filter((vm) => count(vm) < (before.get(vm.name) ?? 0) + growth);
