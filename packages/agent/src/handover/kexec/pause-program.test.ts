@@ -49,7 +49,10 @@ describe.skipIf('missing' in qemu)(`exuvia-pause (skipped without QEMU: ${JSON.s
   const file = (name: string) => join(room.directory, name);
   const status = async () => (await agent.execute('query-status')).status;
 
-  async function start(holdAfter: PauseStep, { state = file('state'), leave = '' } = {}) {
+  async function start(
+    holdAfter: PauseStep,
+    { state = file('state'), leave = '', journal = file('journal') } = {},
+  ) {
     await writeFile(file('journal'), '');
     await writeFile(
       file('plan'),
@@ -59,7 +62,7 @@ describe.skipIf('missing' in qemu)(`exuvia-pause (skipped without QEMU: ${JSON.s
         `manifest ${file('manifest')}`,
         `stamps ${file('stamps')}`,
         `sync ${room.directory}`,
-        `journal ${file('journal')}`,
+        `journal ${journal}`,
         'commit {"kind":"commit"}',
         'timeout-ms 20000',
       ]),
@@ -157,6 +160,16 @@ describe.skipIf('missing' in qemu)(`exuvia-pause (skipped without QEMU: ${JSON.s
     await refused(whole.replace('manifest /', 'manifest //'), 'is damaged: its checksum does not fit');
     await refused(whole.slice(0, -1), 'is damaged: its checksum does not fit');
     await refused('exuvia-pause 2\n', 'is damaged: its checksum does not fit');
+  });
+
+  test('a journal that cannot be written, as on a full disk, fails the commit, and the VM runs on', async () => {
+    const pause = await start('commit', { journal: '/dev/full' });
+    for (const step of ['suspend-vms', 'save-vms', 'seal-state', 'sync-file-systems'] as const) {
+      await pause.complete(step);
+    }
+    await expect(pause.complete('commit')).rejects.toThrow('/dev/full: No space left on device.');
+    expect(await pause.abort()).toEqual([]);
+    expect(await status()).toBe('running');
   });
 
   test('a VM whose QEMU has died is named', async () => {

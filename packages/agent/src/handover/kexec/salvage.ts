@@ -62,7 +62,8 @@ async function countAttempt(context: StepContext): Promise<number> {
     .int()
     .catch(0)
     .parse(await context.recall('salvage-attempts'));
-  await context.remember('salvage-attempts', before + 1);
+  // On a full disk nothing can be counted: better one attempt too many than VMs that nobody takes up.
+  await context.remember('salvage-attempts', before + 1).catch(() => {});
   return before + 1;
 }
 

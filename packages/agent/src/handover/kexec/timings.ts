@@ -1,5 +1,6 @@
 import { readIfExists } from '@exuvia/sys';
 import type { StepContext } from '../../kinds.ts';
+import { attempt } from '../shared/attempt.ts';
 import type { Timings } from '../shared/report.ts';
 import { clockReadingSchema } from './clock.ts';
 import { handoverFiles } from './layout.ts';
@@ -11,7 +12,7 @@ export async function timingsOf(context: StepContext, after: Stamps): Promise<Ti
   const kept = text ?? (await context.recall('stamps'));
   if (typeof kept !== 'string') return null;
   // In the store they last only as long as nobody destroys the store; the update's directory keeps them.
-  await context.remember('stamps', kept);
+  await attempt(context, 'The stamps are kept in the store only', () => context.remember('stamps', kept));
   const before = parseStamps(kept.replaceAll(/\n+/g, '\n'));
   const started = clockReadingSchema.safeParse(await context.recall('clock'));
   const jumped = before.clocks.at(-1);
