@@ -40,6 +40,7 @@ test('the package has these files and folders, with these modes, all of them roo
     '-rwxr-xr-x /usr/lib/exuvia/native/exuvia-pause',
     '-rwxr-xr-x /usr/lib/exuvia/node/bin/node',
     '-rw-r--r-- /usr/lib/exuvia/package.json',
+    '-rw-r--r-- /usr/lib/modprobe.d/exuvia.conf',
     '-rw-r--r-- /usr/lib/systemd/system/exuvia-agent.service',
     '-rw-r--r-- /usr/lib/systemd/system/exuvia.slice',
     '-rw-r--r-- /usr/share/bash-completion/completions/exuvia',

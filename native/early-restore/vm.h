@@ -19,7 +19,7 @@ static void vm_fail(struct vm *vm, const char *why) {
   if (vm->progress == FAILED) return;
   vm->progress = FAILED;
   if (vm->pid > 0) kill(vm->pid, SIGKILL); /* half restored: it must never run */
-  if (vm->qmp.fd >= 0) close(vm->qmp.fd);
+  if (vm->pid > 0 && vm->qmp.fd >= 0) close(vm->qmp.fd);
   vm->qmp.fd = -1;
   note("vm %s failed %s\n", vm->name, why);
   logf_kernel("VM %s: %s", vm->name, why);
@@ -143,11 +143,20 @@ static bool read_manifest(void) {
     logf_kernel("%s: %s", path, strerror(errno));
     return false;
   }
+  line = next_line(&text);
+  if (!line || strcmp(line, "exuvia-manifest 1") != 0) {
+    logf_kernel("%s: voided or damaged", path);
+    return false;
+  }
   while ((line = next_line(&text))) {
     char *rest = line, *word = next_word(&rest), *name = next_word(&rest);
-    for (size_t i = 0; word && name && rest && i < vm_count; i++)
-      if (strcmp(vms[i].name, name) == 0 && sscanf(rest, "%llu %x", &vms[i].state_bytes, &vms[i].state_crc) == 2)
+    for (size_t i = 0; word && name && i < vm_count; i++) {
+      if (strcmp(vms[i].name, name) != 0) continue;
+      if (strcmp(word, "left") == 0) vms[i].left = true;
+      if (strcmp(word, "state") == 0 && rest &&
+          sscanf(rest, "%llu %x", &vms[i].state_bytes, &vms[i].state_crc) == 2)
         vms[i].sealed = true;
+    }
   }
   return true;
 }
@@ -163,6 +172,8 @@ static void vm_greeted(struct vm *vm) {
     return;
   }
   vm->progress = LOADING;
+  if (fault && strncmp(fault, "kill ", 5) == 0 && strcmp(fault + 5, vm->name) == 0) kill(vm->pid, SIGKILL);
+  if (fault && strcmp(fault, "kill") == 0) kill(vm->pid, SIGKILL);
   if (qmp_send(&vm->qmp, "{\"execute\":\"qmp_capabilities\"}\n"
                          "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
                          "{\"capability\":\"x-ignore-shared\",\"state\":true}]}}\n"
@@ -170,10 +181,19 @@ static void vm_greeted(struct vm *vm) {
     vm_fail(vm, "its QEMU went away");
 }
 
-/* From the guest's next instruction on the saved state is stale: nobody may ever load it again. */
+/*
+ * From the guest's next instruction on the saved state is stale: nobody may ever load it again. Its head is
+ * overwritten in place, which memory keeps at once: the removal is kept only when the file system commits it, and
+ * the machine may be reset before.
+ */
 static void forget_state(const struct vm *vm) {
+  static const char nothing[64];
   char path[512];
   snprintf(path, sizeof path, "%s%s", SYSROOT, vm->state);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || pwrite(fd, nothing, sizeof nothing, 0) != sizeof nothing)
+    logf_kernel("%s: %s", path, strerror(errno));
+  if (fd >= 0) close(fd);
   unlink(path);
 }
 
@@ -188,6 +208,7 @@ static void vm_line(struct vm *vm) {
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "completed")) {
     stamp("restored", vm->name);
     vm->progress = RESUMING;
+    record->resumed++;
     forget_state(vm);
     if (qmp_send(&vm->qmp, "{\"execute\":\"cont\"}") < 0) vm_fail(vm, "its QEMU went away");
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "failed")) {
@@ -228,13 +249,25 @@ static void follow_all(void) {
   }
 }
 
-/* Starts every VM and returns when each one runs or has failed. */
-static void restore_vms(void) {
-  if (!read_manifest()) logf_kernel("no VM can be restored: the manifest is missing");
-  for (size_t i = 0; i < vm_count; i++) vm_start(&vms[i]);
-  crc32_prepare();
+/* Another kernel may do better with what is whole; with what is damaged nobody can. */
+static bool another_may_succeed(void) {
+  if (record->resumed > 0) return false;
+  for (size_t i = 0; i < vm_count; i++)
+    if (!vms[i].left && !vms[i].damaged) return true;
+  return false;
+}
+
+/* Starts every VM and returns when each one runs or has failed. False: none runs, and another kernel is to try. */
+static bool restore_vms(void) {
+  if (vm_count == 0) return true;
+  if (!read_manifest()) logf_kernel("no VM can be restored: the manifest cannot be used");
+  for (size_t i = 0; i < vm_count; i++) {
+    if (vms[i].left) vm_fail(&vms[i], "it could not be saved and was left behind, as its spec says");
+    else vm_start(&vms[i]);
+  }
   for (size_t i = 0; i < vm_count; i++) check_state(&vms[i]);
   follow_all();
+  return !another_may_succeed();
 }
 
 #endif

@@ -51,7 +51,7 @@ export interface Handover {
   /** Everything that must hold before an update of this kind may start; never throws for a failed check. */
   checks(request: PlanRequest & { kernel: string }, vms: readonly Vm[]): Promise<Check[]>;
   /** In order; the last one jumps and does not return when it succeeds. */
-  steps(plan: Pick<Plan, 'id' | 'target' | 'vms'>): readonly Step[];
+  steps(plan: Pick<Plan, 'id' | 'target' | 'vms' | 'leftOut'>): readonly Step[];
   /** True when this boot is the one that the update's jump led to; false: the machine was reset instead. */
   arrived(plan: Pick<Plan, 'id'>): Promise<boolean>;
   /**
@@ -59,6 +59,20 @@ export interface Handover {
    * and returns the report. Idempotent: the agent may be killed anywhere in it.
    */
   finish(context: StepContext): Promise<Report>;
+  /**
+   * Instead of `finish`, in a boot that is not the jump's: the new kernel has gone back to the old one, or the
+   * machine was reset, perhaps before the jump. Takes up what is whole and keeps the rest for `exuvia recover`.
+   * Absent: nothing of this handover outlives a reset. Idempotent.
+   */
+  salvage?(context: StepContext): Promise<Salvage>;
+}
+
+export interface Salvage {
+  readonly report: Report;
+  /** One or more sentences: what has happened, and what became of the VMs. */
+  readonly reason: string;
+  /** The host is as it was before the update: no VM is to be started by itself. */
+  readonly wentBack: boolean;
 }
 
 /** Where a workload's memory and state outlive the kernel. */
@@ -100,6 +114,11 @@ export interface VmManager {
   checks(name: string): Promise<Check[]>;
   /** The complete argv that starts this VM so that it waits for its saved state (`-incoming defer`). */
   restoreArguments(name: string): Promise<readonly string[]>;
+  /**
+   * Takes up a VM that was saved for an update and is kept. Throws `vm-nothing-to-recover`, `vm-state-unsealed`,
+   * `vm-state-damaged`, `vm-memory-damaged`, `vm-restore-failed`; state and memory are left as they are then.
+   */
+  recover(name: string): Promise<Vm>;
   /** Resumes a VM that a failed or aborted update left paused. Idempotent. */
   resume(name: string): Promise<void>;
 }

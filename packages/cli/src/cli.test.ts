@@ -60,6 +60,33 @@ test('a spec is read from standard input, and the VM started at once', async () 
   expect((await exuvia('vm create - --start', { stdin })).out).toBe('VM new is created and running.\n');
 });
 
+test('VMs whose state is kept are recovered, one that has none is refused with status 3', async () => {
+  expect(await exuvia('recover')).toEqual({
+    status: 0,
+    out: 'No saved state is kept: there is nothing to recover.\n',
+    err: '',
+  });
+  await restart({
+    vms: new FakeVms(
+      fakeVm('web', { state: 'failed', saved: true }),
+      fakeVm('db', { state: 'failed', saved: true }),
+    ),
+  });
+  expect(await exuvia('recover web')).toEqual({
+    status: 0,
+    out: 'VM web runs on from where it was saved.\n',
+    err: '',
+  });
+  expect(await json('recover')).toEqual({
+    vms: [{ name: 'db', recovered: true, refused: false, error: null }],
+  });
+  expect(await exuvia('recover web nothing')).toEqual({
+    status: 3,
+    out: 'VM web is not recovered: No state of VM web is kept.\nVM nothing is not recovered: There is no VM nothing.\n',
+    err: '',
+  });
+});
+
 test('a host without VMs says how to make one', async () => {
   await restart({ vms: new FakeVms() });
   expect((await exuvia('vm list')).out).toBe('No VMs. Create one: exuvia vm create FILE\n');

@@ -91,7 +91,7 @@ export function createProgram(io: Io, finish: (status: ExitStatus) => void): Com
     .option('--plan <id>', 'execute a plan made before')
     .addOption(handoverOption())
     .option('--no-wait', 'return when the update has begun')
-    .addOption(new Option('--fault <step:action[:when]>', 'inject a fault (tests)').hideHelp())
+    .addOption(new Option('--fault <step:action[:when[:vm]]>', 'inject a fault (tests)').hideHelp())
     .addHelpText(
       'after',
       '\nExamples:\n  exuvia update --kernel 7.2\n  exuvia update --plan 20261121-103000-3f2a\n',
@@ -116,6 +116,22 @@ export function createProgram(io: Io, finish: (status: ExitStatus) => void): Com
     .description('end an update that has not jumped: every VM runs on, on the old kernel')
     .option('--no-wait', 'return when the abort has been asked for')
     .action(action(async () => (await import('./commands/update.ts')).abort));
+  program
+    .command('recover [names...]')
+    .description('try again to restore VMs whose saved state an update has kept (default: all of them)')
+    .addHelpText(
+      'after',
+      `
+A VM that was saved for an update and could not be restored is shown by \`exuvia vm list\` as failed; its memory and
+device state are kept. They are loaded only when they are exactly what was saved, and at most once.
+To give such a VM up: exuvia vm stop NAME.
+
+Examples:
+  exuvia recover
+  exuvia recover web --json
+`,
+    )
+    .action(action(async () => (await import('./commands/recover.ts')).recover));
   program
     .command('continue [update]', { hidden: true })
     .description('let an update go on that an injected fault holds (tests)')

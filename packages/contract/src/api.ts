@@ -92,12 +92,21 @@ export const setupResultSchema = z.object({
 });
 export type SetupResult = z.infer<typeof setupResultSchema>;
 
+/** The step under which faults happen in the new kernel, before its userland. */
+export const EARLY_RESTORE = 'early-restore';
+
 /** Faults that tests inject for real; refused unless the agent's configuration allows it. */
 export const faultSchema = z.strictObject({
   step: z.string(),
-  /** `hold`: wait in front of the step until aborted or continued; `fail`: make it fail; `kill`: SIGKILL the agent. */
-  action: z.enum(['hold', 'fail', 'kill']),
+  /**
+   * `hold`: wait in front of the step until aborted or continued; `fail`: make it fail; `kill`: SIGKILL the agent.
+   * In `early-restore`: `panic` the kernel, `hang`, `fail` as a whole, `kill` the QEMU of `vm`, or every one.
+   */
+  action: z.enum(['hold', 'fail', 'kill', 'panic', 'hang']),
   when: z.enum(['before', 'after']).default('after'),
+  /** Of `early-restore`: at its start, before the VMs are restored, or when they run. */
+  at: z.enum(['start', 'restore', 'resumed']).optional(),
+  vm: vmNameSchema.optional(),
 });
 export type Fault = z.infer<typeof faultSchema>;
 

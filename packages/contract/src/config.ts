@@ -29,6 +29,18 @@ export const agentConfigSchema = z.strictObject({
     .array(z.string().regex(/^\S+$/))
     .default([])
     .describe('Further arguments for the kernel command line of an update'),
+  watchdogSeconds: z
+    .int()
+    .min(30)
+    .max(600)
+    .default(120)
+    .describe('A new kernel that hangs is reset after so long, where the machine has a watchdog'),
+  crashRecovery: z
+    .boolean()
+    .default(false)
+    .describe(
+      'After a crash of the kernel restart the host and its VMs at once; needs crashkernel= (doctor)',
+    ),
   allowFaultInjection: z
     .boolean()
     .default(false)

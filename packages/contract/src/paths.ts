@@ -30,6 +30,8 @@ export function vmPaths(name: string) {
     ram: `${store}/ram`,
     deviceState: `${store}/device-state`,
     instance: `${store}/instance.json`,
+    /** On disk, memory included: an update by reboot. */
+    savedState: `${HOST_PATHS.saved}/${name}.state`,
     /** In /run: sockets and pid file of the running QEMU. */
     runtime,
     qmp: `${runtime}/qmp.sock`,

@@ -34,6 +34,10 @@ export const planSchema = z.object({
   handover: handoverKindSchema,
   store: z.enum(['dax', 'disk']),
   vms: z.array(z.object({ name: vmNameSchema, priority: z.int(), memoryBytes: z.int() })),
+  leftOut: z
+    .array(z.object({ name: vmNameSchema, action: z.enum(['shutdown', 'leave']) }))
+    .default([])
+    .describe('VMs that cannot be saved and are treated as their specs say'),
   checks: z.array(checkSchema),
   steps: z.array(planStepSchema),
   expectedBlackoutMs: z.number().nullable().describe('Median of past updates of this kind; null without one'),

@@ -58,6 +58,12 @@ export const vmSpecSchema = z.strictObject({
   serial: z.boolean().default(true).describe('A serial console with a log and a socket'),
   priority: z.int().min(0).max(1000).default(100).describe('Lower is restored first'),
   autostart: z.boolean().default(false),
+  onFailure: z
+    .enum(['abort', 'shutdown', 'leave'])
+    .default('abort')
+    .describe(
+      'What happens when it cannot be saved for an update: the update is refused or aborted; or it is shut down beforehand and started again afterwards; or it is left behind and ends with the old kernel. A failure that shows in the pause only: abort and shutdown both abort',
+    ),
   heartbeat: z
     .boolean()
     .default(false)

@@ -13,6 +13,7 @@ export * from './host/kernels.ts';
 export * from './host/machine.ts';
 export * from './host/packages.ts';
 export * from './host/security.ts';
+export * from './host/watchdog.ts';
 export * from './initramfs/cpio.ts';
 export * from './kernel/command-line.ts';
 export * from './kexec/kexec.ts';

@@ -1,4 +1,5 @@
 import type { Doctor, HandoverKind, SetupResult } from '@exuvia/contract';
+import type { CrashRecovery } from '../crash/index.ts';
 import type { Inventory } from '../inventory/inventory.ts';
 import type { Handover, Store, VmManager } from '../kinds.ts';
 
@@ -14,6 +15,7 @@ export interface Parts {
   setup(memoryBytes: number): Promise<SetupResult>;
   undoSetup(): Promise<SetupResult>;
   aptLine(kernel: string, running: string): Promise<string | null>;
+  readonly crash: CrashRecovery;
   /** Ends this process as SIGKILL does (fault injection). */
   kill(): void;
   /** Lets go of what the parts hold; VMs run on. */

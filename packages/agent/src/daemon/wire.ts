@@ -1,6 +1,7 @@
 import type { AgentConfig } from '@exuvia/contract';
 import { probeQemu } from '@exuvia/qemu';
 import { bootId, kernelRelease } from '@exuvia/sys';
+import { CRASH_KERNEL_ARGUMENT, createCrashRecovery } from '../crash/index.ts';
 import { doctor } from '../doctor/index.ts';
 import type { HandoverDependencies } from '../handover/dependencies.ts';
 import { createKexecHandover } from '../handover/kexec/index.ts';
@@ -20,7 +21,7 @@ import type { Parts } from './parts.ts';
 export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> {
   const store = createDaxStore();
   const vms = createHostVms({ store, config, log });
-  const setup = createSetup(store);
+  const setup = createSetup(store, undefined, () => (config().crashRecovery ? [CRASH_KERNEL_ARGUMENT] : []));
   const inventory: Parts['inventory'] = (currentUpdate) =>
     createInventory({ store, currentUpdate, qemuVersion });
   const given: HandoverDependencies = {
@@ -30,10 +31,16 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     host: () => inventory(() => null).host(),
     heartbeat: (name) => vms.readHeartbeat(name),
   };
+  const crash = createCrashRecovery({
+    ...{ vms, config },
+    now: () => new Date(),
+    log: (message) => log.warn({}, message),
+  });
   const handovers = [createKexecHandover(given), createRebootHandover(given)];
   return {
     store,
     vms,
+    crash,
     inventory,
     handovers: new Map(handovers.map((handover) => [handover.kind, handover])),
     bootId: await bootId(),

@@ -1,7 +1,15 @@
 import type { Check, Doctor, Report } from '@exuvia/contract';
 import { expect, test } from 'vitest';
 import { FAKE_STEPS, fakeHost, fakeReport, fakeVm } from '../testing/fakes.ts';
-import { buildPlan, checksFor, expectedBlackoutMs, type PlanInputs, plannedVms } from './build.ts';
+import {
+  buildPlan,
+  checksFor,
+  expectedBlackoutMs,
+  leftOutChecks,
+  leftOutOf,
+  type PlanInputs,
+  plannedVms,
+} from './build.ts';
 
 const inputs: PlanInputs = {
   id: '20261121-100000-abcd',
@@ -10,6 +18,7 @@ const inputs: PlanInputs = {
   kernel: '7.2.12+deb13-amd64',
   handover: 'kexec',
   vms: [],
+  leftOut: [],
   checks: [],
   steps: FAKE_STEPS.map(([name, phase]) => ({ name, phase, description: `does ${name}` })),
   pastReports: [],
@@ -33,6 +42,7 @@ test('a plan is made of what was looked up, and nothing else', () => {
     handover: 'kexec',
     store: 'dax',
     vms: [{ name: 'web', priority: 100, memoryBytes: 128 * 2 ** 20 }],
+    leftOut: [],
     checks: [],
     steps: inputs.steps,
     expectedBlackoutMs: null,
@@ -130,4 +140,33 @@ test.each([
   ['an update without VMs does not count', [report({ vms: [] })], null],
 ])('expected blackout: %s', (_, reports, expected) => {
   expect(expectedBlackoutMs(reports, 'kexec')).toBe(expected);
+});
+
+test('VMs that cannot be saved are left out as their specs say; by default they stop the update', () => {
+  const vm = (name: string, onFailure: 'abort' | 'shutdown' | 'leave') => {
+    const { spec, ...rest } = fakeVm(name);
+    return { ...rest, spec: { ...spec, onFailure } };
+  };
+  const vms = [vm('good', 'leave'), vm('stops', 'abort'), vm('down', 'shutdown'), vm('left', 'leave')];
+  const reason = 'QEMU cannot save its state: nvme.';
+  const doctor: Doctor = {
+    checks: ['stops', 'down', 'left'].map((subject) => check('fail', { subject, reason })),
+    handovers: [],
+  };
+  const leftOut = leftOutOf('kexec', doctor, vms);
+  expect(leftOut).toEqual([
+    { name: 'down', action: 'shutdown' },
+    { name: 'left', action: 'leave' },
+  ]);
+  expect(leftOutOf('reboot', doctor, vms)).toEqual([]);
+  expect(leftOutChecks(leftOut, doctor).map(({ verdict, reason: why }) => [verdict, why])).toEqual([
+    [
+      'warn',
+      `It cannot be saved; as its spec says (onFailure: shutdown), it is shut down beforehand and started again afterwards. ${reason}`,
+    ],
+    [
+      'warn',
+      `It cannot be saved; as its spec says (onFailure: leave), it is left behind and ends with the old kernel. ${reason}`,
+    ],
+  ]);
 });

@@ -19,6 +19,8 @@ export interface PlanInputs {
   readonly handover: HandoverKind;
   /** Those that run: the others need nothing from an update. */
   readonly vms: readonly Vm[];
+  /** Those that cannot be saved, and what their specs say of that. */
+  readonly leftOut: Plan['leftOut'];
   readonly checks: readonly Check[];
   readonly steps: readonly PlanStep[];
   readonly pastReports: readonly Report[];
@@ -42,6 +44,7 @@ export function buildPlan(inputs: PlanInputs): Plan {
     handover,
     store: handover === 'reboot' ? 'disk' : 'dax',
     vms: plannedVms(inputs.vms),
+    leftOut: inputs.leftOut,
     checks,
     steps: inputs.steps.map(({ name, phase, description }) => ({ name, phase, description })),
     expectedBlackoutMs: expectedBlackoutMs(inputs.pastReports, handover),
@@ -61,6 +64,32 @@ export function checksFor(kind: HandoverKind, doctor: Doctor, carried: ReadonlyS
   return doctor.checks
     .filter((check) => check.subject === 'host' || carried.has(check.subject))
     .filter((check) => check.verdict !== 'fail' || stands(check));
+}
+
+/** VMs that cannot be taken along and whose specs say that the update goes on without them. Pure. */
+export function leftOutOf(kind: HandoverKind, doctor: Doctor, vms: readonly Vm[]): Plan['leftOut'] {
+  if (kind !== 'kexec') return [];
+  return vms.flatMap(({ name, spec: { onFailure } }) => {
+    const fails = doctor.checks.some(({ subject, verdict }) => subject === name && verdict === 'fail');
+    return fails && onFailure !== 'abort' ? [{ name, action: onFailure }] : [];
+  });
+}
+
+/** A check for each of them, in place of those that failed. Pure. */
+export function leftOutChecks(leftOut: Plan['leftOut'], doctor: Doctor): Check[] {
+  return leftOut.map(({ name, action }) => {
+    const failed = doctor.checks.filter(({ subject, verdict }) => subject === name && verdict === 'fail');
+    const what =
+      action === 'shutdown'
+        ? 'it is shut down beforehand and started again afterwards'
+        : 'it is left behind and ends with the old kernel';
+    return {
+      id: 'vm-on-failure',
+      subject: name,
+      verdict: 'warn',
+      reason: `It cannot be saved; as its spec says (onFailure: ${action}), ${what}. ${failed.map(({ reason }) => reason).join(' ')}`,
+    };
+  });
 }
 
 /** The VMs that an update has to carry over, in the order in which they are restored. Pure. */

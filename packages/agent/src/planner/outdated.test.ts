@@ -14,6 +14,7 @@ const plan = buildPlan({
   handover: 'kexec',
   vms,
   steps,
+  leftOut: [],
   checks: [],
   pastReports: [],
 });

@@ -9,7 +9,7 @@ import {
   type Vm,
 } from '@exuvia/contract';
 import type { Handover } from '../kinds.ts';
-import { buildPlan, checksFor, plannedVms } from './build.ts';
+import { buildPlan, checksFor, leftOutChecks, leftOutOf, plannedVms } from './build.ts';
 import { chooseKernel, kernelUnknown } from './kernel.ts';
 import { requireExecutable } from './outdated.ts';
 import { newPlanId, type PlanStore } from './store.ts';
@@ -52,11 +52,13 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
       const kernel = await resolveKernel(dependencies, request.kernel, host);
       const kind = request.handover ?? 'kexec';
       const handover = handoverOf(kind);
-      const carried = new Set(plannedVms(allVms).map((vm) => vm.name));
+      const doctor = await dependencies.doctor();
+      const leftOut = leftOutOf(kind, doctor, allVms);
+      const left = new Set(leftOut.map(({ name }) => name));
+      const carried = new Set(plannedVms(allVms).flatMap(({ name }) => (left.has(name) ? [] : [name])));
       const vms = allVms.filter((vm) => carried.has(vm.name));
       const id = newPlanId(now());
-      const [doctor, own, pastReports] = await Promise.all([
-        dependencies.doctor(),
+      const [own, pastReports] = await Promise.all([
         handover.checks({ ...request, kernel, handover: kind }, vms),
         dependencies.pastReports(),
       ]);
@@ -67,9 +69,10 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
         kernel,
         handover: kind,
         vms,
+        leftOut,
         pastReports,
-        checks: [...checksFor(kind, doctor, carried), ...own],
-        steps: handover.steps({ id, target: { kernel }, vms: plannedVms(vms) }),
+        checks: [...checksFor(kind, doctor, carried), ...leftOutChecks(leftOut, doctor), ...own],
+        steps: handover.steps({ id, target: { kernel }, vms: plannedVms(vms), leftOut }),
       });
       await plans.write(plan);
       await plans.prune(new Date(now().getTime() - DAY_MS), dependencies.executed);

@@ -30,7 +30,8 @@ export interface RecoveryDependencies {
 /**
  * Does what the journal says has been left to do, at the agent's start.
  *
- * @returns what was done for the newest update; `nothing` when no update was open.
+ * @returns what was done for the newest update; `nothing` when no update was open. One that went back to the old
+ *   kernel counts as finished: the host is as an update leaves it.
  * @throws what kept an update from being closed; the next start tries again.
  */
 export async function recover(dependencies: RecoveryDependencies): Promise<Recovery['kind']> {
@@ -42,6 +43,7 @@ export async function recover(dependencies: RecoveryDependencies): Promise<Recov
     const reset = kind === 'finish' && !(await handoverOf(dependencies, state).arrived(state.plan));
     const recovery = reset ? 'host-died' : kind;
     log(`Update ${state.plan.id} was left ${state.view.state}: ${EXPLANATION[recovery]}`);
+    let wentBack = false;
     await engine.exclusively(state.plan.id, async (own) => {
       switch (recovery) {
         case 'undo':
@@ -51,13 +53,10 @@ export async function recover(dependencies: RecoveryDependencies): Promise<Recov
             own.gate = gate;
           });
         case 'host-died':
-          return await closeUpdate(engine.closing, state.plan.id, {
-            outcome: 'failed',
-            reason: reset ? HOST_RESET : HOST_DIED,
-          });
+          wentBack = await salvage(dependencies, state, reset ? HOST_RESET : HOST_DIED);
       }
     });
-    done = recovery;
+    done = wentBack ? 'finish' : recovery;
   }
   return done;
 }
@@ -86,6 +85,30 @@ async function undo(dependencies: RecoveryDependencies, state: UpdateState): Pro
     vms,
   );
   await closeUpdate(engine.closing, state.plan.id, outcomeOfUndo(reason, problems));
+}
+
+/** @returns true when the host went back to the old kernel, as if there had been no update. */
+async function salvage(
+  dependencies: RecoveryDependencies,
+  state: UpdateState,
+  withoutSalvage: string,
+): Promise<boolean> {
+  const { closing } = dependencies.engine;
+  const handover = handoverOf(dependencies, state);
+  try {
+    const found = await handover.salvage?.(contextOf(dependencies, state, undefined));
+    const { reason, report } = found ?? { reason: withoutSalvage };
+    await closeUpdate(closing, state.plan.id, {
+      outcome: 'failed',
+      reason,
+      ...(report === undefined ? {} : { report }),
+    });
+    return found?.wentBack === true;
+  } catch (error) {
+    const reason = `${withoutSalvage} What is left could not be taken up: ${sentenceOf(error)}`;
+    await closeUpdate(closing, state.plan.id, { outcome: 'failed', reason });
+    return false;
+  }
 }
 
 async function finish(

@@ -84,6 +84,7 @@ export async function startTestAgent(options: TestAgentOptions = {}): Promise<Te
         message: 'There was no setup.',
       }),
       aptLine: async (kernel) => (kernel.startsWith('7.') ? `apt install linux-image-${kernel}-amd64` : null),
+      crash: { takeUp: async () => {}, arm: async () => {}, checks: async () => [] },
       close: async () => {},
       kill: () => {
         kills.count += 1;

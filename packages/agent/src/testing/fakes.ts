@@ -9,7 +9,7 @@ import {
   type Vm,
   type VmSpec,
 } from '@exuvia/contract';
-import type { Handover, Step, StepContext, Store, VmManager } from '../kinds.ts';
+import type { Handover, Salvage, Step, StepContext, Store, VmManager } from '../kinds.ts';
 
 /**
  * Stand-ins for what cannot run in a unit test: the QEMU processes of a host, its PMEM, and a jump into
@@ -28,6 +28,7 @@ export function fakeVm(name: string, change: Partial<Vm> = {}): Vm {
     serial: true,
     priority: 100,
     autostart: false,
+    onFailure: 'abort',
     heartbeat: false,
     extraArgs: [],
   };
@@ -103,6 +104,14 @@ export class FakeVms implements VmManager {
     await this.#set({ ...(await this.get(name)), state: 'running' });
   }
 
+  async recover(name: string): Promise<Vm> {
+    this.events.push(`recover ${name}`);
+    const vm = await this.get(name);
+    if (vm.saved !== true) throw new ExuviaError('vm-nothing-to-recover', `No state of VM ${name} is kept.`);
+    const { saved: _, ...rest } = vm;
+    return this.#set({ ...rest, state: 'running' });
+  }
+
   pause(name: string): void {
     const vm = this.table.get(name);
     if (vm !== undefined) this.table.set(name, { ...vm, state: 'paused' });
@@ -153,6 +162,8 @@ export class FakeHandover implements Handover {
   /** The machine was reset instead of having jumped. */
   wasReset = false;
   report: (plan: Plan) => Report = (plan) => fakeReport(plan);
+  /** What is found after a reset; without it nothing of this handover outlives one. */
+  salvage?: (context: StepContext) => Promise<Salvage>;
   readonly kind: 'kexec' | 'reboot';
   readonly #names: readonly (readonly [string, PhaseName | null])[];
 

@@ -1,4 +1,5 @@
 import {
+  EARLY_RESTORE,
   ExuviaError,
   type Fault,
   type Observation,
@@ -130,7 +131,11 @@ async function planOf(request: UpdateRequest, planner: Planner): Promise<string>
 }
 
 function requireStep(plan: Plan, fault: Fault): void {
-  const names = [...plan.steps.map((step) => step.name), FINISH];
+  const early = plan.handover === 'kexec' ? [EARLY_RESTORE] : [];
+  const names = [...plan.steps.map((step) => step.name), ...early, FINISH];
+  if ((fault.action === 'panic' || fault.action === 'hang') && fault.step !== EARLY_RESTORE) {
+    throw new ExuviaError('request-invalid', `Only ${EARLY_RESTORE} can ${fault.action}.`);
+  }
   if (names.includes(fault.step)) return;
   throw new ExuviaError(
     'fault-step-unknown',

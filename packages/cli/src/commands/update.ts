@@ -1,5 +1,6 @@
 import type { Client } from '@exuvia/client';
 import {
+  EARLY_RESTORE,
   ExuviaError,
   type Fault,
   faultSchema,
@@ -79,10 +80,19 @@ async function planOf(client: Client, { plan, kernel, handover }: UpdateOptions)
 
 function faultOf(text: string | undefined): { fault?: Fault } {
   if (text === undefined) return {};
-  const [step, action, when] = text.split(':');
-  const result = faultSchema.safeParse({ step, action, ...(when === undefined ? {} : { when }) });
+  const [step, action, when, vm] = text.split(':');
+  const moment = step === EARLY_RESTORE ? { at: when } : { when };
+  const result = faultSchema.safeParse({
+    step,
+    action,
+    ...(when === undefined ? {} : moment),
+    ...(vm === undefined ? {} : { vm }),
+  });
   if (result.success) return { fault: result.data };
-  throw new ExuviaError('usage', `--fault ${text} is not STEP:hold|fail|kill[:before|after].`);
+  throw new ExuviaError(
+    'usage',
+    `--fault ${text} is not STEP:hold|fail|kill[:before|after], nor early-restore:fail|kill|panic|hang[:start|restore|resumed[:VM]].`,
+  );
 }
 
 function announcement(plan: Plan, remote: boolean): string {

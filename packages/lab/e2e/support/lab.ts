@@ -112,6 +112,27 @@ export function untilAtStep(lab: LabState, id: string, step: string): Promise<Up
   });
 }
 
+/** Waits until the lab host has another boot id than `before`. */
+export async function untilRebooted(lab: LabState, before: string): Promise<void> {
+  await waitUntil(lab, 'Another boot', AGENT_LIMIT_MS, async () => {
+    const { stdout } = await labRun(lab, 'cat /proc/sys/kernel/random/boot_id', { timeoutMs: 20_000 });
+    return stdout !== '' && stdout !== before ? true : null;
+  });
+}
+
+/** Waits until a fault holds an update behind a step. */
+export async function untilHeld(lab: LabState, id: string, step: string): Promise<void> {
+  const client = await agentClient(lab);
+  try {
+    for await (const { message } of client.follow(id)) {
+      if (message === `Held after step ${step}.`) return;
+    }
+  } finally {
+    await client.close();
+  }
+  throw new Error(`Update ${id} ended before it was held after ${step}.`);
+}
+
 /** The names of the steps of an update to the other kernel, as its plan lists them. */
 export async function plannedSteps(lab: LabState): Promise<string[]> {
   const kernel = await otherKernel(lab);

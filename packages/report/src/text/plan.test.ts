@@ -14,6 +14,7 @@ const PLAN: Plan = {
     { name: 'busy', priority: 1, memoryBytes: 2 ** 30 },
     { name: 'tiny', priority: 2, memoryBytes: 64 * 2 ** 20 },
   ],
+  leftOut: [],
   checks: [
     { id: 'kexec-allowed', subject: 'host', verdict: 'ok', reason: 'kexec is allowed.' },
     {

@@ -3,7 +3,12 @@ import type { HandoverDependencies } from '../dependencies.ts';
 import { arrivedBy } from './arrival.ts';
 import { kexecChecks } from './checks.ts';
 import { finishKexec } from './finish.ts';
+import { salvageKexec } from './salvage.ts';
 import { kexecSteps } from './steps.ts';
+
+export { buildInitramfs, earlyModuleFile } from './initramfs.ts';
+export { earlyNeeds } from './needs.ts';
+export { renderPlan } from './restore-plan.ts';
 
 /**
  * The host's kernel is replaced by kexec; guest memory stays where it is, in the store.
@@ -18,5 +23,6 @@ export function createKexecHandover(dependencies: HandoverDependencies): Handove
     steps: (plan) => kexecSteps(dependencies, plan),
     arrived: ({ id }) => arrivedBy(id),
     finish: (context) => finishKexec(dependencies, context),
+    salvage: (context) => salvageKexec(dependencies, context),
   };
 }

@@ -60,6 +60,15 @@ const stopVm = createRoute({
   responses: answers(Vm, 'The VM'),
 });
 
+const recoverVm = createRoute({
+  method: 'post',
+  path: `${one}/recover`,
+  summary: 'Restores a VM whose saved state an update has kept',
+  tags,
+  request,
+  responses: answers(Vm, 'The VM'),
+});
+
 const getHeartbeat = createRoute({
   method: 'get',
   path: `${one}/heartbeat`,
@@ -90,6 +99,10 @@ export function addVmRoutes(app: OpenAPIHono, { vms, updates, heartbeat }: Servi
     // Without a body the validator has nothing to say and gives an empty object.
     const options = StopRequest.parse(context.req.valid('json'));
     return context.json(await updates.changing(() => vms.stop(name, options)), 200);
+  });
+  app.openapi(recoverVm, async (context) => {
+    const { name } = context.req.valid('param');
+    return context.json(await updates.changing(() => vms.recover(name)), 200);
   });
   app.openapi(getHeartbeat, async (context) => {
     const { name } = context.req.valid('param');

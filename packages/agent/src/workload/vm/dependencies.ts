@@ -22,6 +22,8 @@ export interface VmDependencies {
   readonly paths: (name: string) => VmPaths;
   /** Directory of the spec files. */
   readonly specs: string;
+  /** Directory in the store with the manifests of updates: what every saved state must look like. */
+  readonly updates: string;
   /** Directory in the store that holds a directory for every VM that has memory. */
   readonly instances: string;
   readonly qemu: { readonly binary: string; readonly accelerator: 'kvm' | 'tcg' };

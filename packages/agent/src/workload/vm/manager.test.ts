@@ -7,6 +7,7 @@ import { run } from '@exuvia/sys';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { QemuVms } from './manager.ts';
 import { kill, waitForEnd } from './process.ts';
+import { sealState } from './seal.ts';
 import { createVm, makeTestHost, type TestHost } from './test-room.ts';
 
 const qemu = await findQemu();
@@ -202,6 +203,7 @@ describe.skipIf('missing' in qemu)('the VMs of a host with a real QEMU', () => {
   test('a VM that was saved and never restored is not thrown away by a start, and can be restored', async () => {
     await startVm('one');
     await pauseAndSave('one', true);
+    await sealState('one', paths('one').deviceState);
     const saved = await heartbeatBeyond('one', 0n);
     expect(await vms.get('one')).toMatchObject({
       state: 'failed',

@@ -12,10 +12,11 @@ import { Monitors } from './monitors.ts';
 import { checkedName, vmUnknown } from './names.ts';
 import { waitForEnd } from './process.ts';
 import { lookAt, type Reality, toVm } from './reality.ts';
-import { keepInstance, restoreVm } from './restore.ts';
+import { discardSavedFile, keepInstance, restoreVm } from './restore.ts';
 import { readSpec, readSpecs, removeSpec, writeSpec } from './specs.ts';
 import { startVm } from './start.ts';
 import { stopVm } from './stop.ts';
+import { sizeOf } from './text-file.ts';
 import { Turns } from './turns.ts';
 
 /**
@@ -136,6 +137,7 @@ export class QemuVms implements VmManager {
       }
       // From its next instruction on the saved state is stale; nobody may ever load it.
       await removeDurably(paths(name).deviceState);
+      await discardSavedFile(paths(name));
       if (running) return;
       await undoSave(client, true);
       log.info({ vm: name, before: status }, 'A VM was resumed.');
@@ -181,7 +183,7 @@ export class QemuVms implements VmManager {
       if (reality.process === null) throw notRunning(name);
       await this.#instance(name);
       await saveToFile(await this.#monitors.get(name), stateFile, options);
-      await keepInstance(this.#dependencies.paths(name), stateFile);
+      await keepInstance(name, this.#dependencies.paths(name), stateFile);
     });
   }
 
@@ -206,6 +208,21 @@ export class QemuVms implements VmManager {
   /** Takes up a VM whose RAM and device state an update left in the store, when the early restore did not. */
   async restoreInPlace(name: string): Promise<Vm> {
     return this.#restore(name, this.#dependencies.paths(checkedName(name)).deviceState, 'in-place');
+  }
+
+  /** What `exuvia recover` does: takes up a VM that was saved and is kept, from the store or from disk. */
+  async recover(name: string): Promise<Vm> {
+    const paths = this.#dependencies.paths(checkedName(name));
+    const vm = await this.get(name);
+    if (vm.saved === true) {
+      const inStore = await sizeOf(paths.deviceState);
+      return inStore > 0 ? this.restoreInPlace(name) : this.restoreFrom(name, paths.savedState);
+    }
+    throw new ExuviaError(
+      'vm-nothing-to-recover',
+      `VM ${name} is ${vm.state}: no saved state of it is kept.`,
+      vm.state === 'running' ? {} : { hint: `To start it from its disks: exuvia vm start ${name}` },
+    );
   }
 
   /** Lets go of all VMs; they run on. For the end of the agent. */

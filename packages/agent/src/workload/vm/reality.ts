@@ -15,7 +15,7 @@ export interface Reality {
   readonly process: VmProcess | null;
   /** QEMU's word for its state; `null` when it does not answer. Only with a process. */
   readonly status: string | null;
-  /** A device state from an update lies in the store. */
+  /** A state from an update lies in the store, or on disk. */
   readonly saved: boolean;
   readonly lastLogLine: string | null;
 }
@@ -29,7 +29,7 @@ export async function lookAt(
   const [instance, found, saved] = await Promise.all([
     readInstance(paths.instance).catch(asProblem),
     findProcess(paths),
-    exists(paths.deviceState),
+    exists(paths.deviceState).then(async (inStore) => inStore || (await exists(paths.savedState))),
   ]);
   const status = found === null ? null : await statusOf(name, monitors);
   // It may have ended instead of answering.
@@ -77,7 +77,7 @@ export function stateOf(reality: Reality): { state: Vm['state']; reason: string 
     return { state: 'paused', reason: `QEMU says: ${status}.` };
   }
   if (instanceProblem !== null) return { state: 'failed', reason: instanceProblem };
-  if (instance === null) return { state: 'stopped', reason: null };
+  if (instance === null && !reality.saved) return { state: 'stopped', reason: null };
   return { state: 'failed', reason: whyItEnded(reality) };
 }
 

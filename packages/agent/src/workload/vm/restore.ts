@@ -7,6 +7,7 @@ import { type Instance, readInstance, writeInstance } from './instance.ts';
 import { endAtOnce, launch } from './launch.ts';
 import type { Monitors } from './monitors.ts';
 import type { Reality } from './reality.ts';
+import { removeSeal, requireWhole, sealState } from './seal.ts';
 import { sizeOf } from './text-file.ts';
 
 /** Where `saveTo` puts what a VM was started with, beside its state. */
@@ -14,9 +15,18 @@ function instanceBeside(stateFile: string): string {
   return `${stateFile}.instance.json`;
 }
 
-/** Keeps the instance beside a state file that must be restorable even when the store is gone. */
-export async function keepInstance(paths: VmPaths, stateFile: string): Promise<void> {
+/** Keeps the instance beside a state file that must be restorable even when the store is gone, and seals the state. */
+export async function keepInstance(name: string, paths: VmPaths, stateFile: string): Promise<void> {
   await copyFile(paths.instance, instanceBeside(stateFile));
+  await sealState(name, stateFile);
+}
+
+/** Removes what `saveTo` wrote. */
+export async function discardSavedFile(paths: VmPaths): Promise<void> {
+  if (!(await isThere(paths.savedState))) return;
+  await removeDurably(paths.savedState);
+  await removeSeal(paths.savedState);
+  await rm(instanceBeside(paths.savedState), { force: true });
 }
 
 /**
@@ -26,7 +36,7 @@ export async function keepInstance(paths: VmPaths, stateFile: string): Promise<v
  * second time would run an old device state on newer memory.
  *
  * @throws ExuviaError `vm-running`; `vm-not-saved` when there is no state or nothing to start it with;
- * `vm-start-failed`; `vm-restore-failed`. State and memory are left as they were then.
+ * `vm-state-unsealed`, `vm-state-damaged`, `vm-memory-damaged`: then nothing is loaded; `vm-start-failed`; `vm-restore-failed`. State and memory are left as they were then.
  */
 export async function restoreVm(
   name: string,
@@ -41,6 +51,7 @@ export async function restoreVm(
   }
   const paths = dependencies.paths(name);
   const instance = await instanceOf(name, stateFile, reality);
+  await requireWhole(name, { state: stateFile, ram: paths.ram }, dependencies.updates);
   if (ram === 'in-file') await makeRoom(name, instance, paths, dependencies);
   const commandLine = [...restoreCommandLine(instance.commandLine), '-S'];
   const client = await launch(name, commandLine, dependencies, monitors);
@@ -51,19 +62,24 @@ export async function restoreVm(
     throw error;
   }
   await removeDurably(stateFile);
+  await removeSeal(stateFile);
   await rm(instanceBeside(stateFile), { force: true });
   await client.execute('cont');
 }
 
 async function instanceOf(name: string, stateFile: string, reality: Reality): Promise<Instance> {
   const instance = reality.instance ?? (await readInstance(instanceBeside(stateFile)));
-  const saved = await access(stateFile).then(
-    () => true,
-    () => false,
-  );
+  const saved = await isThere(stateFile);
   if (instance !== null && saved) return instance;
   const what = saved ? 'what it was started with' : `its state ${stateFile}`;
   throw new ExuviaError('vm-not-saved', `VM ${name} cannot be restored: ${what} is missing.`);
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** A full save holds the RAM: the RAM file need only be there and of the right size, whatever is in it. */

@@ -42,7 +42,7 @@ function refuse(name: string, { process, saved }: Reality): void {
     throw new ExuviaError(
       'vm-state-not-restored',
       `VM ${name} was saved for an update and has not been restored; starting it anew would lose its memory.`,
-      { hint: `To give the saved state up: exuvia vm stop ${name}` },
+      { hint: `To restore it: exuvia recover ${name}. To give the saved state up: exuvia vm stop ${name}` },
     );
   }
 }

@@ -1,0 +1,39 @@
+import type { Plan } from '@exuvia/contract';
+import type { Step, StepContext } from '../../kinds.ts';
+import type { HandoverDependencies } from '../dependencies.ts';
+import { attempt } from '../shared/attempt.ts';
+
+/** So long a guest may take to power down before its QEMU is ended. */
+const POWER_DOWN_MS = 120_000;
+
+/**
+ * Shuts down the VMs that cannot be saved and whose specs say `onFailure: shutdown`; they are started again on the
+ * new side, or by `undo`. Those that say `leave` need no step: they end with the old kernel.
+ */
+export function shutDownVms({ vms }: HandoverDependencies, { leftOut }: Pick<Plan, 'leftOut'>): Step[] {
+  const names = leftOut.filter(({ action }) => action === 'shutdown').map(({ name }) => name);
+  if (names.length === 0) return [];
+  return [
+    {
+      name: 'shut-down-vms',
+      phase: null,
+      description: `shut down ${names.join(', ')}, which cannot be saved; started again afterwards`,
+      async run() {
+        await Promise.all(names.map((name) => vms.stop(name, { timeoutMs: POWER_DOWN_MS })));
+      },
+      async undo() {
+        for (const name of names) if ((await vms.get(name)).state === 'stopped') await vms.start(name);
+      },
+    },
+  ];
+}
+
+/** On the new side. Idempotent. */
+export async function startLeftOut({ vms }: HandoverDependencies, context: StepContext): Promise<void> {
+  for (const { name, action } of context.plan.leftOut) {
+    if (action !== 'shutdown') continue;
+    await attempt(context, `VM ${name} could not be started again`, async () => {
+      if ((await vms.get(name)).state === 'stopped') await vms.start(name);
+    });
+  }
+}
