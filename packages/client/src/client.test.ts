@@ -28,6 +28,7 @@ const SPEC = {
   disks: [],
   serial: true,
   priority: 100,
+  onFailure: 'abort',
   autostart: false,
   heartbeat: false,
   extraArgs: [],

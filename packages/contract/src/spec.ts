@@ -36,6 +36,9 @@ const bootSchema = z.union([
   z.strictObject({ firmware: absolutePath }),
 ]);
 
+/** abort: the update does not happen; shutdown: the VM is powered down for it; leave: it is left behind. */
+export const onFailureSchema = z.enum(['abort', 'shutdown', 'leave']);
+
 /** What a VM is; one YAML file a VM in /etc/exuvia/vms, named after the VM. */
 export const vmSpecSchema = z.strictObject({
   version: z.literal(1).default(1),
@@ -57,6 +60,9 @@ export const vmSpecSchema = z.strictObject({
   disks: z.array(diskSchema).max(24).default([]),
   serial: z.boolean().default(true).describe('A serial console with a log and a socket'),
   priority: z.int().min(0).max(1000).default(100).describe('Lower is restored first'),
+  onFailure: onFailureSchema
+    .default('abort')
+    .describe('What an update does when this VM cannot be taken along'),
   autostart: z.boolean().default(false),
   heartbeat: z
     .boolean()

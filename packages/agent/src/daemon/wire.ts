@@ -5,8 +5,10 @@ import { doctor } from '../doctor/index.ts';
 import type { HandoverDependencies } from '../handover/dependencies.ts';
 import { createKexecHandover } from '../handover/kexec/index.ts';
 import { createRebootHandover } from '../handover/reboot/index.ts';
+import { createVmmHandover } from '../handover/vmm/index.ts';
 import type { Log } from '../http/services.ts';
 import { createInventory } from '../inventory/inventory.ts';
+import { createSoftware } from '../inventory/software.ts';
 import { aptLineForKernel } from '../planner/index.ts';
 import { createSetup } from '../setup/index.ts';
 import { createDaxStore } from '../store/dax/index.ts';
@@ -30,7 +32,7 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     host: () => inventory(() => null).host(),
     heartbeat: (name) => vms.readHeartbeat(name),
   };
-  const handovers = [createKexecHandover(given), createRebootHandover(given)];
+  const handovers = [createVmmHandover(given), createKexecHandover(given), createRebootHandover(given)];
   return {
     store,
     vms,
@@ -46,6 +48,7 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
         specChecks(await vms.specProblems(), await vms.list()),
       ),
     close: () => vms.close(),
+    software: createSoftware({ qemu: QEMU_BINARY, config }),
     aptLine: aptLineForKernel,
     kill: () => process.kill(process.pid, 'SIGKILL'),
   };

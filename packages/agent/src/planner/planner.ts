@@ -8,16 +8,21 @@ import {
   type Report,
   type Vm,
 } from '@exuvia/contract';
-import type { Handover } from '../kinds.ts';
-import { buildPlan, checksFor, plannedVms } from './build.ts';
-import { chooseKernel, kernelUnknown } from './kernel.ts';
+import type { Handover, RunningQemu } from '../kinds.ts';
+import { type Candidate, chooseHandover, explainAlternatives, HANDOVERS, shortfall } from './alternatives.ts';
+import { buildPlan, checksFor, expectedBlackoutMs, plannedVms } from './build.ts';
 import { requireExecutable } from './outdated.ts';
+import type { Software } from './software.ts';
 import { newPlanId, type PlanStore } from './store.ts';
+import { resolveTarget } from './target.ts';
 
 export interface PlannerDependencies {
   readonly handovers: ReadonlyMap<HandoverKind, Handover>;
   readonly plans: PlanStore;
   readonly now: () => Date;
+  readonly software: Software;
+  /** The QEMUs that VMs run in, by the VM's name. */
+  runningQemus(): Promise<ReadonlyMap<string, RunningQemu>>;
   host(): Promise<Host>;
   vms(): Promise<readonly Vm[]>;
   /** What the doctor finds: the checks, and which of them stand in the way of which handover. */
@@ -48,28 +53,46 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
   return {
     read: (id) => plans.read(id),
     async plan(request) {
-      const [host, allVms] = await Promise.all([dependencies.host(), dependencies.vms()]);
-      const kernel = await resolveKernel(dependencies, request.kernel, host);
-      const kind = request.handover ?? 'kexec';
-      const handover = handoverOf(kind);
+      const [host, allVms, doctor, pastReports, running] = await Promise.all([
+        dependencies.host(),
+        dependencies.vms(),
+        dependencies.doctor(),
+        dependencies.pastReports(),
+        dependencies.runningQemus(),
+      ]);
+      const target = await resolveTarget(dependencies, request, host, [...running.values()]);
       const carried = new Set(plannedVms(allVms).map((vm) => vm.name));
       const vms = allVms.filter((vm) => carried.has(vm.name));
+      const candidates = await Promise.all(
+        HANDOVERS.filter((kind) => dependencies.handovers.has(kind)).map(async (kind): Promise<Candidate> => {
+          const missing = shortfall(kind, target, host.kernel);
+          const expected = expectedBlackoutMs(pastReports, kind);
+          if (missing !== null)
+            return { kind, checks: null, shortfall: missing, expectedBlackoutMs: expected };
+          const own = await handoverOf(kind).checks(target, vms);
+          const checks = [...checksFor(kind, doctor, carried), ...own];
+          return { kind, checks, shortfall: null, expectedBlackoutMs: expected };
+        }),
+      );
+      const chosen = chooseHandover(candidates, request.handover);
+      if (chosen?.checks == null) {
+        throw insufficient(request.handover ?? 'reboot', chosen?.shortfall ?? 'There is no such handover.');
+      }
+      const handover = handoverOf(chosen.kind);
       const id = newPlanId(now());
-      const [doctor, own, pastReports] = await Promise.all([
-        dependencies.doctor(),
-        handover.checks({ ...request, kernel, handover: kind }, vms),
-        dependencies.pastReports(),
-      ]);
+      const livepatches = await dependencies.software.livepatches(target.kernel, handover.staysInBoot);
+      const planned = await handover.planVms(plannedVms(vms, running), target);
       const plan = buildPlan({
-        id,
+        ...{ id, host, vms: planned, pastReports, checks: chosen.checks, livepatches },
+        target: { ...target, modules: [...target.modules] },
         createdAt: now(),
-        host,
-        kernel,
-        handover: kind,
-        vms,
-        pastReports,
-        checks: [...checksFor(kind, doctor, carried), ...own],
-        steps: handover.steps({ id, target: { kernel }, vms: plannedVms(vms) }),
+        handover: chosen.kind,
+        parallel: request.parallel ?? 1,
+        alternatives: explainAlternatives(candidates, chosen, {
+          ordered: request.handover !== undefined,
+          livepatches: livepatches.length,
+        }),
+        steps: handover.steps({ id, target: { ...target, modules: [...target.modules] }, vms: planned }),
       });
       await plans.write(plan);
       await plans.prune(new Date(now().getTime() - DAY_MS), dependencies.executed);
@@ -84,12 +107,8 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
   };
 }
 
-async function resolveKernel(
-  { aptLine }: PlannerDependencies,
-  requested: string,
-  host: Host,
-): Promise<string> {
-  const kernel = chooseKernel(requested, host.kernels, host.kernel);
-  if (kernel !== null) return kernel;
-  throw kernelUnknown(requested, host.kernels, await aptLine(requested, host.kernel));
+function insufficient(kind: HandoverKind, why: string): ExuviaError {
+  return new ExuviaError('handover-insufficient', `The handover ${kind} is not enough. ${why}`, {
+    hint: 'Leave --handover out: the cheapest that does it is taken.',
+  });
 }

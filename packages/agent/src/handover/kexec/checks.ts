@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
-import { type Check, ExuviaError, HOST_PATHS, type PlanRequest, type Vm } from '@exuvia/contract';
+import { type Check, ExuviaError, HOST_PATHS, type Vm } from '@exuvia/contract';
 import { kexecFacts, readIfExists } from '@exuvia/sys';
+import type { PlanTarget } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { kernelInstalled, vmRuns } from '../shared/checks.ts';
 import { earlyNeeds } from './needs.ts';
@@ -16,17 +17,17 @@ const KEXEC_BYTES = 256 * 2 ** 20;
 /** Everything that must hold before an update by kexec may start. Never throws for a failed check. */
 export async function kexecChecks(
   { store }: HandoverDependencies,
-  request: PlanRequest & { kernel: string },
+  { kernel }: PlanTarget,
   vms: readonly Vm[],
 ): Promise<Check[]> {
   return Promise.all([
     ...(await store.checks()),
-    kernelInstalled(request.kernel),
+    kernelInstalled(kernel),
     kexecAllowed(),
     // Without a store its own check says so; there is no room to look at.
     ...((await store.status()) === null ? [] : [storeSpace(vms.length)]),
     memoryFree(),
-    earlyRestore(request.kernel, vms),
+    earlyRestore(kernel, vms),
     ...vms.map(vmRuns),
   ]);
 }

@@ -8,13 +8,14 @@ import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
 import { makeDefault } from '../shared/default-kernel.ts';
 import { buildReport, type Timings } from '../shared/report.ts';
+import { parseStamps, type Stamps, tscKhz } from '../shared/stamp-lines.ts';
 import { verifyVms } from '../shared/verify.ts';
 import { clockReadingSchema } from './clock.ts';
 import { handoverFiles, RESTORE_RECORD } from './layout.ts';
 import { requireWhole } from './manifest.ts';
 import { restorePanicTimeout } from './panic-timeout.ts';
 import { installRuntime, removeBootFiles, removeOldRuntimes } from './runtime.ts';
-import { computeTimings, parseStamps, type Stamps, tscKhz } from './stamps.ts';
+import { computeTimings } from './stamps.ts';
 
 /**
  * The new side's part: adopts and verifies the VMs, makes the kernel the default of the boot loader, removes

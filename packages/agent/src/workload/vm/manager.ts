@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { type Check, ExuviaError, type Heartbeat, type Vm, type VmSpec } from '@exuvia/contract';
-import { queryStatus, restoreCommandLine, saveToFile, undoSave } from '@exuvia/qemu';
+import { describeQemu, queryStatus, restoreCommandLine, saveToFile, undoSave } from '@exuvia/qemu';
 import { removeDurably } from '@exuvia/sys';
 import { createHeartbeatReader } from '../../heartbeat/index.ts';
-import type { VmManager } from '../../kinds.ts';
+import type { RunningQemu, Successors, VmManager } from '../../kinds.ts';
 import { checkVm } from './checks.ts';
 import type { VmDependencies } from './dependencies.ts';
 import { type Instance, listInstances } from './instance.ts';
@@ -16,6 +16,7 @@ import { keepInstance, restoreVm } from './restore.ts';
 import { readSpec, readSpecs, removeSpec, writeSpec } from './specs.ts';
 import { startVm } from './start.ts';
 import { stopVm } from './stop.ts';
+import { createSuccessors } from './succession.ts';
 import { Turns } from './turns.ts';
 
 /**
@@ -28,10 +29,16 @@ export class QemuVms implements VmManager {
   readonly #monitors: Monitors;
   readonly #turns = new Turns();
   readonly #heartbeats = createHeartbeatReader();
+  readonly successors: Successors;
 
   constructor(dependencies: VmDependencies) {
     this.#dependencies = dependencies;
     this.#monitors = new Monitors(dependencies, (name) => this.#guestEnded(name));
+    this.successors = createSuccessors({
+      dependencies,
+      monitors: this.#monitors,
+      inTurn: (name, work) => this.#inTurn(name, work),
+    });
   }
 
   /** VMs with a spec, and VMs whose spec was removed or damaged while they run. Sorted by name. */
@@ -125,6 +132,14 @@ export class QemuVms implements VmManager {
     return restoreCommandLine((await this.#instance(name)).commandLine);
   }
 
+  async runningQemu(name: string): Promise<RunningQemu | null> {
+    return this.#inTurn(name, async ({ process, instance, status }) => {
+      if (process === null || status === null) return null;
+      const binary = instance?.commandLine[0] ?? '';
+      return { ...(await describeQemu(await this.#monitors.get(name))), binary, pid: process.pid };
+    });
+  }
+
   async resume(name: string): Promise<void> {
     await this.#inTurn(name, async (reality) => {
       const { paths, log } = this.#dependencies;
@@ -185,6 +200,14 @@ export class QemuVms implements VmManager {
     });
   }
 
+  async saveInPlace(name: string): Promise<void> {
+    await this.#inTurn(name, async (reality) => {
+      if (reality.process === null) throw notRunning(name);
+      const { deviceState } = this.#dependencies.paths(name);
+      await saveToFile(await this.#monitors.get(name), deviceState, { ram: 'in-place' });
+    });
+  }
+
   /** Ends the QEMU of a VM that has been saved. Its memory and instance stay in the store. Idempotent. */
   async endSaved(name: string): Promise<void> {
     await this.#inTurn(name, async (reality) => {
@@ -204,8 +227,9 @@ export class QemuVms implements VmManager {
   }
 
   /** Takes up a VM whose RAM and device state an update left in the store, when the early restore did not. */
-  async restoreInPlace(name: string): Promise<Vm> {
-    return this.#restore(name, this.#dependencies.paths(checkedName(name)).deviceState, 'in-place');
+  async restoreInPlace(name: string, { binary }: { binary?: string } = {}): Promise<Vm> {
+    const { deviceState } = this.#dependencies.paths(checkedName(name));
+    return this.#restore(name, deviceState, 'in-place', binary);
   }
 
   /** Lets go of all VMs; they run on. For the end of the agent. */
@@ -213,9 +237,9 @@ export class QemuVms implements VmManager {
     await this.#monitors.close();
   }
 
-  async #restore(name: string, stateFile: string, ram: 'in-file' | 'in-place'): Promise<Vm> {
+  async #restore(name: string, stateFile: string, ram: 'in-file' | 'in-place', binary?: string): Promise<Vm> {
     return this.#inTurn(name, async (reality) => {
-      await restoreVm(name, stateFile, ram, reality, this.#dependencies, this.#monitors);
+      await restoreVm(name, stateFile, ram, reality, this.#dependencies, this.#monitors, binary);
       this.#dependencies.log.info({ vm: name }, 'A VM was restored.');
       return this.get(name);
     });

@@ -1,6 +1,6 @@
 import { access, copyFile, rm } from 'node:fs/promises';
 import { ExuviaError, parseSize } from '@exuvia/contract';
-import { loadFromFile, type RestoreOptions, restoreCommandLine } from '@exuvia/qemu';
+import { commandLineFor, loadFromFile, type RestoreOptions, restoreCommandLine } from '@exuvia/qemu';
 import { removeDurably } from '@exuvia/sys';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { type Instance, readInstance, writeInstance } from './instance.ts';
@@ -35,12 +35,13 @@ export async function restoreVm(
   reality: Reality,
   dependencies: VmDependencies,
   monitors: Monitors,
+  binary?: string,
 ): Promise<void> {
   if (reality.process !== null) {
     throw new ExuviaError('vm-running', `VM ${name} runs already (pid ${reality.process.pid}).`);
   }
   const paths = dependencies.paths(name);
-  const instance = await instanceOf(name, stateFile, reality);
+  const instance = inQemu(binary, await instanceOf(name, stateFile, reality));
   if (ram === 'in-file') await makeRoom(name, instance, paths, dependencies);
   const commandLine = [...restoreCommandLine(instance.commandLine), '-S'];
   const client = await launch(name, commandLine, dependencies, monitors);
@@ -50,9 +51,16 @@ export async function restoreVm(
     await endAtOnce(name, dependencies);
     throw error;
   }
+  if (binary !== undefined) await writeInstance(paths.instance, instance);
   await removeDurably(stateFile);
   await rm(instanceBeside(stateFile), { force: true });
   await client.execute('cont');
+}
+
+function inQemu(binary: string | undefined, instance: Instance): Instance {
+  return binary === undefined
+    ? instance
+    : { ...instance, commandLine: commandLineFor(binary, instance.commandLine) };
 }
 
 async function instanceOf(name: string, stateFile: string, reality: Reality): Promise<Instance> {

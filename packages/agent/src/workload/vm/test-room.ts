@@ -94,6 +94,7 @@ function testPaths(directory: string, store: string): VmDependencies['paths'] {
       deviceState: join(store, 'vms', name, 'device-state'),
       instance: join(store, 'vms', name, 'instance.json'),
       runtime,
+      next: `${runtime}.next`,
       qmp: join(runtime, 'qmp.sock'),
       handoverQmp: join(runtime, 'handover.sock'),
       console: join(runtime, 'console.sock'),
