@@ -12,7 +12,7 @@
  *     |                        | <------------ event STOP   | device state ------> |
  *     |                        | <------- event completed   |                      |
  *     | <-- begin/done resume  | cont ---------------------------------------------> |  the guest runs on
- *     |                        | quit --------------------> X
+ *     |                        | kill --------------------> X
  *
  * The new QEMU is started with -S: it executes nothing before `cont`, and gets `cont` only after the old one
  * has said `completed`, from when on the old one does not continue by itself. So there is no moment in which both
@@ -44,7 +44,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   struct transfer t = {.vm = argv[1], .old = {.path = argv[2]}, .new = {.path = argv[3]}, .cpr = argv[4],
-                       .state = argv[5], .new_pid = atoi(argv[6]), .record = argv[7]};
+                       .state = argv[5], .new_pid = atoi(argv[6]), .old_pidfd = -1, .record = argv[7]};
   timeout_ms = (unsigned)strtoul(argv[8], NULL, 10);
   for (int i = 9; i + 1 < argc && hold_count < sizeof holds / sizeof holds[0]; i += 2)
     if (strcmp(argv[i], "--hold") == 0) holds[hold_count++] = argv[i + 1];

@@ -23,7 +23,7 @@ struct monitor {
 struct transfer {
   const char *vm, *cpr, *state, *record;
   struct monitor old, new;
-  int new_pid, new_pidfd;
+  int new_pid, new_pidfd, old_pidfd;
 };
 
 static unsigned timeout_ms = 60000, next_id = 1;
@@ -81,10 +81,12 @@ static void listen_to_qemus(struct transfer *t, int ms) {
   }
 }
 
-static bool has_died(const struct transfer *t) {
-  struct pollfd fd = {.fd = t->new_pidfd, .events = POLLIN};
+static bool has_ended(int pidfd) {
+  struct pollfd fd = {.fd = pidfd, .events = POLLIN};
   return poll(&fd, 1, 0) > 0;
 }
+
+static bool has_died(const struct transfer *t) { return has_ended(t->new_pidfd); }
 
 /* Sends a command and waits for its reply; false with the reason in `failure`. */
 static bool command(struct transfer *t, struct monitor *m, const char *name, const char *arguments) {

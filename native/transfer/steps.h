@@ -10,6 +10,14 @@
 #define UNIX "\"addr\":{\"transport\":\"socket\",\"type\":\"unix\",\"path\":\"%s\"}"
 #define POLL_MS 20
 
+static bool watch_old(struct transfer *t) {
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  if (getsockopt(t->old.qmp.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+    t->old_pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+  return t->old_pidfd >= 0 || fail("the old QEMU: its process cannot be found: %s", strerror(errno));
+}
+
 /*
  * The old QEMU hands over its descriptors, and the new one builds its machine on them: its monitor appears only
  * then. `return-path`: without it a new QEMU that cannot load leaves the old one stopped (seen on 10.0 and 11.1).
@@ -17,7 +25,7 @@
 static bool prepare(struct transfer *t) {
   char arguments[1024];
   uint64_t deadline = monotonic_ms() + timeout_ms;
-  if (!open_monitor(t, &t->old) || !command(t, &t->old, "migrate-set-capabilities", CAPABILITIES("true")) ||
+  if (!open_monitor(t, &t->old) || !watch_old(t) || !command(t, &t->old, "migrate-set-capabilities", CAPABILITIES("true")) ||
       !command(t, &t->old, "migrate-set-parameters", "{\"mode\":\"cpr-transfer\",\"max-bandwidth\":0}"))
     return false;
   snprintf(arguments, sizeof arguments,
@@ -63,9 +71,18 @@ static bool switch_over(struct transfer *t) {
   return true;
 }
 
+static void kill_and_wait(int pidfd) {
+  syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+  for (uint64_t deadline = monotonic_ms() + timeout_ms; !has_ended(pidfd) && monotonic_ms() < deadline;) {
+    struct pollfd fd = {.fd = pidfd, .events = POLLIN};
+    poll(&fd, 1, 50);
+  }
+}
+
 static bool resume(struct transfer *t) {
   bool accepted = command(t, &t->new, "cont", "{}");
-  if (t->old.open) command(t, &t->old, "quit", "{}");
+  /* Killed, not asked to quit: it would remove its sockets by name, and those names belong to the new one soon. */
+  kill_and_wait(t->old_pidfd);
   if (!accepted) return false;
   uint64_t deadline = monotonic_ms() + 1000;
   while (t->new.open && !t->new.running && monotonic_ms() < deadline) command(t, &t->new, "query-status", "{}");
@@ -81,14 +98,6 @@ static void write_record(const struct transfer *t) {
 
 /* ---- undo ---- */
 
-static void kill_new(struct transfer *t) {
-  syscall(SYS_pidfd_send_signal, t->new_pidfd, SIGKILL, NULL, 0);
-  for (uint64_t deadline = monotonic_ms() + timeout_ms; !has_died(t) && monotonic_ms() < deadline;) {
-    struct pollfd fd = {.fd = t->new_pidfd, .events = POLLIN};
-    poll(&fd, 1, 50);
-  }
-}
-
 /* A source whose migration has just failed refuses `cont` for a moment ("Migration is not finalized yet"). */
 static bool continue_old(struct transfer *t) {
   for (uint64_t deadline = monotonic_ms() + timeout_ms; t->old.open && monotonic_ms() < deadline; usleep(2000)) {
@@ -100,7 +109,7 @@ static bool continue_old(struct transfer *t) {
 
 static int undo(struct transfer *t, const char *step, int code) {
   if (code == 1) say("failed %s %s", step, failure);
-  kill_new(t);
+  kill_and_wait(t->new_pidfd);
   if (!has_died(t)) {
     say("stuck %s the new QEMU cannot be killed, so the old one is not continued", t->vm);
     return 4;

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { findQemu } from '@exuvia/qemu/testing';
 import { run } from '@exuvia/sys';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -121,6 +123,7 @@ describe.skipIf('missing' in qemu)('a running VM and another QEMU', () => {
     await expect(
       transfer.move(async () => {
         process.kill(newPid, 'SIGKILL');
+        while (existsSync(`/proc/${newPid}`)) await sleep(5);
       }),
     ).rejects.toMatchObject({ code: 'pause-failed' });
     await transfer.abort();
