@@ -45,6 +45,7 @@ export async function startUp(context: StartUp): Promise<void> {
       log: (message) => log.info({}, message),
     }),
   );
+  await attempt(log, 'The loaded modules could not be kept', () => parts.software.keepLoaded());
   if (recovered === null) return;
   await attempt(log, 'Memory that belongs to no VM could not be scrubbed', () => scrub(context, recovered));
   await attempt(log, 'VMs could not be started', () => autostart(context, recovered));

@@ -4,9 +4,11 @@ import { bootId, kernelRelease } from '@exuvia/sys';
 import { doctor } from '../doctor/index.ts';
 import type { HandoverDependencies } from '../handover/dependencies.ts';
 import { createKexecHandover } from '../handover/kexec/index.ts';
+import { createModuleHandover } from '../handover/module/index.ts';
 import { createRebootHandover } from '../handover/reboot/index.ts';
 import { createVmmHandover } from '../handover/vmm/index.ts';
 import type { Log } from '../http/services.ts';
+import type { Handover } from '../kinds.ts';
 import { createInventory } from '../inventory/inventory.ts';
 import { createSoftware } from '../inventory/software.ts';
 import { aptLineForKernel } from '../planner/index.ts';
@@ -32,7 +34,11 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     host: () => inventory(() => null).host(),
     heartbeat: (name) => vms.readHeartbeat(name),
   };
-  const handovers = [createVmmHandover(given), createKexecHandover(given), createRebootHandover(given)];
+  const handovers: readonly Handover[] = [
+    createVmmHandover(given),
+    createModuleHandover(given),
+    createKexecHandover(given), createRebootHandover(given),
+  ];
   return {
     store,
     vms,

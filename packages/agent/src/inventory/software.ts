@@ -8,6 +8,7 @@ import {
   readIfExists,
   readModuleIndex,
 } from '@exuvia/sys';
+import { keepLoadedModules } from '../handover/module/keep.ts';
 import type { InstalledQemu, Software } from '../planner/index.ts';
 
 /** Modules that have VMs' state in them or devices of theirs: they cannot be loaded anew while a QEMU holds them. */
@@ -39,6 +40,7 @@ export function createSoftware({ qemu, config }: SoftwareOptions): Software {
       );
       return changed.flat();
     },
+    keepLoaded: async () => keepLoadedModules(await heldModules()),
     livepatches: async (kernel, kernelStays) =>
       Promise.all((await loadedLivepatches()).map((name) => fateOf(name, kernel, kernelStays))),
   };

@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { type Check, ExuviaError, type Heartbeat, type Vm, type VmSpec } from '@exuvia/contract';
 import { describeQemu, queryStatus, restoreCommandLine, saveToFile, undoSave } from '@exuvia/qemu';
-import { removeDurably } from '@exuvia/sys';
 import { createHeartbeatReader } from '../../heartbeat/index.ts';
 import type { RunningQemu, Successors, VmManager } from '../../kinds.ts';
 import { checkVm } from './checks.ts';
@@ -13,6 +12,7 @@ import { checkedName, vmUnknown } from './names.ts';
 import { waitForEnd } from './process.ts';
 import { lookAt, type Reality, toVm } from './reality.ts';
 import { keepInstance, restoreVm } from './restore.ts';
+import { removeState, sealState } from './seal.ts';
 import { readSpec, readSpecs, removeSpec, writeSpec } from './specs.ts';
 import { startVm } from './start.ts';
 import { stopVm } from './stop.ts';
@@ -150,7 +150,7 @@ export class QemuVms implements VmManager {
         throw new ExuviaError('vm-not-restored', `VM ${name} is still loading its saved state.`);
       }
       // From its next instruction on the saved state is stale; nobody may ever load it.
-      await removeDurably(paths(name).deviceState);
+      await removeState(paths(name).deviceState);
       if (running) return;
       await undoSave(client, true);
       log.info({ vm: name, before: status }, 'A VM was resumed.');
@@ -205,6 +205,7 @@ export class QemuVms implements VmManager {
       if (reality.process === null) throw notRunning(name);
       const { deviceState } = this.#dependencies.paths(name);
       await saveToFile(await this.#monitors.get(name), deviceState, { ram: 'in-place' });
+      await sealState(deviceState);
     });
   }
 
@@ -254,7 +255,7 @@ export class QemuVms implements VmManager {
           return null;
         }
         await scopes.adopt(paths(name).scope, process.pid);
-        if (status === 'running') await removeDurably(paths(name).deviceState);
+        if (status === 'running') await removeState(paths(name).deviceState);
         log.info({ vm: name, pid: process.pid, status }, 'A running VM was adopted.');
         return this.get(name);
       });

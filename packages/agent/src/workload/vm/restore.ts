@@ -1,12 +1,12 @@
 import { access, copyFile, rm } from 'node:fs/promises';
 import { ExuviaError, parseSize } from '@exuvia/contract';
 import { commandLineFor, loadFromFile, type RestoreOptions, restoreCommandLine } from '@exuvia/qemu';
-import { removeDurably } from '@exuvia/sys';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { type Instance, readInstance, writeInstance } from './instance.ts';
 import { endAtOnce, launch } from './launch.ts';
 import type { Monitors } from './monitors.ts';
 import type { Reality } from './reality.ts';
+import { removeState, requireSealed } from './seal.ts';
 import { sizeOf } from './text-file.ts';
 
 /** Where `saveTo` puts what a VM was started with, beside its state. */
@@ -43,6 +43,7 @@ export async function restoreVm(
   const paths = dependencies.paths(name);
   const instance = inQemu(binary, await instanceOf(name, stateFile, reality));
   if (ram === 'in-file') await makeRoom(name, instance, paths, dependencies);
+  if (ram === 'in-place') await requireSealed(stateFile);
   const commandLine = [...restoreCommandLine(instance.commandLine), '-S'];
   const client = await launch(name, commandLine, dependencies, monitors);
   try {
@@ -52,7 +53,7 @@ export async function restoreVm(
     throw error;
   }
   if (binary !== undefined) await writeInstance(paths.instance, instance);
-  await removeDurably(stateFile);
+  await removeState(stateFile);
   await rm(instanceBeside(stateFile), { force: true });
   await client.execute('cont');
 }
