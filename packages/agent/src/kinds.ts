@@ -173,5 +173,5 @@ export interface SavedVms {
   /** Ends the QEMU of a VM that has been saved. Idempotent. */
   endSaved(name: string): Promise<void>;
   /** Takes up a VM from the file that `saveTo` wrote, RAM included; the file is removed. */
-  restoreFrom(name: string, stateFile: string): Promise<Vm>;
+  restoreFrom(name: string, stateFile: string, options?: { readonly binary?: string }): Promise<Vm>;
 }

@@ -6,39 +6,78 @@ import { labUp } from '../host/up.ts';
 import { stderrProgress } from '../support/progress.ts';
 import { runKexecBenchmark } from './kexec.ts';
 import { keepsLimits, kexecResult, renderKexecResult } from './result.ts';
+import { runVmmBenchmark } from './vmm.ts';
+import { renderVmmResult, vmmKeepsLimits, vmmResult } from './vmm-result.ts';
 
 /**
- * Measures updates by kexec against a bare kexec and against an ordinary reboot.
+ * Measures updates by kexec against a bare kexec and against an ordinary reboot, or updates of QEMU against its own
+ * live migration.
  *
  *     main.ts kexec [--runs 5] [--json]
+ *     main.ts vmm [--runs 10] [--json]
  *
  * Exits with 1 when an update failed, 2 when a limit of SPECIFICATION.md is not kept.
  */
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
+  options: { runs: { type: 'string' }, json: { type: 'boolean', default: false } },
 });
 const progress = stderrProgress();
+
+interface Measured {
+  readonly result: object;
+  readonly text: string;
+  readonly kept: boolean;
+}
+
+interface Benchmark {
+  readonly runs: number;
+  measure(state: LabState, runs: number): Promise<Measured>;
+}
+
+const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
+  [
+    'kexec',
+    {
+      runs: 5,
+      async measure(state, runs) {
+        const result = kexecResult(await runKexecBenchmark(state, { runs }, progress));
+        return { result, text: renderKexecResult(result), kept: keepsLimits(result) };
+      },
+    },
+  ],
+  [
+    'vmm',
+    {
+      runs: 10,
+      async measure(state, runs) {
+        const result = vmmResult(await runVmmBenchmark(state, { runs }, progress));
+        return { result, text: renderVmmResult(result), kept: vmmKeepsLimits(result) };
+      },
+    },
+  ],
+]);
 
 process.exitCode = await main();
 
 async function main(): Promise<number> {
   let state: LabState | null = null;
   try {
-    const runs = Number(options.runs);
-    if (positionals.join() !== 'kexec' || !Number.isInteger(runs) || runs < 1) {
-      throw new ExuviaError('usage', 'Usage: npm run bench -- kexec [--runs 5] [--json]');
+    const [what = '', ...rest] = positionals;
+    const benchmark = BENCHMARKS.get(what);
+    const runs = Number(options.runs ?? benchmark?.runs);
+    if (benchmark === undefined || rest.length > 0 || !Number.isInteger(runs) || runs < 1) {
+      throw new ExuviaError('usage', 'Usage: npm run bench -- kexec|vmm [--runs N] [--json]');
     }
     state = await labUp(
       { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store: '2G', kernel: '6.12', refresh: false },
       progress,
     );
-    const result = kexecResult(await runKexecBenchmark(state, { runs }, progress));
-    const text = renderKexecResult(result);
+    const { result, text, kept } = await benchmark.measure(state, runs);
     if (options.json) process.stderr.write(text);
     else process.stdout.write(text);
     if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-    return keepsLimits(result) ? 0 : 2;
+    return kept ? 0 : 2;
   } catch (thrown) {
     const { error } = toErrorBody(thrown);
     progress.say(`${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);

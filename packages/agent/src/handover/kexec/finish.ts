@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { Report } from '@exuvia/contract';
 import { readIfExists } from '@exuvia/sys';
 import type { StepContext } from '../../kinds.ts';
-import { QEMU_BINARY } from '../../workload/vm/index.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
 import { makeDefault } from '../shared/default-kernel.ts';
@@ -13,8 +12,10 @@ import { verifyVms } from '../shared/verify.ts';
 import { clockReadingSchema } from './clock.ts';
 import { handoverFiles, RESTORE_RECORD } from './layout.ts';
 import { requireWhole } from './manifest.ts';
+import { loadLivepatches } from '../shared/livepatches.ts';
 import { restorePanicTimeout } from './panic-timeout.ts';
-import { installRuntime, removeBootFiles, removeOldRuntimes } from './runtime.ts';
+import { removeBootFiles, removeOldRuntimes } from './runtime.ts';
+import { installRuntimes } from './runtimes.ts';
 import { computeTimings } from './stamps.ts';
 
 /**
@@ -27,11 +28,13 @@ export async function finishKexec(dependencies: HandoverDependencies, context: S
   const after = parseStamps((await readIfExists(RESTORE_RECORD)) ?? '');
   await restoreTheRest(dependencies, context, after);
   const vms = await verifyVms(dependencies, context);
+  await recordQemu(dependencies, context);
+  await loadLivepatches(context);
   const timings = await timingsOf(context, after);
   await attempt(context, 'The boot loader keeps its old default', () => makeDefault(plan.target.kernel));
   await attempt(context, 'kernel.panic stays as the update set it', () => restorePanicTimeout(context));
   const report = await buildReport(dependencies, context, timings, vms);
-  await attempt(context, 'Files of the update stay behind', () => cleanUp(context));
+  await attempt(context, 'Files of the update stay behind', () => cleanUp(dependencies, context));
   return report;
 }
 
@@ -54,6 +57,13 @@ async function restoreTheRest(
   }
 }
 
+/** The next restore starts the QEMU that this update has brought. */
+async function recordQemu({ vms }: HandoverDependencies, { plan }: StepContext): Promise<void> {
+  const binary = plan.target.qemu?.binary;
+  if (binary === undefined) return;
+  for (const { name } of plan.vms) await vms.successors.record(name, binary);
+}
+
 async function timingsOf(context: StepContext, after: Stamps): Promise<Timings | null> {
   const text = await readIfExists(handoverFiles(context.plan.id).stamps);
   const kept = text ?? (await context.recall('stamps'));
@@ -74,10 +84,10 @@ async function timingsOf(context: StepContext, after: Stamps): Promise<Timings |
   }
 }
 
-async function cleanUp(context: StepContext): Promise<void> {
+async function cleanUp(dependencies: HandoverDependencies, context: StepContext): Promise<void> {
   await rm(join(context.directory, 'initramfs'), { force: true });
   await rm(join(context.directory, 'pause-plan'), { force: true });
   await rm(handoverFiles(context.plan.id).directory, { recursive: true, force: true });
   await removeBootFiles();
-  await removeOldRuntimes(await installRuntime(QEMU_BINARY));
+  await removeOldRuntimes([...(await installRuntimes(dependencies, context.plan)).values()]);
 }

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { ExuviaError, HOST_PATHS, type Plan, parseSize, type Vm } from '@exuvia/contract';
 import { installedKernels, loadKexec, readIfExists, unloadKexec, writeFileDurably } from '@exuvia/sys';
 import type { Step, StepContext } from '../../kinds.ts';
-import { QEMU_BINARY } from '../../workload/vm/index.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { commitRecord } from '../shared/commit-record.ts';
 import { endRehearsal, rehearseRestore } from '../shared/rehearse.ts';
@@ -19,7 +18,8 @@ import { notePanicTimeout } from './panic-timeout.ts';
 import { renderPausePlan } from './pause-plan.ts';
 import type { Prepared } from './prepared.ts';
 import type { EarlyVm } from './restore-plan.ts';
-import { installBootFiles, installRuntime, type QemuRuntime, removeBootFiles } from './runtime.ts';
+import { installBootFiles, type QemuRuntime, removeBootFiles } from './runtime.ts';
+import { installRuntimes, otherSaver } from './runtimes.ts';
 
 const PAUSE_TIMEOUT_MS = 60_000;
 const RESTORE_TIMEOUT_MS = 60_000;
@@ -40,13 +40,13 @@ export function noteVms(dependencies: HandoverDependencies): Step {
 }
 
 /** The copy is kept for the next update; a half-made one has another name and is removed by a later update. */
-export function copyQemu(prepared: Prepared): Step {
+export function copyQemu(dependencies: HandoverDependencies, prepared: Prepared): Step {
   return {
     name: 'copy-qemu',
     phase: null,
     description: 'copy QEMU into the store, where the new kernel executes it in place',
-    async run() {
-      prepared.runtime = await installRuntime(QEMU_BINARY);
+    async run({ plan }) {
+      prepared.runtimes = await installRuntimes(dependencies, plan);
     },
   };
 }
@@ -61,9 +61,9 @@ export function buildRestore(dependencies: HandoverDependencies, prepared: Prepa
       const { plan } = context;
       const vms = await runningVms(dependencies, plan);
       const needs = await earlyNeeds(plan.target.kernel, vms);
-      const runtime = prepared.runtime ?? (await installRuntime(QEMU_BINARY));
+      const runtimes = prepared.runtimes ?? (await installRuntimes(dependencies, plan));
       prepared.needs = needs;
-      prepared.vms = await earlyVms(dependencies, plan, vms, runtime);
+      prepared.vms = await earlyVms(dependencies, plan, vms, runtimes);
       const initramfs = await buildInitramfs(
         {
           update: plan.id,
@@ -112,7 +112,8 @@ export function rehearse(dependencies: HandoverDependencies, prepared: Prepared)
           );
           continue;
         }
-        await rehearseRestore(vm, {
+        const savedBy = await otherSaver(dependencies, context.plan, vm.name);
+        await rehearseRestore(savedBy === null ? vm : { ...vm, savedBy }, {
           record: join(HOST_PATHS.runtime, 'rehearsed'),
           directory: rehearsalDirectory(vm.name),
           memoryBytes: parseSize(spec.memory) ?? 0,
@@ -178,18 +179,19 @@ async function earlyVms(
   { vms }: HandoverDependencies,
   plan: Plan,
   found: readonly Vm[],
-  runtime: QemuRuntime,
+  runtimes: ReadonlyMap<string, QemuRuntime>,
 ): Promise<EarlyVm[]> {
   const bootFiles = found.flatMap(({ spec: { boot } }) =>
     'kernel' in boot ? [boot.kernel, ...(boot.initrd === undefined ? [] : [boot.initrd])] : [],
   );
   const copies = await installBootFiles(bootFiles);
   return Promise.all(
-    byPriority(plan).map(async (name) => ({
-      name,
-      argv: restoreArgv(await vms.restoreArguments(name), runtime, copies),
-      environment: runtime.environment,
-    })),
+    byPriority(plan).map(async (name) => {
+      const argv = await vms.restoreArguments(name);
+      const runtime = runtimes.get(plan.target.qemu?.binary ?? argv[0] ?? '');
+      if (runtime === undefined) throw new ExuviaError('internal', `The QEMU of VM ${name} was not copied.`);
+      return { name, argv: restoreArgv(argv, runtime, copies), environment: runtime.environment };
+    }),
   );
 }
 

@@ -15,7 +15,7 @@ export function kexecSteps(
   const prepared: Prepared = {};
   return [
     noteVms(dependencies),
-    copyQemu(prepared),
+    copyQemu(dependencies, prepared),
     buildRestore(dependencies, prepared),
     rehearse(dependencies, prepared),
     loadKernel(dependencies),

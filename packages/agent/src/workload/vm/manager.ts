@@ -223,8 +223,8 @@ export class QemuVms implements VmManager {
   }
 
   /** Takes up a VM from the file that `saveTo` wrote, RAM included; the file is removed. */
-  async restoreFrom(name: string, stateFile: string): Promise<Vm> {
-    return this.#restore(name, stateFile, 'in-file');
+  async restoreFrom(name: string, stateFile: string, { binary }: { binary?: string } = {}): Promise<Vm> {
+    return this.#restore(name, stateFile, 'in-file', binary);
   }
 
   /** Takes up a VM whose RAM and device state an update left in the store, when the early restore did not. */
