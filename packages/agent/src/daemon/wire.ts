@@ -5,9 +5,13 @@ import { CRASH_KERNEL_ARGUMENT, createCrashRecovery } from '../crash/index.ts';
 import { doctor } from '../doctor/index.ts';
 import type { HandoverDependencies } from '../handover/dependencies.ts';
 import { createKexecHandover } from '../handover/kexec/index.ts';
+import { createModuleHandover } from '../handover/module/index.ts';
 import { createRebootHandover } from '../handover/reboot/index.ts';
+import { createVmmHandover } from '../handover/vmm/index.ts';
 import type { Log } from '../http/services.ts';
 import { createInventory } from '../inventory/inventory.ts';
+import { createSoftware } from '../inventory/software.ts';
+import type { Handover } from '../kinds.ts';
 import { aptLineForKernel } from '../planner/index.ts';
 import { createSetup } from '../setup/index.ts';
 import { createDaxStore } from '../store/dax/index.ts';
@@ -36,7 +40,12 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     now: () => new Date(),
     log: (message) => log.warn({}, message),
   });
-  const handovers = [createKexecHandover(given), createRebootHandover(given)];
+  const handovers: readonly Handover[] = [
+    createVmmHandover(given),
+    createModuleHandover(given),
+    createKexecHandover(given),
+    createRebootHandover(given),
+  ];
   return {
     store,
     vms,
@@ -53,6 +62,7 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
         specChecks(await vms.specProblems(), await vms.list()),
       ),
     close: () => vms.close(),
+    software: createSoftware({ qemu: QEMU_BINARY, config }),
     aptLine: aptLineForKernel,
     kill: () => process.kill(process.pid, 'SIGKILL'),
   };

@@ -1,8 +1,10 @@
 import {
+  type Alternative,
   type Check,
   type Doctor,
   type HandoverKind,
   type Host,
+  type Livepatch,
   type Plan,
   type PlanStep,
   parseSize,
@@ -10,17 +12,21 @@ import {
   type Report,
   type Vm,
 } from '@exuvia/contract';
+import type { PlanTarget, RunningQemu } from '../kinds.ts';
 
 export interface PlanInputs {
   readonly id: string;
   readonly createdAt: Date;
   readonly host: Host;
-  readonly kernel: string;
+  readonly target: Omit<PlanTarget, 'method'>;
   readonly handover: HandoverKind;
   /** Those that run: the others need nothing from an update. */
-  readonly vms: readonly Vm[];
+  readonly vms: Plan['vms'];
   /** Those that cannot be saved, and what their specs say of that. */
   readonly leftOut: Plan['leftOut'];
+  readonly parallel: number;
+  readonly alternatives: readonly Alternative[];
+  readonly livepatches: readonly Livepatch[];
   readonly checks: readonly Check[];
   readonly steps: readonly PlanStep[];
   readonly pastReports: readonly Report[];
@@ -28,7 +34,7 @@ export interface PlanInputs {
 
 /** The plan of an update, from everything that was looked up for it. Pure. */
 export function buildPlan(inputs: PlanInputs): Plan {
-  const { host, handover } = inputs;
+  const { host, handover, target } = inputs;
   const checks = withoutRepeats(inputs.checks);
   return {
     version: 1,
@@ -40,13 +46,16 @@ export function buildPlan(inputs: PlanInputs): Plan {
       kernel: host.kernel,
       qemu: host.qemu ?? 'none',
     },
-    target: { kernel: inputs.kernel },
+    target: { kernel: target.kernel, qemu: target.qemu, modules: [...target.modules] },
     handover,
     store: handover === 'reboot' ? 'disk' : 'dax',
-    vms: plannedVms(inputs.vms),
+    vms: inputs.vms,
     leftOut: inputs.leftOut,
+    parallel: inputs.parallel,
     checks,
     steps: inputs.steps.map(({ name, phase, description }) => ({ name, phase, description })),
+    alternatives: [...inputs.alternatives],
+    livepatches: [...inputs.livepatches],
     expectedBlackoutMs: expectedBlackoutMs(inputs.pastReports, handover),
     aptLine: aptLineOf(checks),
     executable: passes(checks),
@@ -93,10 +102,20 @@ export function leftOutChecks(leftOut: Plan['leftOut'], doctor: Doctor): Check[]
 }
 
 /** The VMs that an update has to carry over, in the order in which they are restored. Pure. */
-export function plannedVms(vms: readonly Vm[]): Plan['vms'] {
+export function plannedVms(
+  vms: readonly Vm[],
+  running: ReadonlyMap<string, Pick<RunningQemu, 'version'>> = new Map(),
+): Plan['vms'] {
   return vms
     .filter((vm) => vm.state === 'running' || vm.state === 'paused')
-    .map(({ name, spec }) => ({ name, priority: spec.priority, memoryBytes: parseSize(spec.memory) ?? 0 }))
+    .map(({ name, spec }) => ({
+      name,
+      priority: spec.priority,
+      memoryBytes: parseSize(spec.memory) ?? 0,
+      onFailure: spec.onFailure,
+      qemu: running.get(name)?.version ?? null,
+      method: null,
+    }))
     .sort((a, b) => a.priority - b.priority || a.name.localeCompare(b.name));
 }
 

@@ -17,9 +17,9 @@ export function kexecSteps(
   const prepared: Prepared = {};
   return [
     noteVms(dependencies),
-    copyQemu(prepared),
+    copyQemu(dependencies, prepared),
     buildRestore(dependencies, prepared),
-    prepareFallback(dependencies, prepared),
+    prepareFallback(dependencies),
     rehearse(dependencies, prepared),
     loadKernel(dependencies),
     ...shutDownVms(dependencies, plan),

@@ -1,9 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { type Check, ExuviaError, type Heartbeat, type Vm, type VmSpec } from '@exuvia/contract';
-import { queryStatus, restoreCommandLine, saveToFile, undoSave } from '@exuvia/qemu';
-import { removeDurably } from '@exuvia/sys';
+import { describeQemu, queryStatus, restoreCommandLine, saveToFile, undoSave } from '@exuvia/qemu';
 import { createHeartbeatReader } from '../../heartbeat/index.ts';
-import type { VmManager } from '../../kinds.ts';
+import type { RunningQemu, Successors, VmManager } from '../../kinds.ts';
 import { checkVm } from './checks.ts';
 import type { VmDependencies } from './dependencies.ts';
 import { type Instance, listInstances } from './instance.ts';
@@ -13,9 +12,11 @@ import { checkedName, vmUnknown } from './names.ts';
 import { waitForEnd } from './process.ts';
 import { lookAt, type Reality, toVm } from './reality.ts';
 import { discardSavedFile, keepInstance, restoreVm } from './restore.ts';
+import { removeState, sealState } from './seal.ts';
 import { readSpec, readSpecs, removeSpec, writeSpec } from './specs.ts';
 import { startVm } from './start.ts';
 import { stopVm } from './stop.ts';
+import { createSuccessors } from './succession.ts';
 import { sizeOf } from './text-file.ts';
 import { Turns } from './turns.ts';
 
@@ -29,10 +30,16 @@ export class QemuVms implements VmManager {
   readonly #monitors: Monitors;
   readonly #turns = new Turns();
   readonly #heartbeats = createHeartbeatReader();
+  readonly successors: Successors;
 
   constructor(dependencies: VmDependencies) {
     this.#dependencies = dependencies;
     this.#monitors = new Monitors(dependencies, (name) => this.#guestEnded(name));
+    this.successors = createSuccessors({
+      dependencies,
+      monitors: this.#monitors,
+      inTurn: (name, work) => this.#inTurn(name, work),
+    });
   }
 
   /** VMs with a spec, and VMs whose spec was removed or damaged while they run. Sorted by name. */
@@ -126,6 +133,14 @@ export class QemuVms implements VmManager {
     return restoreCommandLine((await this.#instance(name)).commandLine);
   }
 
+  async runningQemu(name: string): Promise<RunningQemu | null> {
+    return this.#inTurn(name, async ({ process, instance, status }) => {
+      if (process === null || status === null) return null;
+      const binary = instance?.commandLine[0] ?? '';
+      return { ...(await describeQemu(await this.#monitors.get(name))), binary, pid: process.pid };
+    });
+  }
+
   async resume(name: string): Promise<void> {
     await this.#inTurn(name, async (reality) => {
       const { paths, log } = this.#dependencies;
@@ -136,7 +151,7 @@ export class QemuVms implements VmManager {
         throw new ExuviaError('vm-not-restored', `VM ${name} is still loading its saved state.`);
       }
       // From its next instruction on the saved state is stale; nobody may ever load it.
-      await removeDurably(paths(name).deviceState);
+      await removeState(paths(name).deviceState);
       await discardSavedFile(paths(name));
       if (running) return;
       await undoSave(client, true);
@@ -187,6 +202,15 @@ export class QemuVms implements VmManager {
     });
   }
 
+  async saveInPlace(name: string): Promise<void> {
+    await this.#inTurn(name, async (reality) => {
+      if (reality.process === null) throw notRunning(name);
+      const { deviceState, ram } = this.#dependencies.paths(name);
+      await saveToFile(await this.#monitors.get(name), deviceState, { ram: 'in-place' });
+      await sealState(name, deviceState, ram);
+    });
+  }
+
   /** Ends the QEMU of a VM that has been saved. Its memory and instance stay in the store. Idempotent. */
   async endSaved(name: string): Promise<void> {
     await this.#inTurn(name, async (reality) => {
@@ -201,13 +225,14 @@ export class QemuVms implements VmManager {
   }
 
   /** Takes up a VM from the file that `saveTo` wrote, RAM included; the file is removed. */
-  async restoreFrom(name: string, stateFile: string): Promise<Vm> {
-    return this.#restore(name, stateFile, 'in-file');
+  async restoreFrom(name: string, stateFile: string, { binary }: { binary?: string } = {}): Promise<Vm> {
+    return this.#restore(name, stateFile, 'in-file', binary);
   }
 
   /** Takes up a VM whose RAM and device state an update left in the store, when the early restore did not. */
-  async restoreInPlace(name: string): Promise<Vm> {
-    return this.#restore(name, this.#dependencies.paths(checkedName(name)).deviceState, 'in-place');
+  async restoreInPlace(name: string, { binary }: { binary?: string } = {}): Promise<Vm> {
+    const { deviceState } = this.#dependencies.paths(checkedName(name));
+    return this.#restore(name, deviceState, 'in-place', binary);
   }
 
   /** What `exuvia recover` does: takes up a VM that was saved and is kept, from the store or from disk. */
@@ -230,9 +255,9 @@ export class QemuVms implements VmManager {
     await this.#monitors.close();
   }
 
-  async #restore(name: string, stateFile: string, ram: 'in-file' | 'in-place'): Promise<Vm> {
+  async #restore(name: string, stateFile: string, ram: 'in-file' | 'in-place', binary?: string): Promise<Vm> {
     return this.#inTurn(name, async (reality) => {
-      await restoreVm(name, stateFile, ram, reality, this.#dependencies, this.#monitors);
+      await restoreVm(name, stateFile, ram, reality, this.#dependencies, this.#monitors, binary);
       this.#dependencies.log.info({ vm: name }, 'A VM was restored.');
       return this.get(name);
     });
@@ -247,7 +272,7 @@ export class QemuVms implements VmManager {
           return null;
         }
         await scopes.adopt(paths(name).scope, process.pid);
-        if (status === 'running') await removeDurably(paths(name).deviceState);
+        if (status === 'running') await removeState(paths(name).deviceState);
         log.info({ vm: name, pid: process.pid, status }, 'A running VM was adopted.');
         return this.get(name);
       });

@@ -15,6 +15,7 @@ const NOTHING: Reality = {
   instanceProblem: null,
   process: null,
   status: null,
+  qemu: null,
   saved: false,
   lastLogLine: null,
 };

@@ -2,6 +2,14 @@ import { open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 
 const SAMPLE_BYTES = 64;
+const STRIDE = 524_288;
+const MAX_SAMPLES = 65_536;
+
+/** In how many bytes memory of a size is looked at once; as native/pause/samples.h has it. */
+export function sampleStride(bytes: number): number {
+  if (Math.floor(bytes / STRIDE) <= MAX_SAMPLES) return STRIDE;
+  return Math.floor((Math.floor(bytes / MAX_SAMPLES) + STRIDE) / STRIDE) * STRIDE;
+}
 
 /**
  * The checksum of a VM's memory, looked at in one place of each `stride` bytes. The same places as in
