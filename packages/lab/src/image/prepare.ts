@@ -32,6 +32,10 @@ export async function prepareDisk(
       const state = await startMachine({ base, credentials: disk.credentials, ...options, disk: overlay });
       try {
         await waitForSsh(state, BOOT_LIMIT_MS);
+        // ssh is there before the agent, by much on a machine that has other work.
+        await labRun(state, 'until [ -S /run/exuvia/agent.sock ]; do sleep 1; done', {
+          timeoutMs: BOOT_LIMIT_MS,
+        });
         const { stdout } = await labRun(state, `exuvia setup --memory ${options.store}`, {
           timeoutMs: 240_000,
         });
