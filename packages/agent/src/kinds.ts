@@ -71,7 +71,7 @@ export interface Handover {
   /** What the plan says of each VM for this handover. */
   planVms(vms: Plan['vms'], target: PlanTarget): Promise<Plan['vms']>;
   /** In order; the last one jumps and does not return when it succeeds, unless the handover stays in the boot. */
-  steps(plan: Pick<Plan, 'id' | 'target' | 'vms'>): readonly Step[];
+  steps(plan: Pick<Plan, 'id' | 'target' | 'vms' | 'leftOut'>): readonly Step[];
   /** True when this boot is the one that the update's jump led to; false: the machine was reset instead. */
   arrived(plan: Pick<Plan, 'id'>): Promise<boolean>;
   /**

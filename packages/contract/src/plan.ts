@@ -101,6 +101,10 @@ export const planSchema = z.object({
         .describe('How it gets another QEMU; for the handover vmm'),
     }),
   ),
+  leftOut: z
+    .array(z.object({ name: vmNameSchema, how: z.enum(['shutdown', 'leave']), reason: z.string() }))
+    .default([])
+    .describe('Running VMs that cannot be taken along, and what their specs say of that'),
   parallel: z.int().default(1).describe('So many VMs at once change their QEMU'),
   checks: z.array(checkSchema),
   steps: z.array(planStepSchema),

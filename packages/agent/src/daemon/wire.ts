@@ -6,6 +6,7 @@ import type { HandoverDependencies } from '../handover/dependencies.ts';
 import { createKexecHandover } from '../handover/kexec/index.ts';
 import { createModuleHandover } from '../handover/module/index.ts';
 import { createRebootHandover } from '../handover/reboot/index.ts';
+import { withLeftOut } from '../handover/shared/left-out.ts';
 import { createVmmHandover } from '../handover/vmm/index.ts';
 import type { Log } from '../http/services.ts';
 import type { Handover } from '../kinds.ts';
@@ -43,7 +44,7 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     store,
     vms,
     inventory,
-    handovers: new Map(handovers.map((handover) => [handover.kind, handover])),
+    handovers: new Map(handovers.map((handover) => [handover.kind, withLeftOut(handover, vms)])),
     bootId: await bootId(),
     kernel: kernelRelease(),
     setup: (bytes) => setup.run(bytes),

@@ -11,6 +11,7 @@ export const TEST_PLAN: Plan = {
   handover: 'kexec',
   store: 'dax',
   vms: [{ name: 'web', priority: 100, memoryBytes: 2 ** 27, onFailure: 'abort', qemu: null, method: null }],
+  leftOut: [],
   parallel: 1,
   alternatives: [],
   livepatches: [],

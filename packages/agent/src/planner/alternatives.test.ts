@@ -7,7 +7,7 @@ const QEMU = { binary: '/opt/qemu', version: '11.1.3', package: '' };
 const target = { kernel: KERNEL, qemu: null, modules: [], method: null };
 const fail: Check = { id: 'some', subject: 'host', verdict: 'fail', reason: 'It does not work.' };
 const candidate = (kind: Candidate['kind'], change: Partial<Candidate> = {}): Candidate => ({
-  ...{ kind, checks: [], shortfall: null, expectedBlackoutMs: null },
+  ...{ kind, checks: [], leftOut: [], shortfall: null, expectedBlackoutMs: null },
   ...change,
 });
 

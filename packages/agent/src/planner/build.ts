@@ -22,6 +22,7 @@ export interface PlanInputs {
   readonly handover: HandoverKind;
   /** Those that run: the others need nothing from an update. */
   readonly vms: Plan['vms'];
+  readonly leftOut: Plan['leftOut'];
   readonly parallel: number;
   readonly alternatives: readonly Alternative[];
   readonly livepatches: readonly Livepatch[];
@@ -48,6 +49,7 @@ export function buildPlan(inputs: PlanInputs): Plan {
     handover,
     store: handover === 'reboot' ? 'disk' : 'dax',
     vms: inputs.vms,
+    leftOut: inputs.leftOut,
     parallel: inputs.parallel,
     checks,
     steps: inputs.steps.map(({ name, phase, description }) => ({ name, phase, description })),

@@ -11,6 +11,7 @@ import {
 import type { Handover, RunningQemu } from '../kinds.ts';
 import { type Candidate, chooseHandover, explainAlternatives, HANDOVERS, shortfall } from './alternatives.ts';
 import { buildPlan, checksFor, expectedBlackoutMs, plannedVms } from './build.ts';
+import { judge } from './left-out.ts';
 import { requireExecutable } from './outdated.ts';
 import type { Software } from './software.ts';
 import { newPlanId, type PlanStore } from './store.ts';
@@ -68,10 +69,12 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
           const missing = shortfall(kind, target, host.kernel);
           const expected = expectedBlackoutMs(pastReports, kind);
           if (missing !== null)
-            return { kind, checks: null, shortfall: missing, expectedBlackoutMs: expected };
+            {
+            return { kind, checks: null, leftOut: [], shortfall: missing, expectedBlackoutMs: expected };
+          }
           const own = await handoverOf(kind).checks(target, vms);
-          const checks = [...checksFor(kind, doctor, carried), ...own];
-          return { kind, checks, shortfall: null, expectedBlackoutMs: expected };
+          const judged = judge([...checksFor(kind, doctor, carried), ...own], vms);
+          return { kind, ...judged, shortfall: null, expectedBlackoutMs: expected };
         }),
       );
       const chosen = chooseHandover(candidates, request.handover);
@@ -81,9 +84,11 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
       const handover = handoverOf(chosen.kind);
       const id = newPlanId(now());
       const livepatches = await dependencies.software.livepatches(target.kernel, handover.staysInBoot);
-      const planned = await handover.planVms(plannedVms(vms, running), target);
+      const { leftOut } = chosen;
+      const taken = vms.filter((vm) => leftOut.every(({ name }) => name !== vm.name));
+      const planned = await handover.planVms(plannedVms(taken, running), target);
       const plan = buildPlan({
-        ...{ id, host, vms: planned, pastReports, checks: chosen.checks, livepatches },
+        ...{ id, host, vms: planned, leftOut, pastReports, checks: chosen.checks, livepatches },
         target: { ...target, modules: [...target.modules] },
         createdAt: now(),
         handover: chosen.kind,
@@ -92,7 +97,7 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
           ordered: request.handover !== undefined,
           livepatches: livepatches.length,
         }),
-        steps: handover.steps({ id, target: { ...target, modules: [...target.modules] }, vms: planned }),
+        steps: handover.steps({ id, target: { ...target, modules: [...target.modules] }, vms: planned, leftOut }),
       });
       await plans.write(plan);
       await plans.prune(new Date(now().getTime() - DAY_MS), dependencies.executed);

@@ -14,6 +14,7 @@ const PLAN: Plan = {
     { name: 'busy', priority: 1, memoryBytes: 2 ** 30, onFailure: 'abort', qemu: null, method: null },
     { name: 'tiny', priority: 2, memoryBytes: 64 * 2 ** 20, onFailure: 'abort', qemu: null, method: null },
   ],
+  leftOut: [],
   parallel: 1,
   alternatives: [],
   livepatches: [],

@@ -32,6 +32,9 @@ function summary(plan: Plan, terminal: Terminal): string[] {
     ...hang('  changes   ', planChanges(plan).join(', '), terminal.width),
     ...hang('  handover  ', `${plan.handover}, memory of VMs in store ${plan.store}`, terminal.width),
     ...hang('  VMs       ', vms.length === 0 ? 'none is running' : vms.join(', '), terminal.width),
+    ...plan.leftOut.flatMap(({ name, how, reason }) =>
+      hang('  left out  ', `${name} (${how}): ${reason}`, terminal.width),
+    ),
     ...hang('  blackout  ', expectation(plan), terminal.width),
   ];
 }
