@@ -11,12 +11,12 @@ import { createVmmHandover } from '../handover/vmm/index.ts';
 import type { Log } from '../http/services.ts';
 import type { Handover } from '../kinds.ts';
 import { createInventory } from '../inventory/inventory.ts';
-import { createSoftware } from '../inventory/software.ts';
+import { createSoftware, loadedLivepatches } from '../inventory/software.ts';
 import { aptLineForKernel } from '../planner/index.ts';
 import { createSetup } from '../setup/index.ts';
 import { createDaxStore } from '../store/dax/index.ts';
 import { createHostVms, QEMU_BINARY } from '../workload/vm/index.ts';
-import { specChecks, withChecks } from './checks.ts';
+import { livepatchCheck, specChecks, withChecks } from './checks.ts';
 import type { Parts } from './parts.ts';
 
 /**
@@ -52,7 +52,10 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     doctor: async () =>
       withChecks(
         await doctor({ store, vms, probeQemu: () => probeQemu(QEMU_BINARY) }),
-        specChecks(await vms.specProblems(), await vms.list()),
+        [
+          livepatchCheck(await loadedLivepatches()),
+          ...specChecks(await vms.specProblems(), await vms.list()),
+        ],
       ),
     close: () => vms.close(),
     software: createSoftware({ qemu: QEMU_BINARY, config }),

@@ -4,6 +4,7 @@ import {
   type HandoverKind,
   type Host,
   PHASES,
+  staysInBoot,
   type PhaseName,
   type Plan,
   type Report,
@@ -168,7 +169,7 @@ export class FakeHandover implements Handover {
     names: readonly (readonly [string, PhaseName | null])[] = FAKE_STEPS,
   ) {
     this.kind = kind;
-    this.staysInBoot = kind === 'vmm' || kind === 'module';
+    this.staysInBoot = staysInBoot(kind);
     this.#names = names;
   }
 

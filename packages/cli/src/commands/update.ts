@@ -1,5 +1,12 @@
 import type { Client } from '@exuvia/client';
-import { ExuviaError, type Fault, faultSchema, type Plan, type Update } from '@exuvia/contract';
+import {
+  ExuviaError,
+  type Fault,
+  faultSchema,
+  type Plan,
+  staysInBoot,
+  type Update,
+} from '@exuvia/contract';
 import { formatSpan, planChanges, renderPlanText, renderReportText } from '@exuvia/report';
 import { isRemote, withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
@@ -85,8 +92,7 @@ function announcement(plan: Plan, remote: boolean): string {
   const connection = remote
     ? 'This connection breaks with the jump and is made anew on the other side.'
     : 'This command ends with the jump, as everything on this host but its VMs; afterwards: exuvia report';
-  const stays = plan.handover === 'vmm' || plan.handover === 'module';
-  return `Update ${plan.id}: ${planChanges(plan).join(', ')} by ${plan.handover}, ${count}.${expected}\n${stays ? '' : `${connection}\n`}`;
+  return `Update ${plan.id}: ${planChanges(plan).join(', ')} by ${plan.handover}, ${count}.${expected}\n${staysInBoot(plan.handover) ? '' : `${connection}\n`}`;
 }
 
 async function watch(client: Client, id: string, invocation: Invocation): Promise<ExitStatus> {
