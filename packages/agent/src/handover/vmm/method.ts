@@ -75,6 +75,6 @@ function sharesMemory(commandLine: readonly string[]): string | null {
 
 const byNumbers = new Intl.Collator('en', { numeric: true });
 
-export function isOlder(version: string, than: string): boolean {
+function isOlder(version: string, than: string): boolean {
   return byNumbers.compare(version, than) < 0;
 }
