@@ -164,6 +164,8 @@ export interface Successors {
   differences(name: string, binary: string): Promise<readonly string[]>;
   /** Makes the QEMU that has taken over the VM's own, and ends the old one. Idempotent. */
   install(name: string, binary: string): Promise<void>;
+  /** Lets the VM's QEMU execute another one in its own place (cpr-exec). Throws `exec-failed`. */
+  exec(name: string, binary: string): Promise<void>;
   /** Brings a VM whose change of QEMU was interrupted into the one or the other. */
   settle(name: string, binary: string): Promise<'new' | 'old' | 'lost'>;
   /** Notes that the VM was restored in another QEMU, for the next restore. */

@@ -7,6 +7,11 @@ import { onFailureSchema, vmNameSchema } from './spec.ts';
 export const handoverKindSchema = z.enum(['vmm', 'module', 'kexec', 'reboot']);
 export type HandoverKind = z.infer<typeof handoverKindSchema>;
 
+/** The kernel runs on through an update of these kinds, and the agent with it. */
+export function staysInBoot(kind: HandoverKind): boolean {
+  return kind === 'vmm' || kind === 'module';
+}
+
 export const kernelReleaseSchema = z
   .string()
   .regex(/^[0-9][A-Za-z0-9.+~_-]{0,80}$/, 'must be a kernel release such as 7.2.12+deb13-cloud-amd64');

@@ -7,16 +7,17 @@ import type { HandoverDependencies } from '../handover/dependencies.ts';
 import { createKexecHandover } from '../handover/kexec/index.ts';
 import { createModuleHandover } from '../handover/module/index.ts';
 import { createRebootHandover } from '../handover/reboot/index.ts';
+import { withLeftOut } from '../handover/shared/left-out.ts';
 import { createVmmHandover } from '../handover/vmm/index.ts';
 import type { Log } from '../http/services.ts';
 import { createInventory } from '../inventory/inventory.ts';
-import { createSoftware } from '../inventory/software.ts';
+import { createSoftware, loadedLivepatches } from '../inventory/software.ts';
 import type { Handover } from '../kinds.ts';
 import { aptLineForKernel } from '../planner/index.ts';
 import { createSetup } from '../setup/index.ts';
 import { createDaxStore } from '../store/dax/index.ts';
 import { createHostVms, QEMU_BINARY } from '../workload/vm/index.ts';
-import { specChecks, withChecks } from './checks.ts';
+import { livepatchCheck, specChecks, withChecks } from './checks.ts';
 import type { Parts } from './parts.ts';
 
 /**
@@ -41,8 +42,8 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     log: (message) => log.warn({}, message),
   });
   const handovers: readonly Handover[] = [
-    createVmmHandover(given),
-    createModuleHandover(given),
+    withLeftOut(createVmmHandover(given), given),
+    withLeftOut(createModuleHandover(given), given),
     createKexecHandover(given),
     createRebootHandover(given),
   ];
@@ -57,10 +58,10 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     setup: (bytes) => setup.run(bytes),
     undoSetup: () => setup.undo(),
     doctor: async () =>
-      withChecks(
-        await doctor({ store, vms, probeQemu: () => probeQemu(QEMU_BINARY) }),
-        specChecks(await vms.specProblems(), await vms.list()),
-      ),
+      withChecks(await doctor({ store, vms, probeQemu: () => probeQemu(QEMU_BINARY) }), [
+        livepatchCheck(await loadedLivepatches()),
+        ...specChecks(await vms.specProblems(), await vms.list()),
+      ]),
     close: () => vms.close(),
     software: createSoftware({ qemu: QEMU_BINARY, config }),
     aptLine: aptLineForKernel,

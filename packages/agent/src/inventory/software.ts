@@ -61,7 +61,7 @@ async function heldModules(): Promise<string[]> {
 }
 
 /** /sys/kernel/livepatch has a directory for each (Documentation/livepatch/livepatch.rst of Linux 6.12). */
-async function loadedLivepatches(): Promise<string[]> {
+export async function loadedLivepatches(): Promise<string[]> {
   return listIfExists('/sys/kernel/livepatch');
 }
 

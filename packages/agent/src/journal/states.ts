@@ -1,4 +1,11 @@
-import { ExuviaError, type JournalRecord, type Plan, type PlanStep, type Update } from '@exuvia/contract';
+import {
+  ExuviaError,
+  type JournalRecord,
+  type Plan,
+  type PlanStep,
+  staysInBoot,
+  type Update,
+} from '@exuvia/contract';
 import { transition } from './machine.ts';
 
 /** What the journal says of one update. Immutable; {@link applyRecord} makes the next one. */
@@ -125,7 +132,8 @@ function enterJump(state: UpdateState): UpdateState {
 
 function close(state: UpdateState, record: Extract<JournalRecord, { kind: 'closed' }>): UpdateState {
   // In a handover that stays in the boot the commit record is all that tells.
-  const passed = record.bootId !== state.bootId || (state.committed && record.outcome !== 'aborted');
+  const forward = staysInBoot(state.plan.handover) && state.committed;
+  const passed = record.bootId !== state.bootId || (forward && record.outcome !== 'aborted');
   const jumped = state.view.state === 'jumping' && passed;
   const before = jumped ? verifying(state) : state;
   const by = { completed: 'complete', aborted: 'abort', failed: 'fail' } as const;

@@ -3,6 +3,7 @@ import {
   type Check,
   type HandoverKind,
   handoverKindSchema,
+  type Plan,
   passes,
 } from '@exuvia/contract';
 import type { PlanTarget } from '../kinds.ts';
@@ -36,6 +37,8 @@ export interface Candidate {
   readonly kind: HandoverKind;
   /** `null`: it does not bring what was asked for, so nothing was checked. */
   readonly checks: readonly Check[] | null;
+  /** VMs that it would not take along. */
+  readonly leftOut: Plan['leftOut'];
   readonly shortfall: string | null;
   readonly expectedBlackoutMs: number | null;
 }

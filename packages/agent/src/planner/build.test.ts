@@ -160,17 +160,19 @@ test('VMs that cannot be saved are left out as their specs say; by default they 
   };
   const vms = [vm('good', 'leave'), vm('stops', 'abort'), vm('down', 'shutdown'), vm('left', 'leave')];
   const reason = 'QEMU cannot save its state: nvme.';
-  const doctor: Doctor = {
-    checks: ['stops', 'down', 'left'].map((subject) => check('fail', { subject, reason })),
-    handovers: [],
-  };
-  const leftOut = leftOutOf('kexec', doctor, vms);
+  const failed = ['stops', 'down', 'left'].map((subject) => check('fail', { subject, reason }));
+  const leftOut = leftOutOf('kexec', failed, vms);
   expect(leftOut).toEqual([
     { name: 'down', action: 'shutdown' },
     { name: 'left', action: 'leave' },
   ]);
-  expect(leftOutOf('reboot', doctor, vms)).toEqual([]);
-  expect(leftOutChecks(leftOut, doctor).map(({ verdict, reason: why }) => [verdict, why])).toEqual([
+  expect(leftOutOf('vmm', failed, vms)).toEqual(leftOut);
+  expect(leftOutOf('module', failed, vms)).toEqual([{ name: 'down', action: 'shutdown' }]);
+  expect(leftOutOf('reboot', failed, vms)).toEqual([]);
+  expect(leftOutChecks('vmm', leftOut.slice(1), failed)[0]?.reason).toBe(
+    `It cannot be moved; as its spec says (onFailure: leave), it stays in its old QEMU. ${reason}`,
+  );
+  expect(leftOutChecks('kexec', leftOut, failed).map(({ verdict, reason: why }) => [verdict, why])).toEqual([
     [
       'warn',
       `It cannot be saved; as its spec says (onFailure: shutdown), it is shut down beforehand and started again afterwards. ${reason}`,

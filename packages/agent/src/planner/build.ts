@@ -75,28 +75,32 @@ export function checksFor(kind: HandoverKind, doctor: Doctor, carried: ReadonlyS
     .filter((check) => check.verdict !== 'fail' || stands(check));
 }
 
-/** VMs that cannot be taken along and whose specs say that the update goes on without them. Pure. */
-export function leftOutOf(kind: HandoverKind, doctor: Doctor, vms: readonly Vm[]): Plan['leftOut'] {
-  if (kind !== 'kexec') return [];
+/** VMs that fail their checks and whose specs say that the update goes on without them. Pure. */
+export function leftOutOf(kind: HandoverKind, checks: readonly Check[], vms: readonly Vm[]): Plan['leftOut'] {
+  if (kind === 'reboot') return [];
   return vms.flatMap(({ name, spec: { onFailure } }) => {
-    const fails = doctor.checks.some(({ subject, verdict }) => subject === name && verdict === 'fail');
-    return fails && onFailure !== 'abort' ? [{ name, action: onFailure }] : [];
+    const fails = checks.some(({ subject, verdict }) => subject === name && verdict === 'fail');
+    // A VM that runs on holds the modules.
+    const helps = onFailure !== 'abort' && !(kind === 'module' && onFailure === 'leave');
+    return fails && helps ? [{ name, action: onFailure }] : [];
   });
 }
 
 /** A check for each of them, in place of those that failed. Pure. */
-export function leftOutChecks(leftOut: Plan['leftOut'], doctor: Doctor): Check[] {
+export function leftOutChecks(
+  kind: HandoverKind,
+  leftOut: Plan['leftOut'],
+  checks: readonly Check[],
+): Check[] {
+  const left = kind === 'vmm' ? 'it stays in its old QEMU' : 'it is left behind and ends with the old kernel';
   return leftOut.map(({ name, action }) => {
-    const failed = doctor.checks.filter(({ subject, verdict }) => subject === name && verdict === 'fail');
-    const what =
-      action === 'shutdown'
-        ? 'it is shut down beforehand and started again afterwards'
-        : 'it is left behind and ends with the old kernel';
+    const failed = checks.filter(({ subject, verdict }) => subject === name && verdict === 'fail');
+    const what = action === 'shutdown' ? 'it is shut down beforehand and started again afterwards' : left;
     return {
       id: 'vm-on-failure',
       subject: name,
       verdict: 'warn',
-      reason: `It cannot be saved; as its spec says (onFailure: ${action}), ${what}. ${failed.map(({ reason }) => reason).join(' ')}`,
+      reason: `It cannot be ${kind === 'vmm' ? 'moved' : 'saved'}; as its spec says (onFailure: ${action}), ${what}. ${failed.map(({ reason }) => reason).join(' ')}`,
     };
   });
 }

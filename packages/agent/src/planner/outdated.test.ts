@@ -11,11 +11,10 @@ const plan = buildPlan({
   createdAt: new Date(0),
   host,
   target: { kernel: '7.2.12+deb13-amd64', qemu: null, modules: [] },
-  ...{ parallel: 1, alternatives: [], livepatches: [] },
+  ...{ parallel: 1, leftOut: [], alternatives: [], livepatches: [] },
   handover: 'kexec',
   vms: plannedVms(vms),
   steps,
-  leftOut: [],
   checks: [],
   pastReports: [],
 });

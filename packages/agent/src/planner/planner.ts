@@ -78,7 +78,7 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
       const livepatches = await dependencies.software.livepatches(target.kernel, handover.staysInBoot);
       const planned = await handover.planVms(plannedVms(chosen.vms, running), target);
       const plan = buildPlan({
-        ...{ id, host, vms: planned, pastReports, checks: chosen.checks, livepatches },
+        ...{ id, host, vms: planned, leftOut, pastReports, checks: chosen.checks, livepatches },
         target: { ...target, modules: [...target.modules] },
         createdAt: now(),
         ...{ handover: chosen.kind, leftOut },
@@ -115,28 +115,42 @@ interface Found {
 
 interface Prospect extends Candidate {
   readonly vms: readonly Vm[];
-  readonly leftOut: Plan['leftOut'];
 }
 
 /** What an update by one handover would do and what stands in its way; VMs that it leaves out are not looked at. */
 async function lookInto(handover: Handover, target: PlanTarget, found: Found): Promise<Prospect> {
   const { kind } = handover;
   const { doctor, pastReports, host } = found;
-  const leftOut = leftOutOf(kind, doctor, found.vms);
-  const left = new Set(leftOut.map(({ name }) => name));
-  const vms = found.vms.filter(({ name }) => !left.has(name));
   const about = {
-    ...{ kind, vms, leftOut },
+    kind,
     shortfall: shortfall(kind, target, host.kernel),
     expectedBlackoutMs: expectedBlackoutMs(pastReports, kind),
   };
-  if (about.shortfall !== null) return { ...about, checks: null };
-  const carried = new Set(vms.map(({ name }) => name));
-  const own = await handover.checks(target, vms);
+  if (about.shortfall !== null) return { ...about, checks: null, vms: found.vms, leftOut: [] };
+  const before = checksFor(kind, doctor, namesOf(found.vms));
+  const early = leftOutOf(kind, before, found.vms);
+  const candidates = without(found.vms, early);
+  const own = await handover.checks(target, candidates);
+  const late = leftOutOf(kind, own, candidates);
+  const leftOut = [...early, ...late];
+  const left = namesOf(leftOut);
+  const all = [...before, ...own];
+  const others = all.filter(({ subject }) => !left.has(subject));
   return {
     ...about,
-    checks: [...checksFor(kind, doctor, carried), ...leftOutChecks(leftOut, doctor), ...own],
+    vms: without(candidates, late),
+    leftOut,
+    checks: [...others, ...leftOutChecks(kind, leftOut, all)],
   };
+}
+
+function namesOf(some: readonly { readonly name: string }[]): ReadonlySet<string> {
+  return new Set(some.map(({ name }) => name));
+}
+
+function without(vms: readonly Vm[], leftOut: Plan['leftOut']): Vm[] {
+  const left = namesOf(leftOut);
+  return vms.filter(({ name }) => !left.has(name));
 }
 
 function insufficient(kind: HandoverKind, why: string): ExuviaError {

@@ -7,6 +7,7 @@ import {
   type PhaseName,
   type Plan,
   type Report,
+  staysInBoot,
   type Vm,
   type VmSpec,
 } from '@exuvia/contract';
@@ -178,7 +179,7 @@ export class FakeHandover implements Handover {
     names: readonly (readonly [string, PhaseName | null])[] = FAKE_STEPS,
   ) {
     this.kind = kind;
-    this.staysInBoot = kind === 'vmm' || kind === 'module';
+    this.staysInBoot = staysInBoot(kind);
     this.#names = names;
   }
 

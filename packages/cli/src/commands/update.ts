@@ -5,6 +5,7 @@ import {
   type Fault,
   faultSchema,
   type Plan,
+  staysInBoot,
   type Update,
 } from '@exuvia/contract';
 import { formatSpan, planChanges, renderPlanText, renderReportText } from '@exuvia/report';
@@ -101,8 +102,7 @@ function announcement(plan: Plan, remote: boolean): string {
   const connection = remote
     ? 'This connection breaks with the jump and is made anew on the other side.'
     : 'This command ends with the jump, as everything on this host but its VMs; afterwards: exuvia report';
-  const stays = plan.handover === 'vmm' || plan.handover === 'module';
-  return `Update ${plan.id}: ${planChanges(plan).join(', ')} by ${plan.handover}, ${count}.${expected}\n${stays ? '' : `${connection}\n`}`;
+  return `Update ${plan.id}: ${planChanges(plan).join(', ')} by ${plan.handover}, ${count}.${expected}\n${staysInBoot(plan.handover) ? '' : `${connection}\n`}`;
 }
 
 async function watch(client: Client, id: string, invocation: Invocation): Promise<ExitStatus> {

@@ -32,6 +32,9 @@ function summary(plan: Plan, terminal: Terminal): string[] {
     ...hang('  changes   ', planChanges(plan).join(', '), terminal.width),
     ...hang('  handover  ', `${plan.handover}, memory of VMs in store ${plan.store}`, terminal.width),
     ...hang('  VMs       ', vms.length === 0 ? 'none is running' : vms.join(', '), terminal.width),
+    ...plan.leftOut.flatMap(({ name, action }) =>
+      hang('  left out  ', `${name} (onFailure: ${action})`, terminal.width),
+    ),
     ...hang('  blackout  ', expectation(plan), terminal.width),
   ];
 }

@@ -1,4 +1,4 @@
-import { ExuviaError, type Report } from '@exuvia/contract';
+import { ExuviaError, type QemuTarget, type Report } from '@exuvia/contract';
 import { z } from 'zod';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
@@ -7,7 +7,7 @@ import { endOfProgram } from '../shared/led-program.ts';
 import { byPriority } from '../shared/parallel.ts';
 import { buildReport } from '../shared/report.ts';
 import { verifyVms } from '../shared/verify.ts';
-import { replaceInPlace, settleVm } from './in-place.ts';
+import { replace, settleVm } from './in-place.ts';
 import { recordFile } from './layout.ts';
 import { vmmTimings } from './times.ts';
 import { startTransfer } from './transfer-program.ts';
@@ -25,7 +25,7 @@ export async function finishVmm(dependencies: HandoverDependencies, context: Ste
   for (const { name, method } of byPriority(plan)) {
     await endOfProgram('exuvia-transfer', await context.recall(`transfer-${name}`));
     const side = await settleVm(dependencies, name, binary);
-    if (side === 'new' || side === 'lost') continue;
+    if (side === 'lost' || (await runsIn(dependencies, name, plan.target.qemu))) continue;
     if (failures !== undefined) {
       problems.set(name, `VM ${name} runs on in its old QEMU.`);
       continue;
@@ -34,7 +34,7 @@ export async function finishVmm(dependencies: HandoverDependencies, context: Ste
     await attempt(context, `VM ${name} stays in its old QEMU`, async () => {
       problems.set(name, `VM ${name} runs on in its old QEMU.`);
       if (method === 'cpr-transfer') await moveNow(dependencies, context, name, binary);
-      else await replaceInPlace(dependencies, context, name, binary);
+      else await replace(dependencies, context, { name, method }, binary);
       problems.delete(name);
     });
   }
@@ -48,6 +48,21 @@ export async function finishVmm(dependencies: HandoverDependencies, context: Ste
       vm.outcome === 'running' && problems.has(vm.name) ? { ...vm, outcome: 'untouched' } : vm,
     ),
   };
+}
+
+/** By its own word, and by what it was started with: two builds may call themselves the same. */
+async function runsIn(
+  { vms }: HandoverDependencies,
+  name: string,
+  qemu: QemuTarget | null,
+): Promise<boolean> {
+  const running = await vms.runningQemu(name);
+  return (
+    running !== null &&
+    running.binary === qemu?.binary &&
+    running.version === qemu.version &&
+    running.package === qemu.package
+  );
 }
 
 async function moveNow(

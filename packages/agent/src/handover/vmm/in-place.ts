@@ -1,7 +1,19 @@
 import { writeFile } from 'node:fs/promises';
+import type { Plan } from '@exuvia/contract';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { recordFile } from './layout.ts';
+
+/** Replaces the QEMU of a VM that cannot be transferred, by the plan's method. */
+export async function replace(
+  dependencies: Pick<HandoverDependencies, 'vms'>,
+  context: StepContext,
+  { name, method }: Pick<Plan['vms'][number], 'name' | 'method'>,
+  binary: string,
+): Promise<void> {
+  if (method === 'cpr-exec') await replaceByExec(dependencies, context, name, binary);
+  else await replaceInPlace(dependencies, context, name, binary);
+}
 
 /**
  * Replaces a VM's QEMU where the two do not understand each other's cpr-transfer: the device state is saved beside the
@@ -10,7 +22,7 @@ import { recordFile } from './layout.ts';
  *
  * When the agent dies in it, {@link settleVm} does the rest: the saved state lies in the store.
  */
-export async function replaceInPlace(
+async function replaceInPlace(
   { vms }: Pick<HandoverDependencies, 'vms'>,
   context: StepContext,
   name: string,
@@ -30,6 +42,25 @@ export async function replaceInPlace(
     throw error;
   }
   await writeFile(recordFile(context, name), `in-place ${times.join(' ')}\n`, { mode: 0o600 });
+}
+
+/** Replaces a VM's QEMU by letting it execute the other one; its process stays. */
+async function replaceByExec(
+  { vms }: Pick<HandoverDependencies, 'vms'>,
+  context: StepContext,
+  name: string,
+  binary: string,
+): Promise<void> {
+  const begin = now();
+  try {
+    await vms.successors.exec(name, binary);
+  } catch (error) {
+    await takeUp(vms, name);
+    throw error;
+  }
+  await writeFile(recordFile(context, name), `in-place ${[begin, begin, begin, now()].join(' ')}\n`, {
+    mode: 0o600,
+  });
 }
 
 /** Brings a VM back that an interrupted change of QEMU left without one, or paused. Idempotent. */

@@ -10,7 +10,7 @@ import { endRehearsal, rehearseRestore } from '../shared/rehearse.ts';
 import { QEMU_ENVIRONMENT, runningProgram } from '../shared/running-program.ts';
 import { runningVms } from '../shared/running-vms.ts';
 import { noteHeartbeats } from '../shared/verify.ts';
-import { replaceInPlace, settleVm } from './in-place.ts';
+import { replace, settleVm } from './in-place.ts';
 import { recordFile } from './layout.ts';
 import { startTransfer, type TransferProgram } from './transfer-program.ts';
 
@@ -182,7 +182,7 @@ function switchVms(dependencies: HandoverDependencies, qemu: QemuTarget | null, 
           try {
             const program = prepared.programs.get(name);
             if (program === undefined)
-              await replaceInPlace(dependencies, context, name, required(qemu).binary);
+              await replace(dependencies, context, { name, method }, required(qemu).binary);
             else await move(context, name, program);
             return true;
           } catch (error) {

@@ -1,18 +1,18 @@
 import { rm } from 'node:fs/promises';
 import { type Check, ExuviaError, type Heartbeat, type Vm, type VmSpec } from '@exuvia/contract';
-import { describeQemu, queryStatus, restoreCommandLine, saveToFile, undoSave } from '@exuvia/qemu';
+import { describeQemu, queryStatus, restoreCommandLine, undoSave } from '@exuvia/qemu';
 import { createHeartbeatReader } from '../../heartbeat/index.ts';
 import type { RunningQemu, Successors, VmManager } from '../../kinds.ts';
 import { checkVm } from './checks.ts';
 import type { VmDependencies } from './dependencies.ts';
 import { type Instance, listInstances } from './instance.ts';
-import { endAtOnce } from './launch.ts';
 import { Monitors } from './monitors.ts';
 import { checkedName, vmUnknown } from './names.ts';
 import { waitForEnd } from './process.ts';
 import { lookAt, type Reality, toVm } from './reality.ts';
-import { discardSavedFile, keepInstance, restoreVm } from './restore.ts';
-import { removeState, sealState } from './seal.ts';
+import { discardSavedFile, restoreVm } from './restore.ts';
+import { endSavedVm, saveVmInPlace, saveVmTo } from './save.ts';
+import { removeState } from './seal.ts';
 import { readSpec, readSpecs, removeSpec, writeSpec } from './specs.ts';
 import { startVm } from './start.ts';
 import { stopVm } from './stop.ts';
@@ -169,21 +169,6 @@ export class QemuVms implements VmManager {
     return (await readSpecs(this.#dependencies.specs)).problems;
   }
 
-  /** Starts all VMs whose spec says `autostart` and that are stopped; failures are logged, the others go on. */
-  async autostart(): Promise<Vm[]> {
-    const { specs } = await readSpecs(this.#dependencies.specs);
-    const started: Vm[] = [];
-    for (const { name, autostart } of specs.values()) {
-      if (!autostart) continue;
-      try {
-        if ((await this.get(name)).state === 'stopped') started.push(await this.start(name));
-      } catch (error) {
-        this.#dependencies.log.error({ vm: name, err: error }, 'A VM could not be started.');
-      }
-    }
-    return started;
-  }
-
   /** The guest's heartbeat; `null` when its memory holds no heartbeat page, or it has no memory. */
   async readHeartbeat(name: string): Promise<Heartbeat | null> {
     return this.#heartbeats.read(name, this.#dependencies.paths(checkedName(name)).ram);
@@ -194,33 +179,24 @@ export class QemuVms implements VmManager {
    * or `resume`. On failure it runs on and there is no file.
    */
   async saveTo(name: string, stateFile: string, options: { signal?: AbortSignal } = {}): Promise<void> {
-    await this.#inTurn(name, async (reality) => {
-      if (reality.process === null) throw notRunning(name);
+    await this.#inTurn(name, async ({ process }) => {
+      if (process === null) throw notRunning(name);
       await this.#instance(name);
-      await saveToFile(await this.#monitors.get(name), stateFile, options);
-      await keepInstance(name, this.#dependencies.paths(name), stateFile);
+      await saveVmTo(name, stateFile, this.#dependencies, this.#monitors, options);
     });
   }
 
   async saveInPlace(name: string): Promise<void> {
-    await this.#inTurn(name, async (reality) => {
-      if (reality.process === null) throw notRunning(name);
-      const { deviceState, ram } = this.#dependencies.paths(name);
-      await saveToFile(await this.#monitors.get(name), deviceState, { ram: 'in-place' });
-      await sealState(name, deviceState, ram);
+    await this.#inTurn(name, async ({ process }) => {
+      if (process === null) throw notRunning(name);
+      await saveVmInPlace(name, this.#dependencies, this.#monitors);
     });
   }
 
   /** Ends the QEMU of a VM that has been saved. Its memory and instance stay in the store. Idempotent. */
   async endSaved(name: string): Promise<void> {
-    await this.#inTurn(name, async (reality) => {
-      const { paths, timeoutMs } = this.#dependencies;
-      if (reality.process === null) return;
-      const client = await this.#monitors.get(name);
-      const { running } = await queryStatus(client);
-      if (running) throw new ExuviaError('vm-not-saved', `VM ${name} runs: ending it would lose its state.`);
-      await client.execute('quit');
-      if (!(await waitForEnd(paths(name), timeoutMs))) await endAtOnce(name, this.#dependencies);
+    await this.#inTurn(name, async ({ process }) => {
+      if (process !== null) await endSavedVm(name, this.#dependencies, this.#monitors);
     });
   }
 

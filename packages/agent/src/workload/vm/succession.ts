@@ -16,6 +16,7 @@ import {
 import { listIfExists } from '@exuvia/sys';
 import type { Successors } from '../../kinds.ts';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
+import { execInto } from './exec.ts';
 import { writeInstance } from './instance.ts';
 import type { Monitors } from './monitors.ts';
 import { findProcess, findSuccessor, kill, waitForPidEnd } from './process.ts';
@@ -42,6 +43,8 @@ export function createSuccessors(needs: SuccessionNeeds): Successors {
     end: (name) => inTurn(name, () => end(name, needs)),
     differences: (name, binary) => inTurn(name, (reality) => differences(name, binary, reality)),
     install: (name, binary) => inTurn(name, (reality) => install(name, binary, reality, needs)),
+    exec: (name, binary) =>
+      inTurn(name, (reality) => execInto(name, binary, reality, needs.dependencies, needs.monitors)),
     settle: (name, binary) => inTurn(name, (reality) => settle(name, binary, reality, needs)),
     record: (name, binary) =>
       inTurn(name, async ({ instance }) => {
