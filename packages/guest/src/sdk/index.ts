@@ -1,0 +1,1 @@
+export { HEADER, HEADER_NAME } from './header.ts';

@@ -1,0 +1,1 @@
+export { type TestKernel, type TestKernelOptions, testKernel } from './test-kernel.ts';
