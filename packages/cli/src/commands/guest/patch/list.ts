@@ -7,34 +7,39 @@ import { targetOf } from '../target.ts';
 import { type PatchOptions, withPatches } from './open.ts';
 import { adviceFor, renderFinding, renderState } from './render-state.ts';
 
-/** The patches that are in a guest. */
+/** The patches that are in a guest, and the threads that they wait for. */
 export async function list(invocation: Invocation<PatchOptions>): Promise<ExitStatus> {
-  const { options, io } = invocation;
-  const found = await withPatches(await targetOf(invocation), options, async (patches) => ({
-    patches: patches.list(),
-    findings: patches.findings,
-  }));
-  show(io, options, found, () => renderAll(found.patches, found.findings, io));
+  const found = await look(invocation);
+  show(invocation.io, invocation.options, found, () => renderAll(found, invocation.io));
   return EXIT.ok;
 }
 
-/** Puts right what a killed tool has left, and looks whether threads have left what was replaced. */
+/** The same, and says what can be done; fails when something is not as it should be. */
 export async function reconcile(invocation: Invocation<PatchOptions>): Promise<ExitStatus> {
-  const { options, io } = invocation;
-  const found = await withPatches(await targetOf(invocation), options, async (patches) => {
+  const found = await look(invocation);
+  show(invocation.io, invocation.options, found, () => {
+    const advice = found.patches.find(({ waitingFor }) => waitingFor.length > 0);
+    return renderAll(found, invocation.io) + (advice === undefined ? '' : adviceFor(advice));
+  });
+  return found.findings.some(({ kind }) => kind === 'damaged') ? EXIT.failed : EXIT.ok;
+}
+
+interface Found {
+  readonly patches: readonly PatchStatus[];
+  readonly findings: readonly Finding[];
+}
+
+/** Puts right what a killed tool has left, and looks whether threads have left what was replaced. */
+async function look(invocation: Invocation<PatchOptions>): Promise<Found> {
+  return withPatches(await targetOf(invocation), invocation.options, async (patches) => {
     const advanced = await patches.reconcile();
     const known = new Set(patches.findings.map((finding) => JSON.stringify(finding)));
     const more = advanced.filter((finding) => !known.has(JSON.stringify(finding)));
     return { patches: patches.list(), findings: [...patches.findings, ...more] };
   });
-  show(io, options, found, () => {
-    const advice = found.patches.find(({ waitingFor }) => waitingFor.length > 0);
-    return renderAll(found.patches, found.findings, io) + (advice === undefined ? '' : adviceFor(advice));
-  });
-  return found.findings.some(({ kind }) => kind === 'damaged') ? EXIT.failed : EXIT.ok;
 }
 
-function renderAll(patches: readonly PatchStatus[], findings: readonly Finding[], io: Io): string {
+function renderAll({ patches, findings }: Found, io: Io): string {
   const notes = findings.map((finding) => `${renderFinding(finding)}\n`).join('');
   if (patches.length === 0) return `${notes}The guest has no patches.\n`;
   const rows = patches.map((patch) => [
