@@ -1,9 +1,9 @@
-import type { ElfSection } from '../elf/index.ts';
+import { type ElfSection, invalid } from '../elf/index.ts';
 import type { LinkSizes } from '../kinds.ts';
 import type { PatchFile } from '../patch/index.ts';
 
 /** Where a section of the patch lies within one of the linker's buffers. */
-export interface PlacedSection {
+interface PlacedSection {
   readonly section: ElfSection;
   readonly region: Region;
   readonly offset: number;
@@ -26,6 +26,8 @@ export interface Layout extends LinkSizes {
 /** A cache line a thunk: it lies in the line's upper half (Indirect Target Selection, Linux 6.15). */
 export const THUNK_BYTES = 64;
 const REGISTERS = 16;
+/** More than a guest has room for. */
+const MAX_REGION_BYTES = 16 * 1024 * 1024;
 /** Both regions begin at such a boundary, so that an offset is as aligned as its address. */
 export const PLACE_ALIGNMENT = 64;
 
@@ -51,6 +53,14 @@ export function layoutOf(patch: PatchFile): Layout {
   place('code', (kind) => kind === 'rodata');
   place('data', (kind) => kind === 'data');
   place('spare', (_, table) => table === 'replacements');
+  for (const [region, bytes] of Object.entries(ends)) {
+    if (bytes > MAX_REGION_BYTES) {
+      throw invalid(
+        patch.file,
+        `it wants ${bytes} bytes of ${region}; at most ${MAX_REGION_BYTES} are given`,
+      );
+    }
+  }
   return { placed, thunks, codeBytes: ends.code, dataBytes: ends.data, spareBytes: ends.spare };
 }
 

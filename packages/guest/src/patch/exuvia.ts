@@ -3,7 +3,7 @@ import type { GuestSymbolName, PatchedFunction } from './kinds.ts';
 import type { Pointers } from './pointers.ts';
 
 export const FUNCTIONS_SECTION = '.exuvia.functions';
-export const SYMBOLS_SECTION = '.exuvia.symbols';
+const SYMBOLS_SECTION = '.exuvia.symbols';
 /** struct exuvia_function and struct exuvia_symbol of sdk/exuvia-patch.h. */
 const RECORD_BYTES = 32;
 

@@ -1,14 +1,14 @@
 import { type ElfObject, type ElfSection, invalid } from '../elf/index.ts';
 import type { PatchedFunction, Refusal } from './kinds.ts';
-import { positionOf } from './kpatch.ts';
+import { MAX_FUNCTIONS, positionOf } from './kpatch.ts';
 import type { Pointers } from './pointers.ts';
 
 export const KLP_BUILD_SECTION = '.init.klp_objects';
 /** struct klp_object_ext and klp_func_ext (include/linux/livepatch_external.h, Linux 6.19 to 7.2). */
 const OBJECT_BYTES = 64;
+const MAX_OBJECTS = 256;
 const FUNCTION_BYTES = 24;
 const OBJECT = { name: 0, functions: 8, callbacks: [16, 24, 32, 40], count: 56 } as const;
-const MAX_FUNCTIONS = 4096;
 
 /** The functions that a module of klp-build replaces, and its callbacks, which are refused. */
 export function klpBuildFunctions(
@@ -24,6 +24,12 @@ export function klpBuildFunctions(
     );
   }
   const objects = Array.from({ length: section.bytes.length / OBJECT_BYTES }, (_, index) => index);
+  if (objects.length > MAX_OBJECTS) {
+    throw invalid(
+      elf.file,
+      `section ${KLP_BUILD_SECTION} has ${objects.length} objects; at most ${MAX_OBJECTS} are read`,
+    );
+  }
   return {
     functions: objects.flatMap((index) => functionsOf(elf, pointers, section, index)),
     refusals: objects

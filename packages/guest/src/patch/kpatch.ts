@@ -30,6 +30,9 @@ export function kpatchFunctions(elf: ElfObject, pointers: Pointers): PatchedFunc
   });
 }
 
+/** More than any patch replaces; a file may claim one list of functions many times over. */
+export const MAX_FUNCTIONS = 4096;
+
 /** A position field of livepatch: 0 for a name that is there once. */
 export function positionOf(bytes: Buffer, at: number, file: string, name: string): number {
   const position = at + 8 <= bytes.length ? bytes.readBigUInt64LE(at) : 0n;

@@ -1,6 +1,6 @@
 import { type ElfObject, invalid } from '../elf/index.ts';
 import type { PatchedFunction, Refusal } from './kinds.ts';
-import { positionOf } from './kpatch.ts';
+import { MAX_FUNCTIONS, positionOf } from './kpatch.ts';
 import type { Pointer, Pointers } from './pointers.ts';
 
 /**
@@ -11,7 +11,6 @@ const PATCH = { module: 0, objects: 8, states: 16, replace: 24 } as const;
 const OBJECT = { name: 0, functions: 8, callbacks: [16, 24, 32, 40] } as const;
 const FUNCTION = { name: 0, replacement: 8, position: 16 } as const;
 export const KLP_SIZES = { klp_object: 168, klp_func: 152 } as const;
-const MAX_ENTRIES = 4096;
 
 type Place = Extract<Pointer, { kind: 'section' }>;
 
@@ -49,6 +48,9 @@ export function livepatchContents(elf: ElfObject, pointers: Pointers): Livepatch
       refuse(object, `its struct klp_object for ${name} has callbacks, which are not run`);
     }
     functions.push(...functionsOf(elf, pointers, object, name));
+    if (functions.length > MAX_FUNCTIONS) {
+      throw invalid(elf.file, `it replaces more than ${MAX_FUNCTIONS} functions`);
+    }
   }
   const replace = bytes?.[patch.offset + PATCH.replace];
   return { functions, replaces: replace === 1, refusals };
@@ -102,8 +104,8 @@ function elements(
   const found: Place[] = [];
   for (let offset = first.offset; ; offset += stride) {
     if (!fields.some((field) => pointers.at(first.section, offset + field) !== undefined)) return found;
-    if (found.length >= MAX_ENTRIES)
-      throw invalid(file, `one of its livepatch arrays has more than ${MAX_ENTRIES} elements`);
+    if (found.length >= MAX_FUNCTIONS)
+      throw invalid(file, `one of its livepatch arrays has more than ${MAX_FUNCTIONS} elements`);
     found.push({ ...first, offset });
   }
 }

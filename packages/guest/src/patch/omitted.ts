@@ -1,4 +1,4 @@
-import type { ElfObject } from '../elf/index.ts';
+import { type ElfObject, invalid } from '../elf/index.ts';
 import type { SectionOffset, SectionRange } from './kinds.ts';
 
 /** What module_init and module_exit name a module's own functions. */
@@ -6,11 +6,14 @@ const ENTRIES: ReadonlySet<string> = new Set(['init_module', 'cleanup_module']);
 
 /** Functions of a module that only the kernel's module loader would call, wherever they lie. */
 export function omittedRanges(elf: ElfObject): SectionRange[] {
-  return elf.symbols.flatMap(({ name, place, value, size }) =>
+  const ranges = elf.symbols.flatMap(({ name, place, value, size }) =>
     ENTRIES.has(name) && place.kind === 'section'
       ? [{ section: place.section, start: Number(value), end: Number(value) + size }]
       : [],
   );
+  if (ranges.length > ENTRIES.size)
+    throw invalid(elf.file, 'it has more than one init_module or cleanup_module');
+  return ranges;
 }
 
 export function isOmitted(omitted: readonly SectionRange[], { section, offset }: SectionOffset): boolean {

@@ -1,1 +1,0 @@
-export { HEADER, HEADER_NAME } from './header.ts';
