@@ -12,8 +12,9 @@ const LARGE_PAGE = 0x20_0000n;
 /**
  * Where in the kernel's own text code of patches can go: runs of `int3` that the linker left to align
  * something (over 1 MiB in Debian's 6.1, 6.12 and 7.2). They are mapped read-only and executable like
- * everything around them, and nothing ever goes there. Room in the large pages of the entry code is left
- * alone: page table isolation maps those for user mode, too (arch/x86/mm/pti.c).
+ * everything around them, and nothing ever goes there. Room in the large pages of the entry code comes last:
+ * page table isolation maps those in user mode's tables, too (arch/x86/mm/pti.c), as the same memory, so that
+ * Meltdown shows what is in them. Debian's 7.2 has no other room.
  *
  * @throws GuestError `guest-arena-none` when there is no such run.
  */
@@ -22,11 +23,18 @@ export function findFiller(kernel: GuestKernel): Area[] {
   const length = Number(kernel.symbols.one('_etext').address - start);
   const entryStart = kernel.symbols.one('__entry_text_start').address & ~(LARGE_PAGE - 1n);
   const entryEnd = kernel.symbols.one('__entry_text_end').address | (LARGE_PAGE - 1n);
-  const areas = runsOf(kernel.space.read(start, length))
-    .map(({ from, to }) => ({ address: start + BigInt(from + MARGIN), length: to - from - 2 * MARGIN }))
-    .flatMap((area) => outside(area, entryStart, entryEnd))
-    .filter(({ address, length: bytes }) => bytes >= MIN_RUN && isCode(kernel, address, bytes));
-  if (areas.length > 0) return areas.sort((a, b) => b.length - a.length);
+  const runs = runsOf(kernel.space.read(start, length)).map(({ from, to }) => ({
+    address: start + BigInt(from + MARGIN),
+    length: to - from - 2 * MARGIN,
+  }));
+  const usable = (areas: readonly Area[]) =>
+    areas
+      .filter(({ address, length: bytes }) => bytes >= MIN_RUN && isCode(kernel, address, bytes))
+      .sort((a, b) => b.length - a.length);
+  const apart = usable(runs.flatMap((area) => outside(area, entryStart, entryEnd)));
+  if (apart.length > 0) return apart;
+  const beside = usable(runs);
+  if (beside.length > 0) return beside;
   throw new GuestError('guest-arena-none', "The guest's kernel has no unused room in its code for a patch.");
 }
 

@@ -74,6 +74,6 @@ export async function understandKernel(
   const tables = readTables(copyImage(memory, image), image.base);
   const kernel = createKernel(memory, image, tables);
   // Only what verified is kept. A cache that cannot be written costs time, nothing else.
-  if (cache !== null) await storeTables(cache, tables);
+  if (cache !== null) storeTables(cache, tables);
   return kernel;
 }

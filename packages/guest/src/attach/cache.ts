@@ -1,7 +1,15 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { writeFileDurably } from '@exuvia/sys';
 import { GuestError } from '../errors.ts';
 import type { KernelImage } from '../locate/image.ts';
 import { buildIdIn } from '../locate/notes.ts';
@@ -46,19 +54,30 @@ export function loadTables(folder: string, image: KernelImage): KernelTables | n
 }
 
 /** Stores tables for the next time; false when the folder cannot be written to, or others may write to it. */
-export async function storeTables(folder: string, tables: KernelTables): Promise<boolean> {
+export function storeTables(folder: string, tables: KernelTables): boolean {
   const { offset, size } = tables.layout.notes;
   const name = `${tables.buildId}-${offset.toString(16)}-${size.toString(16)}.tables`;
   if (!FILE.test(name)) return false;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     if (!isOurs(folder)) return false;
-    await writeFileDurably(join(folder, name), encodeTables(tables), { mode: 0o600 });
+    replaceFile(join(folder, name), encodeTables(tables));
     removeOldest(folder);
     return true;
   } catch (error) {
     if (isSystemError(error)) return false;
     throw error;
+  }
+}
+
+/** Readers see all of it or nothing. Without waiting for the disk: what a power failure damages is made anew. */
+function replaceFile(path: string, content: Buffer): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, content, { mode: 0o600 });
+    renameSync(temporary, path);
+  } finally {
+    rmSync(temporary, { force: true });
   }
 }
 

@@ -41,8 +41,9 @@ const memdevSchema = z.array(z.object({ id: z.string().optional() }));
 async function sharedFile(qmp: QmpClient, id: string): Promise<string> {
   const get = (property: string) => qmp.execute('qom-get', { path: `/objects/${id}`, property });
   // A backend of another kind (memory-backend-ram, -memfd) has no mem-path.
-  const path = z.string().safeParse(await get('mem-path').catch(() => undefined));
-  if (!path.success || path.data === '' || (await get('share')) !== true) throw isPrivate(id);
+  const [named, shared] = await Promise.all([get('mem-path').catch(() => undefined), get('share')]);
+  const path = z.string().safeParse(named);
+  if (!path.success || path.data === '' || shared !== true) throw isPrivate(id);
   return path.data;
 }
 

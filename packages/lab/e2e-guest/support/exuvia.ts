@@ -6,14 +6,18 @@ const CLI = join(import.meta.dirname, '../../../cli/src/main.ts');
 const COMMAND_LIMIT_MS = 120_000;
 
 /** Runs `exuvia guest ARGUMENTS --qmp ...` against a guest, as a user does. */
-export async function exuvia(guest: KernelGuest, args: readonly string[]): Promise<RunResult> {
+export async function exuvia(
+  guest: KernelGuest,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunResult> {
   const [patch, ...rest] = args;
   const command = patch === 'patch' ? ['patch', rest[0] ?? ''] : [patch ?? ''];
   const more = patch === 'patch' ? rest.slice(1) : rest;
   return run(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', CLI, 'guest', ...command, '--qmp', guest.qmp, ...more],
-    { allowFailure: true, timeoutMs: COMMAND_LIMIT_MS },
+    { allowFailure: true, timeoutMs: COMMAND_LIMIT_MS, env },
   );
 }
 

@@ -11,6 +11,7 @@ import { KERNEL_SUITES, type Kernel } from './kernels.ts';
 
 /** Files of the kernel's source that fixes and samples are taken from. */
 const FILES = [
+  'fs/proc/internal.h',
   'fs/proc/version.c',
   'fs/stat.c',
   'kernel/time/namespace.c',
