@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { KernelGuestOptions } from '../src/kernel-guests/index.ts';
 import { exuvia, said, told } from './support/exuvia.ts';
