@@ -1,6 +1,5 @@
 import { GuestError } from '../errors.ts';
 import type { Area } from '../journal/records.ts';
-import { hex } from '../support/hex.ts';
 
 /** Cache lines: no two patches share one. */
 const ALIGNMENT = 64n;
@@ -39,11 +38,6 @@ export function allocate(
 /** Whether two areas share a byte. */
 export function overlap(a: Area, b: Area): boolean {
   return a.address < b.address + BigInt(b.length) && b.address < a.address + BigInt(a.length);
-}
-
-/** For messages: `0xffffffff81000000+0x40`. */
-export function describeArea({ address, length }: Area): string {
-  return `${hex(address)}+${hex(length)}`;
 }
 
 function alignUp(address: bigint): bigint {

@@ -1,3 +1,3 @@
 export { type Journal, openJournal } from './journal.ts';
-export type { Ledger, LedgerPatch, Phase } from './ledger.ts';
-export type { Area, JournalRecord, PatchPlan, Restore, Site, Window } from './records.ts';
+export type { LedgerPatch } from './ledger.ts';
+export type { Area, PatchPlan, Restore, Site } from './records.ts';
