@@ -7,13 +7,13 @@ import { checkVm } from './checks.ts';
 import type { VmDependencies } from './dependencies.ts';
 import { type Instance, listInstances } from './instance.ts';
 import { Monitors } from './monitors.ts';
-import { checkedName, vmUnknown } from './names.ts';
+import { checkedName, notRunning, vmUnknown } from './names.ts';
 import { waitForEnd } from './process.ts';
 import { lookAt, type Reality, toVm } from './reality.ts';
 import { discardSavedFile, restoreVm } from './restore.ts';
 import { endSavedVm, saveVmInPlace, saveVmTo } from './save.ts';
 import { removeState } from './seal.ts';
-import { readSpec, readSpecs, removeSpec, writeSpec } from './specs.ts';
+import { readSpec, readSpecIfValid, readSpecs, removeSpec, writeSpec } from './specs.ts';
 import { startVm } from './start.ts';
 import { stopVm } from './stop.ts';
 import { createSuccessors } from './succession.ts';
@@ -57,7 +57,7 @@ export class QemuVms implements VmManager {
 
   /** @throws ExuviaError `vm-unknown`, `vm-name-invalid`, `spec-invalid`. */
   async get(name: string): Promise<Vm> {
-    const vm = await this.#describe(checkedName(name), await this.#specOrNull(name));
+    const vm = await this.#describe(checkedName(name), await readSpecIfValid(this.#dependencies.specs, name));
     if (vm !== null) return vm;
     await readSpec(this.#dependencies.specs, name);
     throw vmUnknown(name);
@@ -93,7 +93,9 @@ export class QemuVms implements VmManager {
       await stopVm(name, timeoutMs, reality, this.#dependencies, this.#monitors);
       this.#dependencies.log.info({ vm: name }, 'A VM was stopped; its memory is overwritten.');
       // A VM whose spec had been removed is gone now.
-      return (await this.#describe(name, await this.#specOrNull(name))) ?? gone(before);
+      return (
+        (await this.#describe(name, await readSpecIfValid(this.#dependencies.specs, name))) ?? gone(before)
+      );
     });
   }
 
@@ -124,7 +126,13 @@ export class QemuVms implements VmManager {
     return this.#inTurn(name, async (reality) => {
       await this.get(name);
       const { paths } = this.#dependencies;
-      return checkVm(name, await this.#specOrNull(name), reality, paths(name), this.#monitors);
+      return checkVm(
+        name,
+        await readSpecIfValid(this.#dependencies.specs, name),
+        reality,
+        paths(name),
+        this.#monitors,
+      );
     });
   }
 
@@ -294,18 +302,6 @@ export class QemuVms implements VmManager {
     if (instance !== null) return instance;
     throw instanceProblem === null ? notRunning(name) : new ExuviaError('instance-invalid', instanceProblem);
   }
-
-  /** `null` also for a spec that is invalid: a VM that runs is there all the same. */
-  async #specOrNull(name: string): Promise<VmSpec | null> {
-    return readSpec(this.#dependencies.specs, name).catch((error: unknown) => {
-      if (error instanceof ExuviaError) return null;
-      throw error;
-    });
-  }
-}
-
-function notRunning(name: string): ExuviaError {
-  return new ExuviaError('vm-not-running', `VM ${name} does not run.`, { hint: `exuvia vm start ${name}` });
 }
 
 function gone(vm: Vm): Vm {

@@ -20,3 +20,7 @@ export function isName(name: string): boolean {
 export function vmUnknown(name: string): ExuviaError {
   return new ExuviaError('vm-unknown', `There is no VM ${name}.`, { hint: 'See `exuvia vm list`.' });
 }
+
+export function notRunning(name: string): ExuviaError {
+  return new ExuviaError('vm-not-running', `VM ${name} does not run.`, { hint: `exuvia vm start ${name}` });
+}

@@ -19,6 +19,7 @@ import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { execInto } from './exec.ts';
 import { writeInstance } from './instance.ts';
 import type { Monitors } from './monitors.ts';
+import { notRunning } from './names.ts';
 import { findProcess, findSuccessor, kill, waitForPidEnd } from './process.ts';
 import type { Reality } from './reality.ts';
 import { startProgram } from './scopes.ts';
@@ -202,8 +203,4 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-function notRunning(name: string): ExuviaError {
-  return new ExuviaError('vm-not-running', `VM ${name} does not run.`, { hint: `exuvia vm start ${name}` });
 }
