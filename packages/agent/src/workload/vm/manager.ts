@@ -7,9 +7,9 @@ import { checkVm } from './checks.ts';
 import type { VmDependencies } from './dependencies.ts';
 import { type Instance, listInstances } from './instance.ts';
 import { Monitors } from './monitors.ts';
-import { checkedName, notRunning, vmUnknown } from './names.ts';
+import { checkedName, nothingToRecover, notRunning, vmUnknown } from './names.ts';
 import { waitForEnd } from './process.ts';
-import { lookAt, type Reality, toVm } from './reality.ts';
+import { gone, lookAt, type Reality, toVm } from './reality.ts';
 import { discardSavedFile, restoreVm } from './restore.ts';
 import { endSavedVm, saveVmInPlace, saveVmTo } from './save.ts';
 import { removeState } from './seal.ts';
@@ -227,11 +227,7 @@ export class QemuVms implements VmManager {
       const inStore = await sizeOf(paths.deviceState);
       return inStore > 0 ? this.restoreInPlace(name) : this.restoreFrom(name, paths.savedState);
     }
-    throw new ExuviaError(
-      'vm-nothing-to-recover',
-      `VM ${name} is ${vm.state}: no saved state of it is kept.`,
-      vm.state === 'running' ? {} : { hint: `To start it from its disks: exuvia vm start ${name}` },
-    );
+    throw nothingToRecover(vm);
   }
 
   /** Lets go of all VMs; they run on. For the end of the agent. */
@@ -302,8 +298,4 @@ export class QemuVms implements VmManager {
     if (instance !== null) return instance;
     throw instanceProblem === null ? notRunning(name) : new ExuviaError('instance-invalid', instanceProblem);
   }
-}
-
-function gone(vm: Vm): Vm {
-  return { ...vm, state: 'stopped', pid: null, scope: null, startedAt: null, ramFile: null, console: null };
 }

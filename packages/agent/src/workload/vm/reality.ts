@@ -67,6 +67,11 @@ export function toVm(name: string, spec: VmSpec, reality: Reality, paths: VmPath
   };
 }
 
+/** A VM of which nothing is left. Pure. */
+export function gone(vm: Vm): Vm {
+  return { ...vm, state: 'stopped', pid: null, scope: null, startedAt: null, ramFile: null, console: null };
+}
+
 /** QEMU's states (RunState in qapi/run-state.json) in which the guest is in trouble. */
 const TROUBLE: ReadonlySet<string> = new Set(['guest-panicked', 'internal-error', 'io-error', 'watchdog']);
 
