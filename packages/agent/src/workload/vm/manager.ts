@@ -223,11 +223,9 @@ export class QemuVms implements VmManager {
   async recover(name: string): Promise<Vm> {
     const paths = this.#dependencies.paths(checkedName(name));
     const vm = await this.get(name);
-    if (vm.saved === true) {
-      const inStore = await sizeOf(paths.deviceState);
-      return inStore > 0 ? this.restoreInPlace(name) : this.restoreFrom(name, paths.savedState);
-    }
-    throw nothingToRecover(vm);
+    if (vm.saved !== true) throw nothingToRecover(vm);
+    const inStore = await sizeOf(paths.deviceState);
+    return inStore > 0 ? this.restoreInPlace(name) : this.restoreFrom(name, paths.savedState);
   }
 
   /** Lets go of all VMs; they run on. For the end of the agent. */
