@@ -58,15 +58,10 @@ export function prepareFallback(dependencies: HandoverDependencies): Step {
         return;
       }
       const vms = await runningVms(dependencies, plan);
-      // The QEMUs that save the VMs: a new one may be what the new kernel could not restore them with.
-      const own = withOwnQemus(plan);
-      const runtimes = await installRuntimes(dependencies, own);
+      const { own, runtimes } = await qemusOfReturn(dependencies, context);
       const needs = await earlyNeeds(plan.host.kernel, vms);
-      const back = await restorePlanOf(
-        dependencies,
-        { plan: own, fault: context.fault },
-        { vms, needs, runtimes },
-      );
+      const found = { vms, needs, runtimes };
+      const back = await restorePlanOf(dependencies, { plan: own, fault: context.fault }, found);
       const initramfs = await buildInitramfs({ ...back, fault: inBothKernels(back.fault) }, needs);
       const onDisk = join(directory, 'fallback-initramfs');
       await writeFile(onDisk, initramfs, { mode: 0o600 });
@@ -85,6 +80,18 @@ export function prepareFallback(dependencies: HandoverDependencies): Step {
       await rm(handoverFiles(plan.id).directory, { recursive: true, force: true });
     },
   };
+}
+
+/** The QEMUs that save the VMs: a new one may be what the new kernel could not restore them with. */
+async function qemusOfReturn(dependencies: HandoverDependencies, { plan, log }: StepContext) {
+  const own = withOwnQemus(plan);
+  try {
+    return { own, runtimes: await installRuntimes(dependencies, own) };
+  } catch (error) {
+    if (plan.target.qemu === null) throw error;
+    log(`the way back starts the new QEMU, for the old one cannot be copied: ${String(error)}`);
+    return { own: plan, runtimes: await installRuntimes(dependencies, plan) };
+  }
 }
 
 /** A fault that kills every QEMU does so here as well: two failures in a row. */
