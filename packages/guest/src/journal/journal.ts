@@ -1,6 +1,6 @@
-import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { syncDirectory, writeFileDurably } from '@exuvia/sys';
+import { readIfExists, syncDirectory, writeFileDurably } from '@exuvia/sys';
 import { fault } from '../support/fault.ts';
 import { EMPTY_LEDGER, follow, type Ledger } from './ledger.ts';
 import { parseLines, renderLine } from './lines.ts';
@@ -27,11 +27,12 @@ export interface Journal {
  */
 export async function openJournal(file: string): Promise<Journal> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const text = (await readIfExists(file)) ?? '';
+  const { records, bytes } = parseLines(file, text);
+  let ledger = records.reduce(follow, EMPTY_LEDGER);
   let handle = await openForAppending(file);
-  const { records, bytes } = parseLines(file, await readFile(file, 'utf8'));
   await handle.truncate(bytes);
   let size = bytes;
-  let ledger = records.reduce(follow, EMPTY_LEDGER);
   return {
     file,
     get ledger() {

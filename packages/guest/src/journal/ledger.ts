@@ -42,6 +42,7 @@ const STEPS = {
   reverting: { from: ['transitioning', 'complete'], to: 'reverting' },
   reverted: { from: ['reverting'], to: 'retiring' },
   retired: { from: ['retiring'], to: null },
+  lost: { from: ['transitioning', 'complete', 'reverting', 'retiring'], to: null },
 } as const satisfies Record<string, { from: readonly Phase[]; to: Phase | null }>;
 
 /** The ledger after one more record. @throws GuestError `guest-journal-damaged` when it cannot follow. */

@@ -94,6 +94,8 @@ export const recordSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('reverting'), id }),
   z.object({ kind: z.literal('reverted'), id }),
   z.object({ kind: z.literal('retired'), id }),
+  /** It is not in the guest any more, without having been rolled back: the guest's memory is an older one. */
+  z.object({ kind: z.literal('lost'), id }),
   /** Code addresses that have been used since the boot: TCG may hold translations of them. */
   z.object({ kind: z.literal('used'), areas: z.array(areaSchema) }),
 ]);

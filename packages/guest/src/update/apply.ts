@@ -1,3 +1,4 @@
+import { queryMigration } from '@exuvia/qemu';
 import { GuestError } from '../errors.ts';
 import type { PatchPlan } from '../journal/index.ts';
 import type { LinkTarget } from '../link/index.ts';
@@ -30,6 +31,7 @@ export async function applyPatch(
   options: ApplyOptions,
 ): Promise<SwitchReport> {
   const { kernel, machine, journal } = context;
+  await requireSettledMemory(context);
   const target: typeof kernel & LinkTarget = kernel;
   const { plan, linked } = await planPatch(target, journal, patch, {
     bytes: options.bytes,
@@ -62,6 +64,25 @@ export async function applyPatch(
   await advance(context);
   const { us: pauseUs, attempts, stop } = result;
   return { patch: statusOf(context, patchOf(context, plan.id)), pauseUs, stop, attempts };
+}
+
+const MOVING = [
+  'setup',
+  'active',
+  'device',
+  'pre-switchover',
+  'postcopy-active',
+  'postcopy-paused',
+  'wait-unplug',
+];
+
+/** What is written into the RAM file while QEMU sends that memory elsewhere would not be sent again. */
+async function requireSettledMemory({ machine }: Context): Promise<void> {
+  const { status } = await queryMigration(machine.qmp);
+  if (status === undefined || !MOVING.includes(status)) return;
+  throw new GuestError('guest-site-moving', `The VM is being migrated or updated: QEMU says ${status}.`, {
+    hint: 'Try again when that is over.',
+  });
 }
 
 /** An apply that failed has not changed the guest, unless QEMU lost a write: then it is put back. */

@@ -1,4 +1,5 @@
 import type { PatchPlan } from '../journal/index.ts';
+import type { GuestKernel } from '../kinds.ts';
 import type { Change } from './switch.ts';
 
 /** What applying a patch changes in the guest's code. */
@@ -18,13 +19,19 @@ export function forward({ id, sites, restores }: PatchPlan): Change[] {
   ];
 }
 
-/** What rolling it back changes. */
-export function backward({ sites }: PatchPlan): Change[] {
-  return sites.map(({ name, at, jump, original }) => ({
-    ...{ name, at },
-    expected: jump,
-    bytes: original,
-    // Behind the jump there is nothing that a thread could be in.
-    moved: false,
-  }));
+/** What rolling it back changes. Functions of modules that have been unloaded are gone, and their jumps too. */
+export function backward(kernel: GuestKernel, { sites }: PatchPlan): Change[] {
+  return sites
+    .filter(({ at, jump }) => isMapped(kernel, at, jump.length))
+    .map(({ name, at, jump, original }) => ({
+      ...{ name, at },
+      expected: jump,
+      bytes: original,
+      // Behind the jump there is nothing that a thread could be in.
+      moved: false,
+    }));
+}
+
+export function isMapped({ space }: GuestKernel, address: bigint, length: number): boolean {
+  return [address, address + BigInt(length - 1)].every((end) => space.translate(end) !== null);
 }

@@ -33,6 +33,7 @@ export type Finding =
   | { readonly kind: 'finished'; readonly id: string; readonly state: PatchState }
   | { readonly kind: 'advanced'; readonly id: string; readonly state: PatchState }
   | { readonly kind: 'guest-restarted'; readonly ids: readonly string[]; readonly wasRelease: string }
+  | { readonly kind: 'guest-restored'; readonly ids: readonly string[] }
   | { readonly kind: 'damaged'; readonly id: string; readonly why: string };
 
 export interface SwitchReport {

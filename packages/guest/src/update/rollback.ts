@@ -33,7 +33,7 @@ export async function rollbackPatch(context: Context, id: string): Promise<Switc
     );
   }
   await machine.prepare();
-  const changes = backward(plan);
+  const changes = backward(kernel, plan);
   for (const { name, at, expected } of changes) {
     if (!kernel.space.read(at, expected.length).equals(expected)) {
       throw new GuestError(

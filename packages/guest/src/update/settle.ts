@@ -1,7 +1,7 @@
 import { GuestError } from '../errors.ts';
-import type { LedgerPatch } from '../journal/index.ts';
+import type { LedgerPatch, PatchPlan } from '../journal/index.ts';
 import { advance } from './advance.ts';
-import { backward, forward } from './changes.ts';
+import { backward, forward, isMapped } from './changes.ts';
 import { type Context, forgetCode } from './context.ts';
 import type { Finding, PatchState } from './kinds.ts';
 import { sha256 } from './plan.ts';
@@ -12,6 +12,8 @@ import { type Change, switchCode } from './switch.ts';
  * was written around it is taken back or kept with it.
  */
 export async function settle(context: Context): Promise<Finding[]> {
+  const restored = await forgetRestored(context);
+  if (restored !== null) return [restored];
   const findings: Finding[] = [];
   for (const patch of context.journal.ledger.patches) {
     const { plan, phase } = patch;
@@ -54,8 +56,8 @@ async function settleRollback(context: Context, { plan }: LedgerPatch): Promise<
   const { machine, kernel, journal } = context;
   const { id } = plan;
   // A rollback that was begun is wanted: it is finished.
-  if (!(await settleChanges(context, backward(plan)))) {
-    await switchCode(machine, kernel, [], backward(plan));
+  if (!(await settleChanges(context, backward(kernel, plan)))) {
+    await switchCode(machine, kernel, [], backward(kernel, plan));
   }
   await journal.append({ kind: 'reverted', id });
   return { kind: 'finished', id, state: 'retiring' };
@@ -87,19 +89,48 @@ async function settleChanges({ machine, kernel }: Context, changes: readonly Cha
   return false;
 }
 
+/**
+ * A guest that was restored from a snapshot of the same boot has none of the patches that came after it: every
+ * place holds what it held before the first of them, and their code is not there.
+ */
+async function forgetRestored(context: Context): Promise<Finding | null> {
+  const { journal } = context;
+  const live = journal.ledger.patches.filter(({ phase }) => phase !== 'planned' && phase !== 'switching');
+  const isGone = ({ plan }: LedgerPatch) =>
+    !hasCode(context, plan) &&
+    plan.sites.every((site) => {
+      const first = live.flatMap((each) => each.plan.sites).find(({ at }) => at === site.at);
+      return holds(context, site.at, first?.original ?? site.original);
+    });
+  if (live.length === 0 || !live.every(isGone)) return null;
+  const ids = live.map(({ plan }) => plan.id);
+  await journal.append(...ids.map((id) => ({ kind: 'lost' as const, id })));
+  for (const id of ids) forgetCode(context, id);
+  return { kind: 'guest-restored', ids };
+}
+
+function hasCode({ kernel }: Context, { code, codeSha256 }: PatchPlan): boolean {
+  return sha256(kernel.space.read(code.address, code.length)) === codeSha256;
+}
+
+/** False also for a function that is not mapped any more: its module has been unloaded. */
+function holds({ kernel }: Context, at: bigint, bytes: Uint8Array): boolean {
+  return isMapped(kernel, at, bytes.length) && kernel.space.read(at, bytes.length).equals(bytes);
+}
+
 /** What of a patch that is in the guest is not as it should be. */
-function damage({ kernel, journal }: Context, { plan, phase }: LedgerPatch): string | null {
-  if (sha256(kernel.space.read(plan.code.address, plan.code.length)) !== plan.codeSha256) {
-    return 'its code has been overwritten';
-  }
+function damage(context: Context, { plan, phase }: LedgerPatch): string | null {
+  if (!hasCode(context, plan)) return 'its code has been overwritten';
   if (phase === 'retiring') return null;
-  const live = journal.ledger.patches.filter((each) => each.phase !== 'retiring');
+  const live = context.journal.ledger.patches.filter((each) => each.phase !== 'retiring');
   for (const site of plan.sites) {
     const top = live
       .flatMap((each) => each.plan.sites)
       .findLast(({ oldAddress }) => oldAddress === site.oldAddress);
-    if (top === undefined || kernel.space.read(top.at, top.jump.length).equals(top.jump)) continue;
-    return `${site.name} does not begin with the jump that was put there`;
+    if (top === undefined || holds(context, top.at, top.jump)) continue;
+    return isMapped(context.kernel, site.at, 1)
+      ? `${site.name} does not begin with the jump that was put there`
+      : `${site.name} is not in the guest any more: its module ${site.object} has been unloaded`;
   }
   return null;
 }

@@ -25,7 +25,9 @@ export async function planSites(
     if (sites.some((site) => site.oldAddress === oldAddress)) {
       throw refused(`The patch replaces ${name} twice.`);
     }
-    const before = live.flatMap(({ plan }) => plan.sites.filter((site) => site.oldAddress === oldAddress));
+    const before = live.flatMap(({ plan, phase }) =>
+      plan.sites.filter((site) => site.oldAddress === oldAddress).map((site) => ({ ...site, phase })),
+    );
     const top = before.at(-1);
     const size = kernel.symbols.at(oldAddress)?.size ?? 0;
     const head =
@@ -36,7 +38,7 @@ export async function planSites(
     );
     sites.push({
       ...{ object, name, position, oldAddress, newAddress },
-      old: top === undefined ? ownCode(kernel, name, oldAddress, size) : top.new,
+      old: top === undefined ? ownCode(kernel, name, oldAddress, size) : stillRun(top),
       new: functionAreas(linked, newAddress),
       at: head.at,
       kind: head.kind,
@@ -46,6 +48,11 @@ export async function planSites(
     });
   }
   return sites;
+}
+
+/** What threads may be in of a function that is patched already. */
+function stillRun(top: Site & Pick<LedgerPatch, 'phase'>): Area[] {
+  return top.phase === 'transitioning' ? [...top.new, ...top.old] : top.new;
 }
 
 function requireBytes(kernel: GuestKernel, name: string, at: bigint, bytes: Buffer): void {

@@ -39,6 +39,8 @@ export function renderFinding(finding: Finding): string {
       return `${finding.id}: a tool was killed while it worked on this patch; it is ${finding.state} now.`;
     case 'advanced':
       return `${finding.id} is ${finding.state}.`;
+    case 'guest-restored':
+      return `The guest's memory was restored from before these patches: ${finding.ids.join(', ')} are gone.`;
     case 'damaged':
       return `${finding.id} is damaged: ${finding.why}.`;
     case 'guest-restarted':
