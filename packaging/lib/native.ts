@@ -5,7 +5,13 @@ import { ExuviaError } from '@exuvia/contract';
 import { BUILD, ROOT } from './paths.ts';
 
 /** The native programs that belong on a host. Others in native/ are for the lab and its guests. */
-const PROGRAMS = ['exuvia-clock', 'exuvia-early-restore', 'exuvia-launch', 'exuvia-pause'] as const;
+const PROGRAMS = [
+  'exuvia-clock',
+  'exuvia-early-restore',
+  'exuvia-launch',
+  'exuvia-pause',
+  'exuvia-transfer',
+] as const;
 
 /**
  * Builds the native programs; make rebuilds only what changed.

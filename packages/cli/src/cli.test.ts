@@ -129,7 +129,12 @@ test.each([
     2,
     'exuvia: --timeout soon is not a number of seconds.\n',
   ],
-  ['no kernel and no plan', 'update', 2, /^exuvia: Give either --kernel RELEASE or --plan ID\./],
+  [
+    'no kernel and no plan',
+    'update',
+    2,
+    /^exuvia: Give either --plan ID, or --all, --kernel, --qemu or --module\./,
+  ],
   [
     'a fault that is none',
     'update --kernel 7.2 --fault load:dance',
@@ -213,7 +218,7 @@ test('an update that fails before its jump shows its steps, then its report, and
   const { status, out, err } = await exuvia('update --kernel 7.2');
   expect(status).toBe(1);
   expect(err).toMatch(
-    /^Update \S+: 6\.12\.107\+deb13-amd64 -> 7\.2\.12\+deb13-amd64 by kexec, 1 VM\.\nThis command ends with the jump, as everything on this host but its VMs; afterwards: exuvia report\n/,
+    /^Update \S+: kernel 6\.12\.107\+deb13-amd64 -> 7\.2\.12\+deb13-amd64 by kexec, 1 VM\.\nThis command ends with the jump, as everything on this host but its VMs; afterwards: exuvia report\n/,
   );
   expect(err).toMatch(/\n {2}\+ load +\S+ m?s\n/);
   expect(err).toMatch(/\n {2}x quit +\S+ m?s {2}\[QEMU shutdown\]\n/);

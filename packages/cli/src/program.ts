@@ -1,7 +1,9 @@
+import { handoverKindSchema, vmmMethodSchema } from '@exuvia/contract';
 import { Command, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import type { GlobalOptions } from './connect.ts';
 import type { ExitStatus } from './exit.ts';
+import { addGuestCommands } from './guest-program.ts';
 import type { Io } from './io.ts';
 
 /** What every command is given. */
@@ -16,7 +18,7 @@ type Run<Options> = (invocation: Invocation<Options>) => Promise<ExitStatus>;
 /** The tree of commands. Nothing but commander is loaded until one of them runs. */
 export function createProgram(io: Io, finish: (status: ExitStatus) => void): Command {
   const program = new Command('exuvia')
-    .description("Replaces a host's kernel underneath its running virtual machines.")
+    .description("Replaces a host's software underneath its running virtual machines.")
     .version(manifest.version)
     .option('--json', 'output for programs: one JSON document')
     .option('--host <url>', 'ask the agent of another host, https://HOST:PORT')
@@ -77,24 +79,18 @@ export function createProgram(io: Io, finish: (status: ExitStatus) => void): Com
     .command('doctor')
     .description('what of this host can be updated how, and what stands in the way')
     .action(action(async () => (await import('./commands/doctor.ts')).doctor));
-  program
-    .command('plan')
+  addWishes(program.command('plan'))
     .description('what an update would do; changes nothing')
-    .requiredOption('--kernel <release>', 'an installed kernel, or the beginning of its release')
-    .addOption(handoverOption())
-    .addHelpText('after', '\nExample:\n  exuvia plan --kernel 7.2\n')
+    .addHelpText('after', '\nExamples:\n  exuvia plan --kernel 7.2\n  exuvia plan --all\n')
     .action(action(async () => (await import('./commands/plan.ts')).plan));
-  program
-    .command('update')
+  addWishes(program.command('update'))
     .description('update the host underneath its running VMs')
-    .option('--kernel <release>', 'an installed kernel, or the beginning of its release')
     .option('--plan <id>', 'execute a plan made before')
-    .addOption(handoverOption())
     .option('--no-wait', 'return when the update has begun')
     .addOption(new Option('--fault <step:action[:when[:vm]]>', 'inject a fault (tests)').hideHelp())
     .addHelpText(
       'after',
-      '\nExamples:\n  exuvia update --kernel 7.2\n  exuvia update --plan 20261121-103000-3f2a\n',
+      '\nExamples:\n  exuvia update --all\n  exuvia update --kernel 7.2\n  exuvia update --qemu 11.1 --parallel 4\n  exuvia update --plan 20261121-103000-3f2a\n',
     )
     .action(action(async () => (await import('./commands/update.ts')).update));
   program
@@ -148,6 +144,7 @@ Examples:
       '\nExample:\n  exuvia cert init /etc/exuvia/tls --name host1.example.org --name 192.0.2.7\n',
     )
     .action(action(async () => (await import('./commands/cert.ts')).certInit));
+  addGuestCommands(program, action);
   program
     .command('lab')
     .description('virtual hosts to try all this on (not part of the host package)')
@@ -165,8 +162,27 @@ Examples:
   return program;
 }
 
-function handoverOption(): Option {
-  return new Option('--handover <kind>', 'how control passes to the new kernel').choices(['kexec', 'reboot']);
+/** What an update is to bring, and how. */
+function addWishes(command: Command): Command {
+  const number = (text: string) => Number(text);
+  return command
+    .option('--all', 'everything that is installed and newer than what runs')
+    .option('--kernel <release>', 'an installed kernel, or the beginning of its release')
+    .option('--qemu <version>', 'another QEMU for the running VMs: the beginning of its version, or its path')
+    .option('--module <name...>', 'kernel modules to load anew from their files')
+    .addOption(
+      new Option('--handover <kind>', 'an order; else the cheapest that does it').choices(
+        handoverKindSchema.options,
+      ),
+    )
+    .addOption(
+      new Option('--method <method>', 'how VMs get another QEMU; else the cheapest').choices(
+        vmmMethodSchema.options,
+      ),
+    )
+    .addOption(
+      new Option('--parallel <n>', 'so many VMs at once get another QEMU (default: 1)').argParser(number),
+    );
 }
 
 const EXAMPLES = `

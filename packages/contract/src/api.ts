@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { checkSchema } from './check.ts';
-import { handoverKindSchema, planStepSchema } from './plan.ts';
+import { handoverKindSchema, planRequestSchema, planStepSchema } from './plan.ts';
 import { sizeSchema } from './size.ts';
 import { vmNameSchema, vmSpecSchema } from './spec.ts';
 
@@ -46,6 +46,7 @@ export const vmSchema = z.object({
   startedAt: z.string().nullable(),
   ramFile: z.string().nullable(),
   console: z.string().nullable(),
+  qemu: z.string().nullable().optional().describe('Version of the QEMU that it runs in'),
   reason: z.string().optional().describe('Why it is paused or failed'),
   saved: z.boolean().optional().describe('A state that was not restored lies in the store'),
 });
@@ -111,9 +112,8 @@ export const faultSchema = z.strictObject({
 export type Fault = z.infer<typeof faultSchema>;
 
 export const updateRequestSchema = z.strictObject({
-  plan: z.string().optional().describe('Id of a plan made before; else kernel'),
-  kernel: z.string().optional(),
-  handover: handoverKindSchema.optional(),
+  plan: z.string().optional().describe('Id of a plan made before; else what is wanted'),
+  ...planRequestSchema.shape,
   fault: faultSchema.optional(),
 });
 export type UpdateRequest = z.infer<typeof updateRequestSchema>;

@@ -25,6 +25,14 @@ export const agentConfigSchema = z.strictObject({
     .array(z.string().regex(/^[A-Za-z0-9:_.@\\*-]+$/))
     .default([])
     .describe('Units (globs) that an update does not stop beforehand'),
+  qemus: z
+    .array(path)
+    .default([])
+    .describe('Further QEMUs (paths of qemu-system-x86_64) that running VMs may be moved into'),
+  allowExec: z
+    .boolean()
+    .default(false)
+    .describe('VMs are started so that their QEMU may execute another program, which cpr-exec needs'),
   kernelArguments: z
     .array(z.string().regex(/^\S+$/))
     .default([])

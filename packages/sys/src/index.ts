@@ -24,6 +24,7 @@ export * from './memory/memmap.ts';
 export * from './memory/range.ts';
 export * from './modules/alias.ts';
 export * from './modules/block-device.ts';
+export * from './modules/build-id.ts';
 export * from './modules/index-files.ts';
 export * from './modules/options.ts';
 export * from './modules/read.ts';

@@ -2,6 +2,7 @@ import type { Doctor, HandoverKind, SetupResult } from '@exuvia/contract';
 import type { CrashRecovery } from '../crash/index.ts';
 import type { Inventory } from '../inventory/inventory.ts';
 import type { Handover, Store, VmManager } from '../kinds.ts';
+import type { Software } from '../planner/index.ts';
 
 /** What this machine gives an agent. Only these differ in tests. */
 export interface Parts {
@@ -14,6 +15,7 @@ export interface Parts {
   doctor(): Promise<Doctor>;
   setup(memoryBytes: number): Promise<SetupResult>;
   undoSetup(): Promise<SetupResult>;
+  readonly software: Software;
   aptLine(kernel: string, running: string): Promise<string | null>;
   readonly crash: CrashRecovery;
   /** Ends this process as SIGKILL does (fault injection). */

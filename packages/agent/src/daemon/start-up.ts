@@ -45,6 +45,7 @@ export async function startUp(context: StartUp): Promise<void> {
       log: (message) => log.info({}, message),
     }),
   );
+  await attempt(log, 'The loaded modules could not be kept', () => parts.software.keepLoaded());
   if (recovered === null) return;
   await attempt(log, 'What a crash of the kernel left could not be dealt with', () =>
     parts.crash.takeUp(parts.bootId),

@@ -7,6 +7,7 @@ import {
   createFaultGate,
   type Engine,
   FINISH,
+  finishUpdate,
   outcomeOfUndo,
   type ReportStore,
   sentenceOf,
@@ -38,7 +39,7 @@ export async function recover(dependencies: RecoveryDependencies): Promise<Recov
   const { engine, bootId, log } = dependencies;
   let done: Recovery['kind'] = 'nothing';
   for (const state of engine.ledger.list().reverse()) {
-    const { kind } = decideRecovery(state, bootId);
+    const { kind } = decideRecovery(state, bootId, handoverOf(dependencies, state).staysInBoot);
     if (kind === 'nothing') continue;
     const reset = kind === 'finish' && !(await handoverOf(dependencies, state).arrived(state.plan));
     const recovery = reset ? 'host-died' : kind;
@@ -69,7 +70,7 @@ const HOST_RESET =
 
 const EXPLANATION = {
   undo: 'the agent ended, the host did not; it is undone.',
-  finish: 'the host has jumped; the new side is verified.',
+  finish: 'it was past its point of no return; the new side is verified.',
   'host-died': 'the host went down, and its VMs with it.',
 } as const;
 
@@ -116,8 +117,6 @@ async function finish(
   state: UpdateState,
   watch: (gate: ReturnType<typeof createFaultGate>) => void,
 ): Promise<void> {
-  const { engine } = dependencies;
-  engine.ledger.verifying(state.plan.id);
   const fault = await readFault(dependencies, state);
   const context = contextOf(dependencies, state, fault);
   const gate = createFaultGate(fault, {
@@ -127,22 +126,7 @@ async function finish(
     say: context.log,
   });
   watch(gate);
-  try {
-    await gate.pass(FINISH, 'before');
-    const report = await handoverOf(dependencies, state).finish(context);
-    await gate.pass(FINISH, 'after');
-    const lost = report.vms.filter((vm) => vm.outcome === 'lost').map((vm) => vm.name);
-    const reason =
-      lost.length === 0 ? null : `${lost.length} of ${report.vms.length} VMs were lost: ${lost.join(', ')}.`;
-    await closeUpdate(engine.closing, state.plan.id, {
-      outcome: lost.length === 0 ? 'completed' : 'failed',
-      reason,
-      report,
-    });
-  } catch (error) {
-    const reason = `The new side could not be verified: ${sentenceOf(error)}`;
-    await closeUpdate(engine.closing, state.plan.id, { outcome: 'failed', reason });
-  }
+  await finishUpdate(dependencies.engine.closing, handoverOf(dependencies, state), context, gate);
 }
 
 /** Keeps a fault for the work after the jump, where only files are left of this process. */

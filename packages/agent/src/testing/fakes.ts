@@ -1,15 +1,17 @@
 import {
   type Check,
   ExuviaError,
+  type HandoverKind,
   type Host,
   PHASES,
   type PhaseName,
   type Plan,
   type Report,
+  staysInBoot,
   type Vm,
   type VmSpec,
 } from '@exuvia/contract';
-import type { Handover, Salvage, Step, StepContext, Store, VmManager } from '../kinds.ts';
+import type { Handover, RunningQemu, Salvage, Step, StepContext, Store, VmManager } from '../kinds.ts';
 
 /**
  * Stand-ins for what cannot run in a unit test: the QEMU processes of a host, its PMEM, and a jump into
@@ -94,6 +96,10 @@ export class FakeVms implements VmManager {
     return this.checksOf(name);
   }
 
+  async runningQemu(): Promise<RunningQemu | null> {
+    return null;
+  }
+
   async restoreArguments(): Promise<readonly string[]> {
     return [];
   }
@@ -164,19 +170,25 @@ export class FakeHandover implements Handover {
   report: (plan: Plan) => Report = (plan) => fakeReport(plan);
   /** What is found after a reset; without it nothing of this handover outlives one. */
   salvage?: (context: StepContext) => Promise<Salvage>;
-  readonly kind: 'kexec' | 'reboot';
+  readonly kind: HandoverKind;
+  readonly staysInBoot: boolean;
   readonly #names: readonly (readonly [string, PhaseName | null])[];
 
   constructor(
-    kind: 'kexec' | 'reboot' = 'kexec',
+    kind: HandoverKind = 'kexec',
     names: readonly (readonly [string, PhaseName | null])[] = FAKE_STEPS,
   ) {
     this.kind = kind;
+    this.staysInBoot = staysInBoot(kind);
     this.#names = names;
   }
 
   async checks(): Promise<Check[]> {
     return this.checksFound;
+  }
+
+  async planVms(vms: Plan['vms']): Promise<Plan['vms']> {
+    return vms;
   }
 
   steps(): Step[] {

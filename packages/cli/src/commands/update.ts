@@ -4,22 +4,21 @@ import {
   ExuviaError,
   type Fault,
   faultSchema,
-  type HandoverKind,
   type Plan,
+  staysInBoot,
   type Update,
 } from '@exuvia/contract';
-import { formatSpan, renderPlanText, renderReportText } from '@exuvia/report';
+import { formatSpan, planChanges, renderPlanText, renderReportText } from '@exuvia/report';
 import { isRemote, withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
 import { runningUpdate } from '../newest.ts';
 import { show } from '../print.ts';
 import type { Invocation } from '../program.ts';
 import { createProgress } from '../progress.ts';
+import { requestOf, type Wishes } from '../wishes.ts';
 
-interface UpdateOptions {
-  readonly kernel?: string;
+interface UpdateOptions extends Wishes {
   readonly plan?: string;
-  readonly handover?: HandoverKind;
   readonly wait: boolean;
   readonly fault?: string;
 }
@@ -68,12 +67,11 @@ export async function goOn({ args, options, io }: Invocation): Promise<ExitStatu
   return EXIT.ok;
 }
 
-async function planOf(client: Client, { plan, kernel, handover }: UpdateOptions): Promise<Plan> {
-  if (plan !== undefined && kernel === undefined && handover === undefined) return await client.plan(plan);
-  if (plan === undefined && kernel !== undefined) {
-    return await client.makePlan({ kernel, ...(handover === undefined ? {} : { handover }) });
-  }
-  throw new ExuviaError('usage', 'Give either --kernel RELEASE or --plan ID.', {
+async function planOf(client: Client, options: UpdateOptions): Promise<Plan> {
+  const request = requestOf(options);
+  if (options.plan !== undefined && request === null) return await client.plan(options.plan);
+  if (options.plan === undefined && request !== null) return await client.makePlan(request);
+  throw new ExuviaError('usage', 'Give either --plan ID, or --all, --kernel, --qemu or --module.', {
     hint: 'See `exuvia update --help`.',
   });
 }
@@ -104,7 +102,7 @@ function announcement(plan: Plan, remote: boolean): string {
   const connection = remote
     ? 'This connection breaks with the jump and is made anew on the other side.'
     : 'This command ends with the jump, as everything on this host but its VMs; afterwards: exuvia report';
-  return `Update ${plan.id}: ${plan.host.kernel} -> ${plan.target.kernel} by ${plan.handover}, ${count}.${expected}\n${connection}\n`;
+  return `Update ${plan.id}: ${planChanges(plan).join(', ')} by ${plan.handover}, ${count}.${expected}\n${staysInBoot(plan.handover) ? '' : `${connection}\n`}`;
 }
 
 async function watch(client: Client, id: string, invocation: Invocation): Promise<ExitStatus> {

@@ -158,3 +158,14 @@ export async function qemusByVm(lab: LabState): Promise<Record<string, number>> 
     }),
   );
 }
+
+/** Waits until an update has said something, as its event stream has it. */
+export async function untilSaid(lab: LabState, id: string, message: string): Promise<void> {
+  const client = await agentClient(lab);
+  try {
+    for await (const event of client.follow(id)) if (event.message === message) return;
+  } finally {
+    await client.close();
+  }
+  throw new Error(`Update ${id} ended without having said: ${message}`);
+}

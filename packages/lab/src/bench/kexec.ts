@@ -52,7 +52,7 @@ export async function runKexecBenchmark(
   const [reboot] = await updateSeries(state, { busyMemory: SMALL, count: 1, handover: 'reboot' }, progress);
   if (reboot === undefined) throw new ExuviaError('bench-incomplete', 'There was no run of the baseline.');
   await destroyGuests(state);
-  const floor = await floorSeries(state, { count: options.runs, commandLine }, progress);
+  const floor = await floorSeries(state, { count: options.runs, updateCommandLine: commandLine }, progress);
   return { floor, updates, largeUpdates, reboot };
 }
 
@@ -80,7 +80,7 @@ async function updateSeries(
 
 async function floorSeries(
   state: LabState,
-  options: { count: number; commandLine: string },
+  options: { count: number; updateCommandLine: string },
   progress: Progress,
 ): Promise<FloorRun[]> {
   const work = await mkdtemp(join(tmpdir(), 'exuvia-floor-'));
@@ -89,10 +89,16 @@ async function floorSeries(
     const runs: FloorRun[] = [];
     for (let index = 0; index < options.count; index++) {
       const to = await otherKernel(state);
-      // The machine resets into `to`, so that the next bare kexec goes the other way.
-      const run = await floorRun(state, { to, next: to, commandLine: options.commandLine });
-      progress.say(`bench: bare kexec ${index + 1} of ${options.count} to ${to}: ${run.ms.toFixed(0)} ms`);
-      runs.push(run);
+      for (const commandLine of ['host', 'update'] as const) {
+        // The machine resets into the kernel that runs now, and after the second run into the other one.
+        const next = commandLine === 'host' ? (await askAgent(state, (client) => client.host())).kernel : to;
+        const { updateCommandLine } = options;
+        const run = await floorRun(state, { to, next, commandLine, updateCommandLine });
+        progress.say(
+          `bench: bare kexec ${index + 1} of ${options.count} to ${to}, command line of the ${commandLine}: ${run.ms.toFixed(0)} ms`,
+        );
+        runs.push(run);
+      }
     }
     return runs;
   } finally {
@@ -100,14 +106,20 @@ async function floorSeries(
   }
 }
 
-async function freshGuests(state: LabState, busyMemory: string, progress: Progress): Promise<Observer> {
+/** VMs that have just been started, all others gone, and an observer that has seen them beat. */
+export async function freshGuests(
+  state: LabState,
+  busyMemory: string,
+  progress: Progress,
+  names: readonly string[] = GUEST_NAMES,
+): Promise<Observer> {
   await destroyGuests(state);
   const client = await agentClient(state);
   try {
     await progress.step(`bench: starting the VMs, busy with ${busyMemory}`, () =>
-      startGuests(client, GUEST_NAMES, { busyMemory }),
+      startGuests(client, names, { busyMemory }),
     );
-    const observer = observeLab(state, await client.host(), GUEST_NAMES);
+    const observer = observeLab(state, await client.host(), names);
     await observer.waitForBeats(GUEST_BOOT_LIMIT_MS, 500);
     return observer;
   } finally {
@@ -115,7 +127,7 @@ async function freshGuests(state: LabState, busyMemory: string, progress: Progre
   }
 }
 
-async function destroyGuests(state: LabState): Promise<void> {
+export async function destroyGuests(state: LabState): Promise<void> {
   const client = await agentClient(state);
   try {
     for (const vm of await client.vms()) {

@@ -7,58 +7,84 @@ import { stderrProgress } from '../support/progress.ts';
 import { renderAbortResult, runAbortBenchmark } from './abort.ts';
 import { runKexecBenchmark } from './kexec.ts';
 import { keepsLimits, kexecResult, renderKexecResult } from './result.ts';
+import { runVmmBenchmark } from './vmm.ts';
+import { renderVmmResult, vmmKeepsLimits, vmmResult } from './vmm-result.ts';
 
 /**
- * Measures updates by kexec against a bare kexec and against an ordinary reboot.
+ * Measures updates by kexec against a bare kexec and against an ordinary reboot, updates of QEMU against its own
+ * live migration, and patching of a running guest's kernel.
  *
  *     main.ts kexec [--runs 5] [--json]
  *     main.ts abort [--runs 5] [--json]     how soon every VM runs on after a failure before the jump
+ *     main.ts vmm [--runs 10] [--json]
+ *     main.ts guest [--pairs 200] [--toggles 10000] [--json]
  *
  * Exits with 1 when an update failed, 2 when a limit of SPECIFICATION.md is not kept.
  */
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
+  options: {
+    runs: { type: 'string' },
+    pairs: { type: 'string', default: '200' },
+    toggles: { type: 'string', default: '10000' },
+    json: { type: 'boolean', default: false },
+  },
 });
 const progress = stderrProgress();
 
 interface Measured {
-  readonly result: unknown;
+  readonly result: object;
   readonly text: string;
   /** Every limit of SPECIFICATION.md. */
   readonly kept: boolean;
 }
 
-const MEASURES: Readonly<Record<string, (state: LabState, options: { runs: number }) => Promise<Measured>>> =
-  {
-    async kexec(state, options) {
-      const result = kexecResult(await runKexecBenchmark(state, options, progress));
-      return { result, text: renderKexecResult(result), kept: keepsLimits(result) };
+interface OnLab {
+  /** By default. */
+  readonly runs: number;
+  measure(state: LabState, options: { readonly runs: number }): Promise<Measured>;
+}
+
+const ON_LAB: ReadonlyMap<string, OnLab> = new Map([
+  [
+    'kexec',
+    {
+      runs: 5,
+      async measure(state, options) {
+        const result = kexecResult(await runKexecBenchmark(state, options, progress));
+        return { result, text: renderKexecResult(result), kept: keepsLimits(result) };
+      },
     },
-    async abort(state, options) {
-      const result = await runAbortBenchmark(state, options, progress);
-      return { result, text: renderAbortResult(result), kept: result.medianMs <= result.limitMs };
+  ],
+  [
+    'abort',
+    {
+      runs: 5,
+      async measure(state, options) {
+        const result = await runAbortBenchmark(state, options, progress);
+        return { result, text: renderAbortResult(result), kept: result.medianMs <= result.limitMs };
+      },
     },
-  };
+  ],
+  [
+    'vmm',
+    {
+      runs: 10,
+      async measure(state, options) {
+        const result = vmmResult(await runVmmBenchmark(state, options, progress));
+        return { result, text: renderVmmResult(result), kept: vmmKeepsLimits(result) };
+      },
+    },
+  ],
+]);
 
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  let state: LabState | null = null;
   try {
-    const runs = Number(options.runs);
-    const measure = MEASURES[positionals.join()];
-    if (measure === undefined || !Number.isInteger(runs) || runs < 1) {
-      const kinds = Object.keys(MEASURES).join('|');
-      throw new ExuviaError('usage', `Usage: npm run bench -- ${kinds} [--runs 5] [--json]`);
-    }
-    state = await labUp(
-      { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store: '2G', kernel: '6.12', refresh: false },
-      progress,
-    );
-    const { result, text, kept } = await measure(state, { runs });
-    if (options.json) process.stderr.write(text);
-    else process.stdout.write(text);
+    const { result, text, kept } = await measure(positionals.join());
+    // With --json the table goes to stderr, and the result is the only line of stdout.
+    (options.json ? process.stderr : process.stdout).write(text);
     if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
     return kept ? 0 : 2;
   } catch (thrown) {
@@ -66,7 +92,50 @@ async function main(): Promise<number> {
     progress.say(`${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
     if (options.json) process.stdout.write(`${JSON.stringify({ error })}\n`);
     return 1;
+  }
+}
+
+async function measure(what: string): Promise<Measured> {
+  const onLab = ON_LAB.get(what);
+  if (onLab !== undefined) {
+    const runs = options.runs === undefined ? onLab.runs : count(options.runs);
+    return withLab((state) => onLab.measure(state, { runs }));
+  }
+  if (what === 'guest') return guest();
+  throw usage();
+}
+
+async function withLab(work: (state: LabState) => Promise<Measured>): Promise<Measured> {
+  let state: LabState | null = null;
+  try {
+    state = await labUp(
+      { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store: '2G', kernel: '6.12', refresh: false },
+      progress,
+    );
+    return await work(state);
   } finally {
     if (state !== null) await labDown();
   }
+}
+
+async function guest(): Promise<Measured> {
+  const { measureGuest } = await import('./guest/measure.ts');
+  const { guestResult, keepsGuestLimits, renderGuestResult } = await import('./guest/result.ts');
+  const limits = { pairs: count(options.pairs), toggles: count(options.toggles) };
+  const measured = await measureGuest(limits, progress);
+  const result = guestResult(measured);
+  return { result, text: renderGuestResult(result, measured), kept: keepsGuestLimits(result, measured) };
+}
+
+function count(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1) return number;
+  throw usage();
+}
+
+function usage(): ExuviaError {
+  return new ExuviaError(
+    'usage',
+    'Usage: npm run bench -- (kexec|abort|vmm [--runs N] | guest [--pairs 200] [--toggles 10000]) [--json]',
+  );
 }

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { type Check, ExuviaError, HOST_PATHS, type PlanRequest, type Vm } from '@exuvia/contract';
+import { type Check, ExuviaError, HOST_PATHS, type Vm } from '@exuvia/contract';
 import {
   detectBootLoader,
   findWatchdog,
@@ -8,11 +8,12 @@ import {
   kexecFacts,
   readIfExists,
 } from '@exuvia/sys';
+import type { PlanTarget } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { kernelInstalled, vmRuns } from '../shared/checks.ts';
 import { earlyNeeds } from './needs.ts';
 
-/** Room for the copy of QEMU and for the state of each VM; measured: 59 MiB and 0.4 MiB (docs/measurements.md). */
+/** Room for a copy of QEMU and for the state of each VM; measured: 59 MiB and 0.4 MiB (docs/measurements.md). */
 const RUNTIME_BYTES = 96 * 2 ** 20;
 const STATE_BYTES = 16 * 2 ** 20;
 /** A guest's kernel and initrd are copied too; generous. */
@@ -25,17 +26,17 @@ const KEXEC_BYTES = 256 * 2 ** 20;
 /** Everything that must hold before an update by kexec may start. Never throws for a failed check. */
 export async function kexecChecks(
   { store }: HandoverDependencies,
-  request: PlanRequest & { kernel: string },
+  { kernel, qemu }: PlanTarget,
   vms: readonly Vm[],
 ): Promise<Check[]> {
   return Promise.all([
     ...(await store.checks()),
-    kernelInstalled(request.kernel),
+    kernelInstalled(kernel),
     kexecAllowed(),
     // Without a store its own check says so; there is no room to look at.
-    ...((await store.status()) === null ? [] : [storeSpace(vms.length)]),
+    ...((await store.status()) === null ? [] : [storeSpace(vms.length, qemu === null ? 1 : 2)]),
     memoryFree(),
-    earlyRestore(request.kernel, vms),
+    earlyRestore(kernel, vms),
     wayBack(),
     watchdog(),
     ...vms.map(vmRuns),
@@ -63,9 +64,10 @@ async function kexecAllowed(): Promise<Check> {
   return { id, subject: 'host', verdict: 'ok', reason: 'This kernel lets another one be loaded.' };
 }
 
-async function storeSpace(vmCount: number): Promise<Check> {
+/** @param qemus so many QEMUs are copied: the new one, and for the way back that which the VMs run in. */
+async function storeSpace(vmCount: number, qemus: number): Promise<Check> {
   const id = 'store-space';
-  const needed = RUNTIME_BYTES + BOOT_FILES_BYTES + FALLBACK_BYTES + vmCount * STATE_BYTES;
+  const needed = qemus * RUNTIME_BYTES + BOOT_FILES_BYTES + FALLBACK_BYTES + vmCount * STATE_BYTES;
   const { bavail, bsize } = await statfs(HOST_PATHS.store);
   const free = bavail * bsize;
   const reason = `The store has ${mebibytes(free)} free; an update needs up to ${mebibytes(needed)}.`;

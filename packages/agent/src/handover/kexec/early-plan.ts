@@ -1,19 +1,23 @@
-import { EARLY_RESTORE, type Plan, type Vm } from '@exuvia/contract';
+import { EARLY_RESTORE, ExuviaError, type Plan, type Vm } from '@exuvia/contract';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { byPriority } from '../shared/parallel.ts';
 import { earlyModuleFile } from './initramfs.ts';
 import { RESTORE_QMP_FD } from './layout.ts';
 import type { EarlyNeeds } from './needs.ts';
 import type { EarlyVm, RestorePlan } from './restore-plan.ts';
 import { installBootFiles, type QemuRuntime } from './runtime.ts';
 
+/** The copies of QEMU in the store, by the path of what was copied. */
+type Runtimes = ReadonlyMap<string, QemuRuntime>;
+
 const RESTORE_TIMEOUT_MS = 60_000;
 
 /** What an early restore does under the kernel that `needs` were found for; without a way back. */
 export async function restorePlanOf(
   dependencies: HandoverDependencies,
-  { plan, fault }: StepContext,
-  found: { readonly vms: readonly Vm[]; readonly needs: EarlyNeeds; readonly runtime: QemuRuntime },
+  { plan, fault }: Pick<StepContext, 'plan' | 'fault'>,
+  found: { readonly vms: readonly Vm[]; readonly needs: EarlyNeeds; readonly runtimes: Runtimes },
 ): Promise<RestorePlan> {
   const { needs } = found;
   return {
@@ -27,36 +31,30 @@ export async function restorePlanOf(
     mounts: needs.mounts,
     store: needs.store,
     vmCpus: dependencies.config().vmCpus,
-    vms: await earlyVms(dependencies, plan, found.vms, found.runtime),
+    vms: await earlyVms(dependencies, plan, found.vms, found.runtimes),
     timeoutMs: RESTORE_TIMEOUT_MS,
     fallback: null,
     fault: fault?.step === EARLY_RESTORE ? fault : undefined,
   };
 }
 
-/** The names of a plan's VMs, in the order in which they are restored. */
-export function byPriority({ vms }: Pick<Plan, 'vms'>): string[] {
-  return vms
-    .toSorted((a, b) => a.priority - b.priority || a.name.localeCompare(b.name))
-    .map(({ name }) => name);
-}
-
 async function earlyVms(
   { vms }: Pick<HandoverDependencies, 'vms'>,
   plan: Plan,
   found: readonly Vm[],
-  runtime: QemuRuntime,
+  runtimes: Runtimes,
 ): Promise<EarlyVm[]> {
   const bootFiles = found.flatMap(({ spec: { boot } }) =>
     'kernel' in boot ? [boot.kernel, ...(boot.initrd === undefined ? [] : [boot.initrd])] : [],
   );
   const copies = await installBootFiles(bootFiles);
   return Promise.all(
-    byPriority(plan).map(async (name) => ({
-      name,
-      argv: restoreArgv(await vms.restoreArguments(name), runtime, copies),
-      environment: runtime.environment,
-    })),
+    byPriority(plan).map(async ({ name }) => {
+      const argv = await vms.restoreArguments(name);
+      const runtime = runtimes.get(plan.target.qemu?.binary ?? argv[0] ?? '');
+      if (runtime === undefined) throw new ExuviaError('internal', `The QEMU of VM ${name} was not copied.`);
+      return { name, argv: restoreArgv(argv, runtime, copies), environment: runtime.environment };
+    }),
   );
 }
 

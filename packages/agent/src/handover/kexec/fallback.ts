@@ -11,7 +11,6 @@ import {
 } from '@exuvia/sys';
 import { z } from 'zod';
 import type { Step, StepContext } from '../../kinds.ts';
-import { QEMU_BINARY } from '../../workload/vm/index.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
 import { runningVms } from '../shared/running-vms.ts';
@@ -20,9 +19,8 @@ import { restorePlanOf } from './early-plan.ts';
 import { buildInitramfs } from './initramfs.ts';
 import { handoverFiles } from './layout.ts';
 import { earlyNeeds } from './needs.ts';
-import type { Prepared } from './prepared.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { installRuntime } from './runtime.ts';
+import { installRuntimes, withOwnQemus } from './runtimes.ts';
 
 /**
  * Where the new kernel's early restore jumps back to when it cannot restore a single VM: the kernel that runs now,
@@ -47,7 +45,7 @@ export async function fallbackOf(
 }
 
 /** Files in the update's own directories only; `undo` of `build-restore` and the update's end remove them. */
-export function prepareFallback(dependencies: HandoverDependencies, prepared: Prepared): Step {
+export function prepareFallback(dependencies: HandoverDependencies): Step {
   return {
     name: 'prepare-fallback',
     phase: null,
@@ -60,9 +58,10 @@ export function prepareFallback(dependencies: HandoverDependencies, prepared: Pr
         return;
       }
       const vms = await runningVms(dependencies, plan);
-      const runtime = prepared.runtime ?? (await installRuntime(QEMU_BINARY));
+      const { own, runtimes } = await qemusOfReturn(dependencies, context);
       const needs = await earlyNeeds(plan.host.kernel, vms);
-      const back = await restorePlanOf(dependencies, context, { vms, needs, runtime });
+      const found = { vms, needs, runtimes };
+      const back = await restorePlanOf(dependencies, { plan: own, fault: context.fault }, found);
       const initramfs = await buildInitramfs({ ...back, fault: inBothKernels(back.fault) }, needs);
       const onDisk = join(directory, 'fallback-initramfs');
       await writeFile(onDisk, initramfs, { mode: 0o600 });
@@ -81,6 +80,18 @@ export function prepareFallback(dependencies: HandoverDependencies, prepared: Pr
       await rm(handoverFiles(plan.id).directory, { recursive: true, force: true });
     },
   };
+}
+
+/** The QEMUs that save the VMs: a new one may be what the new kernel could not restore them with. */
+async function qemusOfReturn(dependencies: HandoverDependencies, { plan, log }: StepContext) {
+  const own = withOwnQemus(plan);
+  try {
+    return { own, runtimes: await installRuntimes(dependencies, own) };
+  } catch (error) {
+    if (plan.target.qemu === null) throw error;
+    log(`the way back starts the new QEMU, for the old one cannot be copied: ${String(error)}`);
+    return { own: plan, runtimes: await installRuntimes(dependencies, plan) };
+  }
 }
 
 /** A fault that kills every QEMU does so here as well: two failures in a row. */

@@ -4,15 +4,16 @@ import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
 import { makeDefault } from '../shared/default-kernel.ts';
+import { startLeftOut } from '../shared/left-out.ts';
+import { loadLivepatches } from '../shared/livepatches.ts';
 import { buildReport } from '../shared/report.ts';
+import { parseStamps, type Stamps } from '../shared/stamp-lines.ts';
 import { type VerifiedVm, verifyVms } from '../shared/verify.ts';
 import { cleanUp } from './clean-up.ts';
 import { disarmFallback, stopJumpWatchdog } from './fallback.ts';
 import { RESTORE_RECORD } from './layout.ts';
-import { startLeftOut } from './left-out.ts';
 import { restorePanicTimeout } from './panic-timeout.ts';
 import { restoreTheRest } from './restore-rest.ts';
-import { parseStamps, type Stamps } from './stamps.ts';
 import { timingsOf } from './timings.ts';
 
 /**
@@ -26,13 +27,15 @@ export async function finishKexec(dependencies: HandoverDependencies, context: S
   const after = parseStamps((await readIfExists(RESTORE_RECORD)) ?? '');
   await restoreTheRest(dependencies, context, after);
   const vms = (await verifyVms(dependencies, context)).map((vm) => asLeft(vm, after));
+  await recordQemu(dependencies, context, after);
+  await loadLivepatches(context);
   const timings = await timingsOf(context, after);
   await attempt(context, 'The boot loader keeps its old default', () => makeDefault(plan.target.kernel));
   await attempt(context, 'The boot loader starts the old kernel next', () => disarmFallback(context));
   await attempt(context, 'kernel.panic stays as the update set it', () => restorePanicTimeout(context));
   await startLeftOut(dependencies, context);
   const report = await buildReport(dependencies, context, timings, vms);
-  await attempt(context, 'Files of the update stay behind', () => cleanUp(context));
+  await attempt(context, 'Files of the update stay behind', () => cleanUp(dependencies, context));
   return report;
 }
 
@@ -41,4 +44,18 @@ const LEFT = /^it could not be saved and was left behind/;
 
 function asLeft(vm: VerifiedVm, { fates }: Stamps): VerifiedVm {
   return LEFT.test(fates.get(vm.name)?.detail ?? '') ? { ...vm, outcome: 'left' } : vm;
+}
+
+/** The next restore starts the QEMU that this update has brought. */
+async function recordQemu(
+  { vms }: HandoverDependencies,
+  { plan }: StepContext,
+  { fates }: Stamps,
+): Promise<void> {
+  const binary = plan.target.qemu?.binary;
+  if (binary === undefined) return;
+  for (const { name } of plan.vms) {
+    // One that the early restore did not bring back was taken up by the agent, which has written down in which QEMU.
+    if (fates.get(name)?.restored === true) await vms.successors.record(name, binary);
+  }
 }

@@ -19,7 +19,9 @@ export { renderPlan } from './restore-plan.ts';
 export function createKexecHandover(dependencies: HandoverDependencies): Handover {
   return {
     kind: 'kexec',
-    checks: (request, vms) => kexecChecks(dependencies, request, vms),
+    staysInBoot: false,
+    checks: (target, vms) => kexecChecks(dependencies, target, vms),
+    planVms: async (vms) => vms,
     steps: (plan) => kexecSteps(dependencies, plan),
     arrived: ({ id }) => arrivedBy(id),
     finish: (context) => finishKexec(dependencies, context),

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type QmpClient, startCommandLine, undoSave } from '@exuvia/qemu';
@@ -128,7 +128,9 @@ describe.skipIf('missing' in qemu)(`exuvia-pause (skipped without QEMU: ${JSON.s
   });
 
   test('a store that is full fails the save, and the VM runs on', async () => {
-    const pause = await start('commit', { state: '/dev/full' });
+    // By way of a link: undoing removes the state file.
+    await symlink('/dev/full', file('full'));
+    const pause = await start('commit', { state: file('full') });
     await pause.complete('suspend-vms');
     await expect(pause.complete('save-vms')).rejects.toThrow(/^VM pause: its state could not be saved: /);
     expect(await pause.abort()).toEqual([]);

@@ -1,16 +1,25 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExuviaError, HOST_PATHS, type Plan, parseSize, type Vm } from '@exuvia/contract';
-import { installedKernels, loadKexec, readIfExists, unloadKexec, writeFileDurably } from '@exuvia/sys';
+import {
+  installedKernels,
+  kernelConfig,
+  loadKexec,
+  readIfExists,
+  unloadKexec,
+  writeFileDurably,
+} from '@exuvia/sys';
 import type { Step, StepContext } from '../../kinds.ts';
-import { QEMU_BINARY } from '../../workload/vm/index.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { commitRecord } from '../shared/commit-record.ts';
+import { byPriority } from '../shared/parallel.ts';
+import { endRehearsal, rehearseRestore } from '../shared/rehearse.ts';
 import { runningVms } from '../shared/running-vms.ts';
+import { tscKhz } from '../shared/stamp-lines.ts';
 import { noteHeartbeats } from '../shared/verify.ts';
 import { clockReadingSchema, readClock } from './clock.ts';
 import { nextCommandLine } from './command-line.ts';
-import { byPriority, restorePlanOf } from './early-plan.ts';
+import { restorePlanOf } from './early-plan.ts';
 import { fallbackOf, noteWatchdog } from './fallback.ts';
 import { buildInitramfs } from './initramfs.ts';
 import { handoverFiles } from './layout.ts';
@@ -18,9 +27,8 @@ import { type EarlyNeeds, earlyNeeds } from './needs.ts';
 import { notePanicTimeout } from './panic-timeout.ts';
 import { renderPausePlan } from './pause-plan.ts';
 import type { Prepared } from './prepared.ts';
-import { endRehearsal, rehearseRestore } from './rehearse.ts';
-import { installRuntime, removeBootFiles } from './runtime.ts';
-import { tscKhz } from './stamps.ts';
+import { removeBootFiles } from './runtime.ts';
+import { installRuntimes, otherSaver } from './runtimes.ts';
 
 const PAUSE_TIMEOUT_MS = 60_000;
 
@@ -40,13 +48,13 @@ export function noteVms(dependencies: HandoverDependencies): Step {
 }
 
 /** The copy is kept for the next update; a half-made one has another name and is removed by a later update. */
-export function copyQemu(prepared: Prepared): Step {
+export function copyQemu(dependencies: HandoverDependencies, prepared: Prepared): Step {
   return {
     name: 'copy-qemu',
     phase: null,
     description: 'copy QEMU into the store, where the new kernel executes it in place',
-    async run() {
-      prepared.runtime = await installRuntime(QEMU_BINARY);
+    async run({ plan }) {
+      prepared.runtimes = await installRuntimes(dependencies, plan);
     },
   };
 }
@@ -61,9 +69,9 @@ export function buildRestore(dependencies: HandoverDependencies, prepared: Prepa
       const { plan } = context;
       const vms = await runningVms(dependencies, plan);
       const needs = await earlyNeeds(plan.target.kernel, vms);
-      const runtime = prepared.runtime ?? (await installRuntime(QEMU_BINARY));
+      const runtimes = prepared.runtimes ?? (await installRuntimes(dependencies, plan));
       prepared.needs = needs;
-      const restore = await restorePlanOf(dependencies, context, { vms, needs, runtime });
+      const restore = await restorePlanOf(dependencies, context, { vms, needs, runtimes });
       prepared.vms = restore.vms;
       const commandLine = await commandLineOf(context, dependencies.config().kernelArguments);
       const fallback = await fallbackOf(context, commandLine);
@@ -104,7 +112,8 @@ export function rehearse(dependencies: HandoverDependencies, prepared: Prepared)
           );
           continue;
         }
-        await rehearseRestore(vm, {
+        const savedBy = await otherSaver(dependencies, context.plan, vm.name);
+        await rehearseRestore(savedBy === null ? vm : { ...vm, savedBy }, {
           record: join(HOST_PATHS.runtime, 'rehearsed'),
           directory: rehearsalDirectory(vm.name),
           memoryBytes: parseSize(spec.memory) ?? 0,
@@ -154,7 +163,7 @@ function pausePlan(
   const leave = new Set(vms.filter(({ spec }) => spec.onFailure === 'leave').map(({ name }) => name));
   return {
     update: plan.id,
-    vms: byPriority(plan).map((name) => ({ name, leave: leave.has(name) })),
+    vms: byPriority(plan).map(({ name }) => ({ name, leave: leave.has(name) })),
     syncs: [needs.store.path, '/', ...needs.mounts.map(({ path }) => path)],
     commitRecord: commitRecord(plan).trimEnd(),
     timeoutMs: PAUSE_TIMEOUT_MS,
@@ -164,7 +173,8 @@ function pausePlan(
 
 async function commandLineOf(context: StepContext, further: readonly string[]): Promise<string> {
   const running = (await readIfExists('/proc/cmdline')) ?? '';
-  return nextCommandLine(running, context.plan.id, await measuredTscKhz(context), further);
+  const hz = Number((await kernelConfig(context.plan.target.kernel))?.get('HZ')) || null;
+  return nextCommandLine(running, context.plan.id, { tscKhz: await measuredTscKhz(context), hz }, further);
 }
 
 async function measuredTscKhz(context: StepContext): Promise<number | null> {

@@ -1,7 +1,8 @@
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
-import type { Stamps } from './stamps.ts';
+import { restoreInTarget } from '../shared/restore-in-target.ts';
+import type { Stamps } from '../shared/stamp-lines.ts';
 
 /** VMs that the early restore did not bring back, but whose state is whole: their memory lies in the store. */
 export async function restoreTheRest(
@@ -16,7 +17,7 @@ export async function restoreTheRest(
     // A guest that has run on since has left its saved state behind.
     if (fate?.restored === true) continue;
     await attempt(context, `VM ${name} could not be restored; its state is kept`, async () => {
-      await vms.restoreInPlace(name);
+      await restoreInTarget(vms, context, name);
     });
   }
 }

@@ -3,16 +3,17 @@ import { z } from 'zod';
 import type { Salvage, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
+import { startLeftOut } from '../shared/left-out.ts';
 import { buildReport } from '../shared/report.ts';
+import { parseStamps } from '../shared/stamp-lines.ts';
 import { verifyVms } from '../shared/verify.ts';
 import { goneBackBy } from './arrival.ts';
 import { cleanUp } from './clean-up.ts';
 import { disarmFallback, stopJumpWatchdog, whyGoneBack } from './fallback.ts';
 import { RESTORE_RECORD } from './layout.ts';
-import { startLeftOut } from './left-out.ts';
 import { restorePanicTimeout } from './panic-timeout.ts';
 import { restoreTheRest } from './restore-rest.ts';
-import { parseStamps } from './stamps.ts';
+import { withOwnQemus } from './runtimes.ts';
 import { timingsOf } from './timings.ts';
 
 /** A restore that crashes the host is not tried for ever. */
@@ -33,7 +34,8 @@ export async function salvageKexec(
   const wentBack = await goneBackBy(plan.id);
   const after = parseStamps(wentBack ? ((await readIfExists(RESTORE_RECORD)) ?? '') : '');
   const tried = await countAttempt(context);
-  if (tried <= MAX_ATTEMPTS) await restoreTheRest(dependencies, context, after);
+  if (tried <= MAX_ATTEMPTS)
+    await restoreTheRest(dependencies, { ...context, plan: withOwnQemus(plan) }, after);
   const vms = await verifyVms(dependencies, context);
   await attempt(context, 'The boot loader starts the old kernel next', () => disarmFallback(context));
   await attempt(context, 'kernel.panic stays as the update set it', () => restorePanicTimeout(context));
@@ -52,7 +54,9 @@ export async function salvageKexec(
     tried > MAX_ATTEMPTS ? 'Restoring was tried twice in a row and is not tried again by itself.' : '',
     await sentenceOf(dependencies, context),
   ];
-  await attempt(context, 'Files of the update stay behind', () => cleanUp(context));
+  await attempt(context, 'Files of the update stay behind', () =>
+    cleanUp(dependencies, { ...context, plan: withOwnQemus(plan) }),
+  );
   return { report, reason: reason.filter((part) => part !== '').join(' '), wentBack };
 }
 

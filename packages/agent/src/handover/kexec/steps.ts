@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import type { Plan } from '@exuvia/contract';
 import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { shutDownVms } from '../shared/left-out.ts';
 import { armFallback, prepareFallback } from './fallback.ts';
-import { shutDownVms } from './left-out.ts';
 import { pauseSteps } from './pause-steps.ts';
 import { buildRestore, copyQemu, loadKernel, noteVms, rehearse } from './prepare-steps.ts';
 import type { Prepared } from './prepared.ts';
@@ -17,9 +17,9 @@ export function kexecSteps(
   const prepared: Prepared = {};
   return [
     noteVms(dependencies),
-    copyQemu(prepared),
+    copyQemu(dependencies, prepared),
     buildRestore(dependencies, prepared),
-    prepareFallback(dependencies, prepared),
+    prepareFallback(dependencies),
     rehearse(dependencies, prepared),
     loadKernel(dependencies),
     ...shutDownVms(dependencies, plan),

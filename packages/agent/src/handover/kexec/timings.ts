@@ -2,9 +2,10 @@ import { readIfExists } from '@exuvia/sys';
 import type { StepContext } from '../../kinds.ts';
 import { attempt } from '../shared/attempt.ts';
 import type { Timings } from '../shared/report.ts';
+import { parseStamps, type Stamps, tscKhz } from '../shared/stamp-lines.ts';
 import { clockReadingSchema } from './clock.ts';
 import { handoverFiles } from './layout.ts';
-import { computeTimings, parseStamps, type Stamps, tscKhz } from './stamps.ts';
+import { computeTimings } from './stamps.ts';
 
 /** The phases, from the stamps of the old side in the store and those of the new one; `null` when they are gone. */
 export async function timingsOf(context: StepContext, after: Stamps): Promise<Timings | null> {

@@ -16,7 +16,7 @@ interface VmLog {
 export interface VmDependencies {
   readonly store: Pick<Store, 'allocate' | 'scrub'>;
   /** As it is now: it may be read again while the agent runs. */
-  readonly config: () => Pick<AgentConfig, 'vmCpus'>;
+  readonly config: () => Partial<Pick<AgentConfig, 'vmCpus' | 'allowExec'>>;
   readonly log: VmLog;
   readonly scopes: Scopes;
   readonly paths: (name: string) => VmPaths;

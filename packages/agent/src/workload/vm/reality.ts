@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { ExuviaError, type Vm, type VmSpec } from '@exuvia/contract';
-import { queryStatus } from '@exuvia/qemu';
+import { queryStatus, queryVersion } from '@exuvia/qemu';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { type Instance, readInstance } from './instance.ts';
 import type { Monitors } from './monitors.ts';
@@ -15,6 +15,8 @@ export interface Reality {
   readonly process: VmProcess | null;
   /** QEMU's word for its state; `null` when it does not answer. Only with a process. */
   readonly status: string | null;
+  /** The version of that QEMU; `null` when it does not answer. */
+  readonly qemu: string | null;
   /** A state from an update lies in the store, or on disk. */
   readonly saved: boolean;
   readonly lastLogLine: string | null;
@@ -31,7 +33,7 @@ export async function lookAt(
     findProcess(paths),
     exists(paths.deviceState).then(async (inStore) => inStore || (await exists(paths.savedState))),
   ]);
-  const status = found === null ? null : await statusOf(name, monitors);
+  const { status, qemu } = found === null ? SILENT : await statusOf(name, monitors);
   // It may have ended instead of answering.
   const process = found === null || status !== null ? found : await findProcess(paths);
   return {
@@ -39,6 +41,7 @@ export async function lookAt(
     instanceProblem: typeof instance === 'string' ? instance : null,
     process,
     status,
+    qemu,
     saved,
     lastLogLine: process === null && instance !== null ? await lastLine(paths.qemuLog) : null,
   };
@@ -58,9 +61,15 @@ export function toVm(name: string, spec: VmSpec, reality: Reality, paths: VmPath
     startedAt: instance?.startedAt ?? null,
     ramFile: instance !== null ? paths.ram : null,
     console: process !== null && spec.serial ? paths.console : null,
+    qemu: reality.qemu,
     ...(reason === null ? {} : { reason }),
     ...(reality.saved && process === null ? { saved: true } : {}),
   };
+}
+
+/** A VM of which nothing is left. Pure. */
+export function gone(vm: Vm): Vm {
+  return { ...vm, state: 'stopped', pid: null, scope: null, startedAt: null, ramFile: null, console: null };
 }
 
 /** QEMU's states (RunState in qapi/run-state.json) in which the guest is in trouble. */
@@ -87,13 +96,16 @@ function whyItEnded({ saved, lastLogLine }: Reality): string {
   return `Its QEMU has ended.${log}`;
 }
 
-async function statusOf(name: string, monitors: Monitors): Promise<string | null> {
+const SILENT = { status: null, qemu: null } as const;
+
+async function statusOf(name: string, monitors: Monitors): Promise<Pick<Reality, 'status' | 'qemu'>> {
   try {
     const client = await monitors.get(name);
-    return (await queryStatus(client)).status;
+    const [{ status }, qemu] = await Promise.all([queryStatus(client), queryVersion(client)]);
+    return { status, qemu };
   } catch {
     // Silence is a fact about the VM here; whoever wants to talk to it gets the error.
-    return null;
+    return SILENT;
   }
 }
 

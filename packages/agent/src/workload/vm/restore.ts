@@ -1,13 +1,12 @@
 import { access, copyFile, rm } from 'node:fs/promises';
 import { ExuviaError, parseSize } from '@exuvia/contract';
-import { loadFromFile, type RestoreOptions, restoreCommandLine } from '@exuvia/qemu';
-import { removeDurably } from '@exuvia/sys';
+import { commandLineFor, loadFromFile, type RestoreOptions, restoreCommandLine } from '@exuvia/qemu';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { type Instance, readInstance, writeInstance } from './instance.ts';
 import { endAtOnce, launch } from './launch.ts';
 import type { Monitors } from './monitors.ts';
 import type { Reality } from './reality.ts';
-import { removeSeal, requireWhole, sealState } from './seal.ts';
+import { removeState, requireWhole, sealState } from './seal.ts';
 import { sizeOf } from './text-file.ts';
 
 /** Where `saveTo` puts what a VM was started with, beside its state. */
@@ -24,8 +23,7 @@ export async function keepInstance(name: string, paths: VmPaths, stateFile: stri
 /** Removes what `saveTo` wrote. */
 export async function discardSavedFile(paths: VmPaths): Promise<void> {
   if (!(await isThere(paths.savedState))) return;
-  await removeDurably(paths.savedState);
-  await removeSeal(paths.savedState);
+  await removeState(paths.savedState);
   await rm(instanceBeside(paths.savedState), { force: true });
 }
 
@@ -45,12 +43,13 @@ export async function restoreVm(
   reality: Reality,
   dependencies: VmDependencies,
   monitors: Monitors,
+  binary?: string,
 ): Promise<void> {
   if (reality.process !== null) {
     throw new ExuviaError('vm-running', `VM ${name} runs already (pid ${reality.process.pid}).`);
   }
   const paths = dependencies.paths(name);
-  const instance = await instanceOf(name, stateFile, reality);
+  const instance = inQemu(binary, await instanceOf(name, stateFile, reality));
   await requireWhole(name, { state: stateFile, ram: paths.ram }, dependencies.updates);
   if (ram === 'in-file') await makeRoom(name, instance, paths, dependencies);
   const commandLine = [...restoreCommandLine(instance.commandLine), '-S'];
@@ -61,10 +60,16 @@ export async function restoreVm(
     await endAtOnce(name, dependencies);
     throw error;
   }
-  await removeDurably(stateFile);
-  await removeSeal(stateFile);
+  if (binary !== undefined) await writeInstance(paths.instance, instance);
+  await removeState(stateFile);
   await rm(instanceBeside(stateFile), { force: true });
   await client.execute('cont');
+}
+
+function inQemu(binary: string | undefined, instance: Instance): Instance {
+  return binary === undefined
+    ? instance
+    : { ...instance, commandLine: commandLineFor(binary, instance.commandLine) };
 }
 
 async function instanceOf(name: string, stateFile: string, reality: Reality): Promise<Instance> {

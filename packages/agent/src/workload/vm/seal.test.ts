@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sampleMemory } from './samples.ts';
-import { removeSeal, requireWhole, sealState } from './seal.ts';
+import { removeState, requireWhole, sealState } from './seal.ts';
 
 const STRIDE = 524288;
 const MEMORY = 4 * STRIDE;
@@ -40,7 +40,7 @@ async function writeManifest(update: string, head = 'exuvia-manifest 1') {
 test('a state that is what was saved is whole, whether the agent or exuvia-pause sealed it', async () => {
   await sealState('web', state);
   await expect(check()).resolves.toBeUndefined();
-  await removeSeal(state);
+  await rm(`${state}.seal`);
   await expect(check()).rejects.toMatchObject({ code: 'vm-state-unsealed' });
   await writeManifest('20261121-100000-abcd');
   await expect(check()).resolves.toBeUndefined();
@@ -96,6 +96,19 @@ test('memory that was overwritten somewhere for half a megabyte is not used', as
     await file.close();
   }
   await expect(check()).resolves.toBeUndefined();
+});
+
+test('the agent seals the memory with the state where it stays in place', async () => {
+  await sealState('web', state, ram);
+  const [, ...sealed] = (await readFile(`${state}.seal`, 'utf8')).split('\n');
+  await writeManifest('20261121-100000-abcd');
+  const manifest = await readFile(join(updates, '20261121-100000-abcd', 'manifest'), 'utf8');
+  expect(sealed).toEqual([...manifest.split('\n').slice(1, 3), '']);
+  await expect(check()).resolves.toBeUndefined();
+  await writeFile(ram, Buffer.alloc(MEMORY, 8));
+  await expect(check()).rejects.toMatchObject({ code: 'vm-memory-damaged' });
+  await removeState(state);
+  expect(await readdir(directory)).toEqual(['ram', 'updates']);
 });
 
 test('memory of another size is not used', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { ExuviaError } from '@exuvia/contract';
 import { listIfExists, readIfExists, removeDurably, writeFileDurably } from '@exuvia/sys';
-import { sampleMemory } from './samples.ts';
+import { sampleMemory, sampleStride } from './samples.ts';
 import { sizeOf } from './text-file.ts';
 
 /** What a saved state, and the memory that belongs to it, must look like to be loaded. */
@@ -22,14 +22,25 @@ function sealFile(stateFile: string): string {
   return `${stateFile}.seal`;
 }
 
-/** Writes down, durably, what a state file is: without it nobody ever loads it. */
-export async function sealState(name: string, stateFile: string): Promise<void> {
+/**
+ * Writes down, durably, what a state file is: without it nobody ever loads it.
+ *
+ * @param ram the file of the memory that the state belongs to, which must stand still; absent: the state holds it.
+ */
+export async function sealState(name: string, stateFile: string, ram?: string): Promise<void> {
   const { bytes, crc } = await checksumOf(stateFile);
-  const line = `state ${name} ${bytes} ${crc.toString(16).padStart(8, '0')}`;
-  await writeFileDurably(sealFile(stateFile), `${HEAD}\n${line}\n`, { mode: 0o600 });
+  const lines = [HEAD, `state ${name} ${bytes} ${hex(crc)}`];
+  if (ram !== undefined) {
+    const { size } = await stat(ram);
+    const stride = sampleStride(size);
+    lines.push(`ram ${name} ${size} ${stride} ${hex(await sampleMemory(ram, size, stride))}`);
+  }
+  await writeFileDurably(sealFile(stateFile), `${lines.join('\n')}\n`, { mode: 0o600 });
 }
 
-export async function removeSeal(stateFile: string): Promise<void> {
+/** Removes a saved state that is stale, durably, and then its seal. */
+export async function removeState(stateFile: string): Promise<void> {
+  await removeDurably(stateFile);
   await removeDurably(sealFile(stateFile));
 }
 
@@ -108,6 +119,10 @@ async function checksumOf(file: string): Promise<{ bytes: number; crc: number }>
   if (size > 0)
     for await (const block of createReadStream(file, { highWaterMark: 2 ** 20 })) crc = crc32(block, crc);
   return { bytes: size, crc };
+}
+
+function hex(crc: number): string {
+  return crc.toString(16).padStart(8, '0');
 }
 
 function giveUp(name: string): string {

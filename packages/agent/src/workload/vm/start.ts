@@ -22,7 +22,8 @@ export async function startVm(
   refuse(spec.name, reality);
   const paths = dependencies.paths(spec.name);
   await discardMemory(spec.name, dependencies);
-  const commandLine = startCommandLine(spec, paths, dependencies.qemu);
+  const { allowExec } = dependencies.config();
+  const commandLine = startCommandLine(spec, paths, { ...dependencies.qemu, allowExec: allowExec ?? false });
   try {
     await dependencies.store.allocate(spec.name, parseSize(spec.memory) ?? 0);
     const startedAt = new Date().toISOString();
