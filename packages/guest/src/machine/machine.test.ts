@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, readdir } from 'node:fs/promises';
+import { access, readdir, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { dirname, join } from 'node:path';
 import { startCommandLine } from '@exuvia/qemu';
 import { COUNTING_GUEST_PAGE, findQemu, makeTestRoom, type TestRoom } from '@exuvia/qemu/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { packet } from './gdb/packets.ts';
 import { type GuestMachine, openMachine } from './machine.ts';
 
 const qemu = await findQemu();
@@ -125,9 +126,11 @@ describe.skipIf('missing' in qemu)('a VM that is stopped', () => {
     await machine.release();
     expect((await gdbservers())[0]?.filename).toContain(path);
     const debuggerSocket = createConnection(path);
-    debuggerSocket.write('$qqemu.PhyMemMode#72');
-    const [answer] = await once(debuggerSocket, 'data');
-    expect(String(answer)).toBe('+$0#30');
+    const said: string[] = [];
+    debuggerSocket.on('data', (chunk) => said.push(String(chunk)));
+    await expect.poll(isRunning).toBe(false);
+    debuggerSocket.write(`+${packet('qqemu.PhyMemMode')}`);
+    await expect.poll(() => said.join('')).toContain(`+${packet('0')}`);
     debuggerSocket.destroy();
     await machine.qmp.execute('cont');
   });
@@ -174,7 +177,6 @@ describe.skipIf('missing' in qemu)('a VM that is stopped', () => {
     await command('gdbserver none');
     await machine.close();
     const qmp = room.paths.qmp;
-    const { writeFile } = await import('node:fs/promises');
     machine = await openMachine(qmp);
     await command(`gdbserver unix:${qmp}.exuvia-gdb,server=on,wait=off`);
     await machine.qmp.execute('stop');

@@ -9,7 +9,6 @@ const TRANSIENT = [
   FALLBACK_ARGUMENT,
   'exuvia.crash',
   'tsc_early_khz',
-  'lpj',
 ];
 
 /** A new kernel that panics resets the machine instead of standing still, unless the administrator said otherwise. */
@@ -19,17 +18,16 @@ const PANIC = 'panic=10';
  * The command line for the new kernel: that of the running one, without what belongs to one boot only.
  *
  * `tsc_early_khz` saves the calibration (Linux arch/x86/kernel/tsc.c); the kernel refines the value later all
- * the same. `lpj` saves each CPU the calibration of its delay loop, which counts TSC ticks (Linux
- * init/calibrate.c; CPUs that promise a constant TSC skip it anyway). `quiet` keeps a serial console off the blackout path, `cryptomgr.notests` the self-tests of ciphers
+ * the same. `quiet` keeps a serial console off the blackout path, `cryptomgr.notests` the self-tests of ciphers
  * (Linux crypto/algboss.c; an ordinary boot runs them again), unless `fips` requires them.
  *
  * @param running /proc/cmdline
- * @param clock measured frequency of the TSC in kHz, and the new kernel's CONFIG_HZ; `null`: not known
+ * @param tscKhz measured frequency of the TSC; `null` when it is not known
  */
 export function nextCommandLine(
   running: string,
   update: string,
-  { tscKhz, hz }: { readonly tscKhz: number | null; readonly hz: number | null },
+  tscKhz: number | null,
   further: readonly string[],
 ): string {
   const kept = TRANSIENT.reduce(
@@ -40,14 +38,12 @@ export function nextCommandLine(
   const tested = ['cryptomgr.notests', 'fips'].some((name) => commandLineValue(kept, name) !== null);
   const notests = tested ? [] : ['cryptomgr.notests'];
   const tsc = tscKhz === null ? [] : [`tsc_early_khz=${Math.round(tscKhz)}`];
-  const lpj = tscKhz === null || hz === null ? [] : [`lpj=${Math.round((tscKhz * 1000) / hz)}`];
   const panic = [...kept, ...further].some((argument) => argument.startsWith('panic=')) ? [] : [PANIC];
   return joinCommandLine([
     ...kept,
     ...quiet,
     ...notests,
     ...tsc,
-    ...lpj,
     ...panic,
     ...further,
     `${UPDATE_ARGUMENT}=${update}`,

@@ -79,10 +79,10 @@ checksum 2ad0e3ea
 test('the next command line keeps what describes the machine and drops what belonged to one boot', () => {
   const running =
     'BOOT_IMAGE=/boot/vmlinuz-6 root=UUID=1 ro memmap=2G!5G tsc_early_khz=1 exuvia.update=old exuvia.fallback=old exuvia.crash=1 console=ttyS0\n';
-  expect(nextCommandLine(running, 'new', { tscKhz: 2_596_104.4, hz: 250 }, ['nosmt'])).toBe(
-    'root=UUID=1 ro memmap=2G!5G console=ttyS0 quiet cryptomgr.notests tsc_early_khz=2596104 lpj=10384418 panic=10 nosmt exuvia.update=new',
+  expect(nextCommandLine(running, 'new', 2_596_104.4, ['nosmt'])).toBe(
+    'root=UUID=1 ro memmap=2G!5G console=ttyS0 quiet cryptomgr.notests tsc_early_khz=2596104 panic=10 nosmt exuvia.update=new',
   );
-  expect(nextCommandLine('root=/dev/vda quiet fips=1 panic=5', 'new', { tscKhz: null, hz: 250 }, [])).toBe(
+  expect(nextCommandLine('root=/dev/vda quiet fips=1 panic=5', 'new', null, [])).toBe(
     'root=/dev/vda quiet fips=1 panic=5 exuvia.update=new',
   );
 });

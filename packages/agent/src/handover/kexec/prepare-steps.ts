@@ -1,14 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExuviaError, HOST_PATHS, type Plan, parseSize, type Vm } from '@exuvia/contract';
-import {
-  installedKernels,
-  kernelConfig,
-  loadKexec,
-  readIfExists,
-  unloadKexec,
-  writeFileDurably,
-} from '@exuvia/sys';
+import { installedKernels, loadKexec, readIfExists, unloadKexec, writeFileDurably } from '@exuvia/sys';
 import type { Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { commitRecord } from '../shared/commit-record.ts';
@@ -173,8 +166,7 @@ function pausePlan(
 
 async function commandLineOf(context: StepContext, further: readonly string[]): Promise<string> {
   const running = (await readIfExists('/proc/cmdline')) ?? '';
-  const hz = Number((await kernelConfig(context.plan.target.kernel))?.get('HZ')) || null;
-  return nextCommandLine(running, context.plan.id, { tscKhz: await measuredTscKhz(context), hz }, further);
+  return nextCommandLine(running, context.plan.id, await measuredTscKhz(context), further);
 }
 
 async function measuredTscKhz(context: StepContext): Promise<number | null> {
