@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-// Two projects: `unit` needs no virtual machine host (a QEMU process at most); `lab` drives one real lab
-// host from beginning to end, one file after the other.
+// Three projects, one after the other: `unit` needs no virtual machine host (a QEMU process at most);
+// `guest` boots Debian kernels in QEMU and patches them; `lab` drives one real lab host from beginning to
+// end, one file after the other.
 export default defineConfig({
   test: {
     projects: [
@@ -10,6 +11,19 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'packaging/**/*.test.ts'],
           testTimeout: 60_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'guest',
+          include: ['packages/lab/e2e-guest/**/*.test.ts'],
+          globalSetup: ['packages/lab/e2e-guest/support/global.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+          // Two emulated guests keep a machine with two processors busy.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -20,7 +34,7 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 900_000,
           fileParallelism: false,
-          sequence: { concurrent: false },
+          sequence: { concurrent: false, groupOrder: 2 },
         },
       },
     ],

@@ -1,4 +1,6 @@
-import { build, type Metafile } from 'esbuild';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { build, type Metafile, type Plugin } from 'esbuild';
 import { ROOT } from './paths.ts';
 
 /** The two programs of the package, and what each is called in /usr/lib/exuvia. */
@@ -40,6 +42,7 @@ async function bundleProgram(program: (typeof PROGRAMS)[number], directory: stri
     platform: 'node',
     target: 'node24',
     external: [...program.external],
+    plugins: [WEBASSEMBLY_INLINE],
     banner: { js: COMMONJS },
     minifyWhitespace: true,
     legalComments: 'none',
@@ -48,3 +51,20 @@ async function bundleProgram(program: (typeof PROGRAMS)[number], directory: stri
   });
   return result.metafile;
 }
+
+/** iced-x86 1.21 reads its WebAssembly from a file beside its source, where a bundle has none. */
+const WEBASSEMBLY_INLINE: Plugin = {
+  name: 'webassembly-inline',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]iced-x86[\\/]iced_x86\.js$/ }, async ({ path: file }) => {
+      const source = await readFile(file, 'utf8');
+      const module = await readFile(path.join(path.dirname(file), 'iced_x86_bg.wasm'), 'base64');
+      const contents = source.replace(
+        "require('fs').readFileSync(path)",
+        () => `Buffer.from('${module}', 'base64')`,
+      );
+      if (contents === source) throw new Error(`${file} does not read its WebAssembly as it did.`);
+      return { contents, loader: 'js' };
+    });
+  },
+};

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Client, createClient } from '@exuvia/client';
 import { ExuviaError, HOST_PATHS } from '@exuvia/contract';
+import { waitWhileAgentStarts } from './starting-agent.ts';
 
 /** The options that every command has. */
 export interface GlobalOptions {
@@ -35,7 +36,10 @@ export async function withClient<Result>(
 }
 
 async function connect({ host, ca, cert, key, socket }: GlobalOptions): Promise<Client> {
-  if (host === undefined) return createClient({ socketPath: socket ?? HOST_PATHS.socket });
+  if (host === undefined) {
+    if (socket === undefined) await waitWhileAgentStarts(HOST_PATHS.socket);
+    return createClient({ socketPath: socket ?? HOST_PATHS.socket });
+  }
   if (ca === undefined || cert === undefined || key === undefined) {
     throw new ExuviaError('usage', '--host needs --ca, --cert and --key.', {
       hint: '`exuvia cert init DIR` makes them.',

@@ -17,10 +17,23 @@ export function reportFailure(error: unknown, io: Io, json: boolean): ExitStatus
   return statusOf(error);
 }
 
+/** Beginnings of the codes with which a guest, or what is asked of it, is refused. */
+const GUEST_REFUSALS =
+  /^(patch|guest-(site|arena|symbol|module|rollback|patch|not-running|no|ram|registers|kernel|kallsyms|btf|orc|type|expression|cpus|tasks?|list|dmesg|stacks|address|memory))(-|s?$)/;
+
+/** Nobody answers on a VM's monitor. */
+const UNREACHABLE = new Set(['qmp-closed', 'qmp-timeout']);
+
+/** What was given, or what a guest's kernel is like, does not allow what was asked for; nothing was changed. */
+function isRefused(code: string): boolean {
+  return REFUSED_HERE.has(code) || GUEST_REFUSALS.test(code);
+}
+
 function statusOf(error: unknown): ExitStatus {
   if (error instanceof Unreachable) return EXIT.unreachable;
+  if (error instanceof ExuviaError && UNREACHABLE.has(error.code)) return EXIT.unreachable;
   if (error instanceof Refused) return EXIT.refused;
-  if (error instanceof ExuviaError && REFUSED_HERE.has(error.code)) return EXIT.refused;
+  if (error instanceof ExuviaError && isRefused(error.code)) return EXIT.refused;
   if (error instanceof ExuviaError && error.code === 'usage') return EXIT.usage;
   return EXIT.failed;
 }

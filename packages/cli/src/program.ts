@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import type { GlobalOptions } from './connect.ts';
 import type { ExitStatus } from './exit.ts';
+import { addGuestCommands } from './guest-program.ts';
 import type { Io } from './io.ts';
 
 /** What every command is given. */
@@ -127,6 +128,7 @@ export function createProgram(io: Io, finish: (status: ExitStatus) => void): Com
       '\nExample:\n  exuvia cert init /etc/exuvia/tls --name host1.example.org --name 192.0.2.7\n',
     )
     .action(action(async () => (await import('./commands/cert.ts')).certInit));
+  addGuestCommands(program, action);
   program
     .command('lab')
     .description('virtual hosts to try all this on (not part of the host package)')

@@ -169,8 +169,9 @@ test('without a promise to reconnect the end of the agent ends the following', a
   const rest = (async () => {
     for await (const _ of follow) await Promise.resolve();
   })();
+  const ended = expect(rest).rejects.toMatchObject({ code: 'agent-unreachable' });
   await agent.stop();
-  await expect(rest).rejects.toMatchObject({ code: 'agent-unreachable' });
+  await ended;
   agent = await startTestAgent({ folder: agent.folder });
 });
 

@@ -12,6 +12,8 @@ import { labUp, type UpOptions } from './host/up.ts';
 import { basePackages } from './image/base.ts';
 import { buildImage } from './image/image.ts';
 import { toolPath } from './image/toolbox.ts';
+import { runKernelGuest } from './kernel-guests/command.ts';
+import { KERNEL_NAMES } from './kernel-guests/kernels.ts';
 import { type Progress, stderrProgress } from './support/progress.ts';
 
 const HELP = `Usage: exuvia lab COMMAND [options]
@@ -25,6 +27,8 @@ Commands:
   console   join its serial console (leave with Ctrl-])
   exec -- COMMAND...   run a command on it as root
   image     build the image only
+  guest     run a Debian kernel in an emulated VM whose kernel can be looked at and patched
+            (exuvia guest ... --qmp PATH), until Ctrl-C
 
 Options of up and image:
   --cpus N             processors (default 3; under emulation its VMs never run on the first)
@@ -37,13 +41,18 @@ Options of up and image:
   --deb FILE           the Exuvia package (default: the newest in build/; "none" for none)
   --refresh            take what the mirror offers today
   --json               print the result as JSON
+
+Options of guest: --cpus N, --memory SIZE (default 512M), --levels 4|5 of page tables, --json, and
+  --guest-kernel NAME  ${KERNEL_NAMES.join(', ')} (default 6.12)
+  --file PATH          a file of this machine for the guest's /, any number of times
+  --run COMMAND        a shell command in the guest; its end ends the guest
 `;
 
 const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
   json: { type: 'boolean' },
-  cpus: { type: 'string', default: '3' },
-  memory: { type: 'string', default: '5G' },
+  cpus: { type: 'string' },
+  memory: { type: 'string' },
   store: { type: 'string', default: '2G' },
   kernel: { type: 'string', default: '6.12' },
   vms: { type: 'string', default: GUEST_NAMES.join(',') },
@@ -51,6 +60,10 @@ const OPTIONS = {
   mirror: { type: 'string' },
   deb: { type: 'string' },
   refresh: { type: 'boolean', default: false },
+  'guest-kernel': { type: 'string', default: '6.12' },
+  levels: { type: 'string', default: '4' },
+  file: { type: 'string', multiple: true },
+  run: { type: 'string' },
 } as const;
 
 /** `exuvia lab ...`; prints, and returns the exit code. Never throws. */
@@ -110,6 +123,17 @@ async function dispatch(args: readonly string[]): Promise<number> {
       );
       return 0;
     }
+    case 'guest': {
+      const { 'guest-kernel': kernel, levels, file: files = [], run, memory = '512M' } = values;
+      return runKernelGuest(
+        { kernel, cpus: cpuCount(values.cpus ?? '1', 1), memory, levels, files, run },
+        ({ pid, folder, qmp, ramFile }) =>
+          print(
+            { pid, folder, qmp, ramFile },
+            `Process ${pid}, console ${folder}/console.log, memory ${ramFile}\n--qmp ${qmp}\n`,
+          ),
+      );
+    }
     default:
       throw new ExuviaError('usage', `There is no command "lab ${command}".`, { hint: HELP });
   }
@@ -142,14 +166,17 @@ function parse(args: readonly string[]) {
 }
 
 function upOptions(values: ReturnType<typeof parse>['values']): UpOptions {
-  const cpus = Number(values.cpus);
-  if (!Number.isInteger(cpus) || cpus < 2 || cpus > 64) {
-    throw new ExuviaError('usage', `--cpus ${values.cpus} is no number from 2 to 64.`);
-  }
+  const cpus = cpuCount(values.cpus ?? '3', 2);
   const { store, kernel, mirror, refresh } = values;
   const deb = values.deb === 'none' ? null : values.deb;
   if (parseSize(store) === null) throw new ExuviaError('usage', `--store ${store} is no size such as 2G.`);
-  return { cpus, memoryBytes: bytes('memory', values.memory), store, kernel, mirror, deb, refresh };
+  return { cpus, memoryBytes: bytes('memory', values.memory ?? '5G'), store, kernel, mirror, deb, refresh };
+}
+
+function cpuCount(text: string, least: number): number {
+  const cpus = Number(text);
+  if (Number.isInteger(cpus) && cpus >= least && cpus <= 64) return cpus;
+  throw new ExuviaError('usage', `--cpus ${text} is no number from ${least} to 64.`);
 }
 
 function bytes(option: string, text: string): number {

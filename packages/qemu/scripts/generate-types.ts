@@ -13,14 +13,17 @@ import { generateTypes } from './generate/types.ts';
 /** What Exuvia sends. query-qmp-schema describes itself, so it is not special. */
 const COMMANDS = [
   'cont',
+  'human-monitor-command',
   'migrate',
   'migrate-incoming',
   'migrate-set-capabilities',
   'migrate-set-parameters',
   'migrate_cancel',
   'qmp_capabilities',
+  'qom-get',
   'qom-list-properties',
   'query-chardev',
+  'query-kvm',
   'query-machines',
   'query-memdev',
   'query-migrate',

@@ -22,12 +22,11 @@ export async function completion({ args, io }: Invocation, program: Command): Pr
 function wordsOf(program: Command): ReadonlyMap<string, readonly string[]> {
   const general = longOptions(program);
   const words = new Map([['', [...names(program), ...general]]]);
-  for (const command of program.commands) {
-    words.set(command.name(), [...names(command), ...longOptions(command), ...general]);
-    for (const below of command.commands) {
-      words.set(`${command.name()} ${below.name()}`, [...longOptions(below), ...general]);
-    }
-  }
+  const add = (command: Command, path: string) => {
+    words.set(path, [...names(command), ...longOptions(command), ...general]);
+    for (const below of command.commands) add(below, `${path} ${below.name()}`);
+  };
+  for (const command of program.commands) add(command, command.name());
   words.set('completion', ['bash', 'zsh']);
   return words;
 }

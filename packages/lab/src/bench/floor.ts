@@ -16,6 +16,8 @@ const BOOT_LIMIT_MS = 240_000;
 export interface FloorRun {
   readonly from: string;
   readonly to: string;
+  /** The command line of the new kernel: the host's own, or that which an update gives. */
+  readonly commandLine: 'host' | 'update';
   readonly ms: number;
 }
 
@@ -30,17 +32,21 @@ export async function prepareFloor(state: LabState, work: string): Promise<void>
 
 /**
  * Measures once what a bare kexec costs from the running kernel to `to`: no VM, no file system to unmount,
- * an initramfs that holds one program which stamps the TSC. The machine resets afterwards, and boots the
+ * an initramfs that holds one program which stamps the TSC. What the host has on its command line after an
+ * ordinary boot makes the yardstick (`kexec --reuse-cmdline`, as an operator would type it); with the command
+ * line of an update it shows what its arguments are worth. The machine resets afterwards, and boots the
  * kernel `next` (GRUB's saved entry).
  */
 export async function floorRun(
   state: LabState,
-  options: { to: string; next: string; commandLine: string },
+  options: { to: string; next: string; commandLine: 'host' | 'update'; updateCommandLine: string },
 ): Promise<FloorRun> {
   const from = (await labRun(state, 'uname -r')).stdout;
-  const khz = tscKhz(options.commandLine);
+  const khz = tscKhz(options.updateCommandLine);
+  const commandLine =
+    options.commandLine === 'update' ? options.updateCommandLine : await ownCommandLine(state);
   const load = `kexec -s -l /boot/vmlinuz-${options.to} --initrd=${REMOTE}/floor-initramfs --command-line="$(cat)"`;
-  await labRun(state, load, { input: options.commandLine });
+  await labRun(state, load, { input: commandLine });
   await labRun(
     state,
     `grub-editenv /boot/grub/grubenv set saved_entry='${menuEntryId(options.next)}' && sync`,
@@ -54,7 +60,7 @@ export async function floorRun(
     return cyclesBetween((await readFile(labPaths().consoleLog)).subarray(logged).toString('latin1'));
   });
   await waitForAgent(state, BOOT_LIMIT_MS);
-  return { from, to: options.to, ms: cycles / khz };
+  return { from, to: options.to, commandLine: options.commandLine, ms: cycles / khz };
 }
 
 /** From the stamp before the jump to the stamp of the new kernel's first program; `null` while one is missing. */
@@ -62,6 +68,15 @@ export function cyclesBetween(log: string): number | null {
   const jump = /^floor-jump ([0-9]+)\r?\n/m.exec(log)?.[1];
   const init = /^floor-init ([0-9]+)\r?\n/m.exec(log)?.[1];
   return jump === undefined || init === undefined ? null : Number(BigInt(init) - BigInt(jump));
+}
+
+/** What the boot loader gave the running kernel, without what names the image. */
+async function ownCommandLine(state: LabState): Promise<string> {
+  const { stdout } = await labRun(state, 'cat /proc/cmdline');
+  return stdout
+    .split(' ')
+    .filter((argument) => !/^(BOOT_IMAGE|exuvia\.)/.test(argument))
+    .join(' ');
 }
 
 /** The rate of the TSC that an update gave its new kernel. */

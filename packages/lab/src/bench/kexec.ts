@@ -52,7 +52,7 @@ export async function runKexecBenchmark(
   const [reboot] = await updateSeries(state, { busyMemory: SMALL, count: 1, handover: 'reboot' }, progress);
   if (reboot === undefined) throw new ExuviaError('bench-incomplete', 'There was no run of the baseline.');
   await destroyGuests(state);
-  const floor = await floorSeries(state, { count: options.runs, commandLine }, progress);
+  const floor = await floorSeries(state, { count: options.runs, updateCommandLine: commandLine }, progress);
   return { floor, updates, largeUpdates, reboot };
 }
 
@@ -80,7 +80,7 @@ async function updateSeries(
 
 async function floorSeries(
   state: LabState,
-  options: { count: number; commandLine: string },
+  options: { count: number; updateCommandLine: string },
   progress: Progress,
 ): Promise<FloorRun[]> {
   const work = await mkdtemp(join(tmpdir(), 'exuvia-floor-'));
@@ -89,10 +89,16 @@ async function floorSeries(
     const runs: FloorRun[] = [];
     for (let index = 0; index < options.count; index++) {
       const to = await otherKernel(state);
-      // The machine resets into `to`, so that the next bare kexec goes the other way.
-      const run = await floorRun(state, { to, next: to, commandLine: options.commandLine });
-      progress.say(`bench: bare kexec ${index + 1} of ${options.count} to ${to}: ${run.ms.toFixed(0)} ms`);
-      runs.push(run);
+      for (const commandLine of ['host', 'update'] as const) {
+        // The machine resets into the kernel that runs now, and after the second run into the other one.
+        const next = commandLine === 'host' ? (await askAgent(state, (client) => client.host())).kernel : to;
+        const { updateCommandLine } = options;
+        const run = await floorRun(state, { to, next, commandLine, updateCommandLine });
+        progress.say(
+          `bench: bare kexec ${index + 1} of ${options.count} to ${to}, command line of the ${commandLine}: ${run.ms.toFixed(0)} ms`,
+        );
+        runs.push(run);
+      }
     }
     return runs;
   } finally {

@@ -17,22 +17,31 @@ export async function makeGuestInitramfs(
   target: string,
   options: { init: string; release: string; root: string },
 ): Promise<void> {
-  const index = await readModuleIndex(options.release, options.root);
-  const modules: CpioEntry[] = [];
-  for (const { path } of resolveModules(index, MODULES)) {
-    const name = basename(path).replace(/\.(xz|zst|gz)$/, '');
-    modules.push({ type: 'file', path: `modules/${name}`, data: await readModule(path) });
-  }
-  const list = modules.map((entry) => basename(entry.path)).join('\n');
+  const modules = await moduleEntries(options.release, options.root, MODULES);
   await writeFile(
     target,
     cpioArchive([
       CONSOLE_ENTRY,
       { type: 'file', path: 'init', mode: 0o755, data: await readFile(options.init) },
       ...modules,
-      { type: 'file', path: 'modules/list', data: Buffer.from(`${list}\n`) },
     ]),
   );
+}
+
+/** Modules with all that they need, in the folder and order in which a guest's init loads them. */
+export async function moduleEntries(
+  release: string,
+  root: string,
+  names: readonly string[],
+): Promise<CpioEntry[]> {
+  const index = await readModuleIndex(release, root);
+  const modules: CpioEntry[] = [];
+  for (const { path } of resolveModules(index, names)) {
+    const name = basename(path).replace(/\.(xz|zst|gz)$/, '');
+    modules.push({ type: 'file', path: `modules/${name}`, data: await readModule(path) });
+  }
+  const list = modules.map((entry) => basename(entry.path)).join('\n');
+  return [...modules, { type: 'file', path: 'modules/list', data: Buffer.from(`${list}\n`) }];
 }
 
 /** An initramfs that holds nothing but one program. */

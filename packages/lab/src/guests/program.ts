@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@exuvia/sys';
 import { cached, keyOf, keyOfFiles } from '../support/cache.ts';
@@ -6,22 +6,40 @@ import { cached, keyOf, keyOfFiles } from '../support/cache.ts';
 const NATIVE = join(import.meta.dirname, '../../../../native');
 const FLAGS = ['-std=gnu17', '-O2', '-g0', '-Wall', '-Wextra', '-D_GNU_SOURCE', '-static', '-s'];
 
+export interface GuestProgram {
+  readonly path: string;
+  readonly key: string;
+}
+
 /** Compiles the guests' init (native/guest) and returns its path; compiled once for each state of its sources. */
-export async function guestProgram(): Promise<{ readonly path: string; readonly key: string }> {
-  const sources = await headersAndSources();
-  const key = keyOf(await keyOfFiles(sources), FLAGS);
-  const folder = await cached('guest-program', key, async (into) => {
-    await mkdir(into, { recursive: true });
-    const main = join(NATIVE, 'guest/exuvia-guest-init.c');
-    await run('cc', [...FLAGS, '-I', join(NATIVE, 'common'), '-o', join(into, 'init'), main, '-lpthread']);
+export function guestProgram(): Promise<GuestProgram> {
+  return compiled('guest-program', 'guest/exuvia-guest-init.c', ['guest', 'common']);
+}
+
+/** The same for the guests whose kernels are patched (native/kernel-guest). */
+export function kernelGuestProgram(): Promise<GuestProgram> {
+  return compiled('kernel-guest-program', 'kernel-guest/exuvia-kernel-guest.c', [
+    'kernel-guest',
+    'guest',
+    'common',
+  ]);
+}
+
+async function compiled(kind: string, main: string, rooms: readonly string[]): Promise<GuestProgram> {
+  const key = keyOf(await keyOfFiles(await headersAndSources(rooms)), FLAGS);
+  const folder = await cached(kind, key, async (into) => {
+    const output = join(into, 'init');
+    await run('cc', [...FLAGS, '-I', join(NATIVE, 'common'), '-o', output, join(NATIVE, main), '-lpthread']);
   });
   return { path: join(folder, 'init'), key };
 }
 
-async function headersAndSources(): Promise<string[]> {
-  const folders = [join(NATIVE, 'guest'), join(NATIVE, 'common')];
+async function headersAndSources(rooms: readonly string[]): Promise<string[]> {
   const lists = await Promise.all(
-    folders.map(async (folder) => (await readdir(folder)).sort().map((name) => join(folder, name))),
+    rooms.map(async (room) => {
+      const folder = join(NATIVE, room);
+      return (await readdir(folder)).sort().map((name) => join(folder, name));
+    }),
   );
   return lists.flat().filter((path) => /\.[ch]$/.test(path));
 }

@@ -2,12 +2,12 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExuviaError } from '@exuvia/contract';
 import { run } from '@exuvia/sys';
-import { type Mirror, sourceLines } from './mirror.ts';
+import { type Mirror, type Suite, sourceLines } from './mirror.ts';
 
 /** Signs trixie's archive too: the package debian-archive-keyring of every Debian since bookworm. */
 export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
-/** A private apt that knows trixie's packages and leaves the machine's own apt alone. */
+/** A private apt that knows some suites' packages and leaves the machine's own apt alone. */
 export interface Apt {
   /** Versions on offer, newest first, as `apt-cache madison` lists them. */
   versions(name: string): Promise<string[]>;
@@ -18,10 +18,10 @@ export interface Apt {
   readonly sources: readonly string[];
 }
 
-/** Sets up a private apt in `folder` and fetches the package lists. */
-export async function openApt(folder: string, mirror: Mirror): Promise<Apt> {
+/** Sets up a private apt in `folder` and fetches the package lists. `suites`: default the lab host's. */
+export async function openApt(folder: string, mirror: Mirror, suites?: readonly Suite[]): Promise<Apt> {
   const configuration = join(folder, 'apt.conf');
-  const sources = sourceLines(mirror, KEYRING);
+  const sources = sourceLines(mirror, KEYRING, suites);
   await mkdir(join(folder, 'state/lists/partial'), { recursive: true });
   await mkdir(join(folder, 'cache/archives/partial'), { recursive: true });
   await mkdir(join(folder, 'empty'), { recursive: true });
@@ -48,18 +48,20 @@ export async function openApt(folder: string, mirror: Mirror): Promise<Apt> {
   };
 }
 
-/** The newest of Debian versions, by dpkg's own comparison. */
-export async function newestVersion(versions: readonly string[]): Promise<string | undefined> {
-  let newest: string | undefined;
+/** The newest (or oldest) of Debian versions, by dpkg's own comparison. */
+export async function newestVersion(
+  versions: readonly string[],
+  options: { oldest?: boolean } = {},
+): Promise<string | undefined> {
+  const better = options.oldest === true ? 'lt' : 'gt';
+  let best: string | undefined;
   for (const version of versions) {
-    if (newest === undefined) newest = version;
-    else if (
-      (await run('dpkg', ['--compare-versions', version, 'gt', newest], { allowFailure: true })).exitCode ===
-      0
-    )
-      newest = version;
+    const compared = best === undefined ? [] : ['--compare-versions', version, better, best];
+    if (best === undefined || (await run('dpkg', compared, { allowFailure: true })).exitCode === 0) {
+      best = version;
+    }
   }
-  return newest;
+  return best;
 }
 
 /** @throws ExuviaError `keyring-missing` when this machine cannot check Debian's signatures. */

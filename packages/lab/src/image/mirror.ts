@@ -29,15 +29,20 @@ export function mirrorOf(texts: readonly string[]): Mirror {
   };
 }
 
-/** sources.list lines of the lab host's suites. `keyring` is a file that apt checks signatures with. */
-export function sourceLines(mirror: Mirror, keyring: string): string[] {
-  const line = (uri: string, suite: string) => `deb [signed-by=${keyring}] ${uri} ${suite} main`;
-  return [
-    line(mirror.debian, 'trixie'),
-    line(mirror.debian, 'trixie-updates'),
-    line(mirror.security, 'trixie-security'),
-    line(mirror.debian, 'trixie-backports'),
-  ];
+/** An archive's suite, such as `trixie-security` of the security archive. */
+export type Suite = readonly [archive: keyof Mirror, suite: string];
+
+/** The lab host's suites. */
+const TRIXIE: readonly Suite[] = [
+  ['debian', 'trixie'],
+  ['debian', 'trixie-updates'],
+  ['security', 'trixie-security'],
+  ['debian', 'trixie-backports'],
+];
+
+/** sources.list lines of suites. `keyring` is a file that apt checks signatures with. */
+export function sourceLines(mirror: Mirror, keyring: string, suites: readonly Suite[] = TRIXIE): string[] {
+  return suites.map(([archive, suite]) => `deb [signed-by=${keyring}] ${mirror[archive]} ${suite} main`);
 }
 
 async function sourceFiles(folder: string): Promise<string[]> {

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@exuvia/sys';
+import { waitForAgent } from '../host/agent.ts';
 import { endMachine, startMachine, waitForEnd, waitForSsh } from '../host/machine.ts';
 import { makeOverlay } from '../host/overlay.ts';
 import { labRun } from '../host/ssh.ts';
@@ -32,10 +33,7 @@ export async function prepareDisk(
       const state = await startMachine({ base, credentials: disk.credentials, ...options, disk: overlay });
       try {
         await waitForSsh(state, BOOT_LIMIT_MS);
-        // ssh is there before the agent, by much on a machine that has other work.
-        await labRun(state, 'until [ -S /run/exuvia/agent.sock ]; do sleep 1; done', {
-          timeoutMs: BOOT_LIMIT_MS,
-        });
+        await waitForAgent(state, BOOT_LIMIT_MS, { store: false });
         const { stdout } = await labRun(state, `exuvia setup --memory ${options.store}`, {
           timeoutMs: 240_000,
         });

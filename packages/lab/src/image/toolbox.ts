@@ -1,5 +1,6 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type RunResult, run } from '@exuvia/sys';
 
 /** Programs that the lab runs out of the lab host's own root file system: the machine's may be too old. */
 const TOOLS = ['qemu-system-x86_64', 'qemu-img', 'qemu-io'] as const;
@@ -26,6 +27,18 @@ export async function writeToolbox(baseFolder: string): Promise<void> {
     await writeFile(path, script(tool));
     await chmod(path, 0o755);
   }
+}
+
+/** Runs a program of the base that the machine need not have; `name` is what the program is to be called. */
+export function runBaseProgram(
+  baseFolder: string,
+  { program, name }: { program: string; name: string },
+  args: readonly string[],
+): Promise<RunResult> {
+  const root = join(baseFolder, 'root');
+  const loader = join(root, 'usr/lib64/ld-linux-x86-64.so.2');
+  const library = join(root, 'usr/lib/x86_64-linux-gnu');
+  return run(loader, ['--argv0', name, '--library-path', library, join(root, program), ...args]);
 }
 
 function script(tool: Tool): string {

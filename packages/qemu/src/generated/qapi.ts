@@ -1,5 +1,7 @@
 // Generated from query-qmp-schema of QEMU 10.0 by scripts/generate-types.ts; not edited by hand.
 
+type HumanMonitorCommandArguments = { readonly 'command-line': string; readonly 'cpu-index'?: number; };
+
 type MigrateArgumentsChannelsChannelType = 'main' | 'cpr';
 
 type MigrateArgumentsChannelsAddrSocketInet = { readonly host: string; readonly port: string; readonly numeric?: boolean; readonly to?: number; readonly ipv4?: boolean; readonly ipv6?: boolean; readonly 'keep-alive'?: boolean; readonly mptcp?: boolean; };
@@ -48,11 +50,15 @@ type QmpCapabilitiesArgumentsEnable = 'oob';
 
 type QmpCapabilitiesArguments = { readonly enable?: ReadonlyArray<QmpCapabilitiesArgumentsEnable>; };
 
+type QomGetArguments = { readonly path: string; readonly property: string; };
+
 type QomListPropertiesArguments = { readonly typename: string; };
 
 type QomListPropertiesReturn = { readonly name: string; readonly type: string; readonly description?: string; readonly 'default-value'?: unknown; };
 
 type QueryChardevReturn = { readonly label: string; readonly filename: string; readonly 'frontend-open': boolean; };
+
+type QueryKvmReturn = { readonly enabled: boolean; readonly present: boolean; };
 
 type QueryMachinesArguments = { readonly 'compat-props'?: boolean; };
 
@@ -269,14 +275,17 @@ type WatchdogEvent = { readonly action: WatchdogEventAction; };
 /** Arguments and return value of every command that Exuvia sends. */
 export interface QmpCommands {
   cont: { arguments: Record<string, never>; return: Record<string, never> };
+  'human-monitor-command': { arguments: HumanMonitorCommandArguments; return: string };
   migrate: { arguments: MigrateArguments; return: Record<string, never> };
   'migrate-incoming': { arguments: MigrateIncomingArguments; return: Record<string, never> };
   'migrate-set-capabilities': { arguments: MigrateSetCapabilitiesArguments; return: Record<string, never> };
   'migrate-set-parameters': { arguments: MigrateSetParametersArguments; return: Record<string, never> };
   migrate_cancel: { arguments: Record<string, never>; return: Record<string, never> };
   qmp_capabilities: { arguments: QmpCapabilitiesArguments; return: Record<string, never> };
+  'qom-get': { arguments: QomGetArguments; return: unknown };
   'qom-list-properties': { arguments: QomListPropertiesArguments; return: ReadonlyArray<QomListPropertiesReturn> };
   'query-chardev': { arguments: Record<string, never>; return: ReadonlyArray<QueryChardevReturn> };
+  'query-kvm': { arguments: Record<string, never>; return: QueryKvmReturn };
   'query-machines': { arguments: QueryMachinesArguments; return: ReadonlyArray<QueryMachinesReturn> };
   'query-memdev': { arguments: Record<string, never>; return: ReadonlyArray<QueryMemdevReturn> };
   'query-migrate': { arguments: Record<string, never>; return: QueryMigrateReturn };

@@ -15,6 +15,10 @@ const COMMAND_LINE_BYTES = 2048;
  * Loads a kernel for a later jump by kexec_file_load, which checks signatures where the kernel asks for
  * them and needs no /dev/mem. An image that was loaded before is replaced.
  *
+ * Never by kexec_load, although it could leave out the purgatory's digest: kexec-tools (2.0.29) then goes by the
+ * firmware's memory map, in which a region that `memmap=` reserved is ordinary memory, and puts the new kernel
+ * into the store.
+ *
  * @throws ExuviaError `kexec-load-failed`; `command-line-too-long`.
  */
 export async function loadKexec(image: KexecImage): Promise<void> {

@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises';
+import { ExuviaError } from '@exuvia/contract';
+import { readPatch, scheduling } from '@exuvia/guest';
+import { EXIT, type ExitStatus } from '../../../exit.ts';
+import type { Invocation } from '../../../program.ts';
+import { targetOf } from '../target.ts';
+import { type PatchOptions, withPatches } from './open.ts';
+import { finishSwitch, type WaitOptions, waitLimit } from './wait.ts';
+
+interface ApplyOptions extends PatchOptions, WaitOptions {
+  readonly replace?: boolean;
+}
+
+/** Applies a patch to a running guest. */
+export async function apply(invocation: Invocation<ApplyOptions>): Promise<ExitStatus> {
+  const { options, io } = invocation;
+  const target = await targetOf(invocation, 'PATCH.ko');
+  const timeoutMs = waitLimit(options);
+  const file = target.rest[0] ?? '';
+  const bytes = await readFile(file).catch((cause: unknown) => {
+    throw new ExuviaError('file-unreadable', `${file} cannot be read.`, { cause });
+  });
+  const patch = readPatch(bytes, file);
+  return withPatches(target, options, async (patches) => {
+    const report = await patches.apply(patch, { bytes, replace: options.replace === true });
+    return finishSwitch(
+      { io, options, patches, timeoutMs, scheduling: scheduling() },
+      { verb: 'switched', from: 'applying', report },
+    );
+  }).then((done) => (done ? EXIT.ok : EXIT.failed));
+}

@@ -1,0 +1,1 @@
+export { type BuildOptions, buildPatch } from './build.ts';

@@ -1,0 +1,3 @@
+export * from './invalid.ts';
+export * from './reader.ts';
+export * from './types.ts';

@@ -1,0 +1,2 @@
+export { linkPatch, linkSizes, requireAcceptable } from './link.ts';
+export type { LinkTarget } from './target.ts';

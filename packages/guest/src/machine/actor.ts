@@ -1,0 +1,283 @@
+import { type QmpClient, queryStatus } from '@exuvia/qemu';
+import { GuestError } from '../errors.ts';
+import type { Registers } from '../kinds.ts';
+import { humanCommand } from '../memory/open.ts';
+import { type ChannelPaths, openChannel, reconcileChannel, removeChannel } from './channel.ts';
+import { GdbConnection } from './gdb/connection.ts';
+import { ATOMIC_BYTES } from './gdb/packets.ts';
+import {
+  attachScript,
+  CONTINUE_SCRIPT,
+  EMPTY_STOP,
+  lookScript,
+  type PhysicalRange,
+  type PhysicalWrite,
+  readLook,
+  verifyWrites,
+  writeScript,
+} from './gdb/script.ts';
+import { type Guard, startGuard } from './guard/guard.ts';
+import { openStopMark, type StopMark } from './guard/mark.ts';
+import { hurry } from './priority.ts';
+
+/** What is seen of a VM at the beginning of a stop. */
+export interface Seen {
+  /** Of every vCPU, in the order of their numbers. */
+  readonly registers: readonly Registers[];
+  /** What was asked for with `reads`, as the VM's processors see it. */
+  readonly memory: readonly Buffer[];
+}
+
+export interface StopPlan {
+  readonly reads: readonly PhysicalRange[];
+  /**
+   * Decides while the VM stands, without waiting for anything, what is written. The last {@link ATOMIC_BYTES}
+   * go out in one send together with the word to go on: they happen as a whole or not at all.
+   */
+  decide(seen: Seen): readonly PhysicalWrite[];
+}
+
+/**
+ * Owns the control channel of a VM. One thing at a time; whoever comes meanwhile waits.
+ *
+ *     actor                                QEMU
+ *      | gdbserver (QMP), connect --------> | the VM stops (QEMU's own habit)
+ *      | continue, sent with the connect -> | and goes on
+ *      | interrupt, registers, reads -----> | the VM stops
+ *      | <------------------------ answers  |
+ *      | writes, reads back, continue ----> | one send; the VM goes on
+ *      | <------------------------ answers  | verified while it runs
+ */
+export class Actor {
+  readonly #qmp: QmpClient;
+  readonly #qmpPath: string;
+  readonly #paths: ChannelPaths;
+  #queue: Promise<unknown> = Promise.resolve();
+  #control: Control | null = null;
+  #stood = false;
+  #listening: (() => void) | null = null;
+
+  constructor(qmp: QmpClient, qmpPath: string, paths: ChannelPaths) {
+    this.#qmp = qmp;
+    this.#qmpPath = qmpPath;
+    this.#paths = paths;
+  }
+
+  /**
+   * Puts right what a killed tool has left, and looks whether the VM runs.
+   *
+   * @throws GuestError `guest-not-running` for a VM that neither runs nor is paused.
+   */
+  async open(): Promise<void> {
+    await reconcileChannel(this.#qmp, this.#paths);
+    this.#listening = this.#qmp.onEvent(({ name }) => {
+      if (name === 'RESUME') this.#stood = false;
+      // With a control channel this comes for our own stops too, and late.
+      if (name === 'STOP' && this.#control === null) this.#stood = true;
+    });
+    const { status } = await queryStatus(this.#qmp);
+    if (status !== 'running' && status !== 'paused') {
+      throw new GuestError('guest-not-running', `The VM is neither running nor paused: QEMU says ${status}.`);
+    }
+    this.#stood = status === 'paused';
+  }
+
+  /** The whole of a fast stop. A VM that was found standing stands afterwards. */
+  stop(plan: StopPlan): Promise<{ readonly seen: Seen; readonly us: number }> {
+    return this.#exclusively(async ({ gdb, vcpus, mark }) => {
+      const before = process.hrtime.bigint();
+      const { seen, goOn } = await this.#look(gdb, vcpus, mark, plan.reads);
+      let writes: readonly PhysicalWrite[] = [];
+      try {
+        writes = plan.decide(seen);
+      } catch (error) {
+        if (goOn) gdb.send(CONTINUE_SCRIPT);
+        mark.set(false);
+        throw error;
+      }
+      const last = await this.#writeAllButLast(gdb, writes);
+      const script = writeScript(last, goOn ? 'continue' : 'stand');
+      const { answers } = await gdb.exchange(script.text, script.answers);
+      const us = Number(process.hrtime.bigint() - before) / 1000;
+      mark.set(false);
+      if (last.length > 0) verifyWrites(answers, last);
+      return { seen, us };
+    });
+  }
+
+  /** A stop in which `work` may wait; used where its length does not matter. */
+  hold<T>(
+    work: (
+      seen: Seen,
+      write: (writes: readonly PhysicalWrite[]) => Promise<void>,
+      read: (ranges: readonly PhysicalRange[]) => Promise<readonly Buffer[]>,
+    ) => Promise<T>,
+  ): Promise<{ readonly result: T; readonly us: number }> {
+    return this.#exclusively(async ({ gdb, vcpus, mark }) => {
+      const before = process.hrtime.bigint();
+      const { seen, goOn } = await this.#look(gdb, vcpus, mark, []);
+      try {
+        const result = await work(
+          seen,
+          (writes) => writeNow(gdb, writes),
+          async (ranges) => {
+            const script = lookScript([], ranges);
+            const { answers } = await gdb.exchange(script.text, script.answers);
+            return readLook(answers, [], ranges).memory;
+          },
+        );
+        return { result, us: Number(process.hrtime.bigint() - before) / 1000 };
+      } finally {
+        if (goOn) gdb.send(CONTINUE_SCRIPT);
+        mark.set(false);
+      }
+    });
+  }
+
+  /** Stops the VM and lets it go on: what every stop costs, whatever is done in it. */
+  stopForNothing(): Promise<void> {
+    return this.#exclusively(async ({ gdb, mark }) => {
+      if (this.#stood) return;
+      mark.set(true);
+      await gdb.interrupted(EMPTY_STOP);
+      mark.set(false);
+    });
+  }
+
+  /** Makes the next stop as quick as every later one. */
+  prepare(): Promise<void> {
+    return this.#exclusively(async () => undefined);
+  }
+
+  /** Removes the control channel; the VM is as it was found. A later stop adds it again. */
+  async release(): Promise<void> {
+    const done = this.#queue.then(async () => {
+      const control = this.#control;
+      this.#control = null;
+      if (control === null) return;
+      control.gdb.close();
+      if (control.added) await removeChannel(this.#qmp);
+      await control.relax();
+      await control.mark.close();
+      await control.guard.dismiss();
+    });
+    this.#queue = done.catch(() => undefined);
+    await done;
+  }
+
+  async close(): Promise<void> {
+    await this.release();
+    this.#listening?.();
+  }
+
+  #exclusively<T>(work: (control: Control) => Promise<T>): Promise<T> {
+    const done = this.#queue.then(async () => {
+      this.#control ??= await this.#open();
+      try {
+        return await work(this.#control);
+      } catch (error) {
+        if (error instanceof GuestError && error.code.startsWith('guest-gdb-')) await this.#abandon();
+        throw error;
+      }
+    });
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  /** The control channel is not understood any more: it goes, and the VM goes on by way of the monitor. */
+  async #abandon(): Promise<void> {
+    const control = this.#control;
+    this.#control = null;
+    if (control === null) return;
+    control.gdb.close();
+    await reconcileChannel(this.#qmp, this.#paths);
+    await control.relax();
+    await control.mark.close();
+    await control.guard.dismiss();
+  }
+
+  async #open(): Promise<Control> {
+    const [guard, vcpus] = await Promise.all([
+      startGuard({ qmp: this.#qmpPath, ...this.#paths }),
+      listVcpus(this.#qmp),
+    ]);
+    const mark = openStopMark(this.#paths.mark);
+    try {
+      const { address, added } = await openChannel(this.#qmp, this.#paths);
+      const standing = this.#stood;
+      mark.set(!standing);
+      const script = attachScript(standing ? 'stand' : 'continue');
+      const gdb = await GdbConnection.open(address, script.text);
+      gdb.onForeignStop = () => {
+        this.#stood = true;
+      };
+      await gdb.expect(script.answers);
+      mark.set(false);
+      return { gdb, vcpus, mark, guard, added, relax: await hurry() };
+    } catch (error) {
+      await mark.close();
+      await guard.dismiss();
+      throw error;
+    }
+  }
+
+  async #look(
+    gdb: GdbConnection,
+    vcpus: readonly number[],
+    mark: StopMark,
+    reads: readonly PhysicalRange[],
+  ): Promise<{ readonly seen: Seen; readonly goOn: boolean }> {
+    mark.set(!this.#stood);
+    const script = lookScript(vcpus, reads);
+    const { answers, stopped: goOn } = await gdb.exchange(script.text, script.answers);
+    this.#stood = !goOn;
+    try {
+      const { registers, memory } = readLook(answers, vcpus, reads);
+      return { seen: { registers, memory }, goOn };
+    } catch (error) {
+      if (goOn) gdb.send(CONTINUE_SCRIPT);
+      mark.set(false);
+      throw error;
+    }
+  }
+
+  /** Writes what does not fit into the last send, in order; returns the rest. */
+  async #writeAllButLast(
+    gdb: GdbConnection,
+    writes: readonly PhysicalWrite[],
+  ): Promise<readonly PhysicalWrite[]> {
+    let first = 0;
+    while (writeScript(writes.slice(first), 'continue').text.length > ATOMIC_BYTES) first++;
+    if (first > 0) await writeNow(gdb, writes.slice(0, first));
+    return writes.slice(first);
+  }
+}
+
+interface Control {
+  readonly gdb: GdbConnection;
+  readonly vcpus: readonly number[];
+  readonly mark: StopMark;
+  readonly guard: Guard;
+  readonly added: boolean;
+  /** Puts this process back among the ordinary. */
+  readonly relax: () => Promise<void>;
+}
+
+async function writeNow(gdb: GdbConnection, writes: readonly PhysicalWrite[]): Promise<void> {
+  for (const write of writes) {
+    const script = writeScript([write], 'stand');
+    const { answers } = await gdb.exchange(script.text, script.answers);
+    verifyWrites(answers, [write]);
+  }
+}
+
+/** The numbers of the vCPUs (HMP `info cpus`, QEMU 10.0); the stub's threads are these plus one. */
+async function listVcpus(qmp: QmpClient): Promise<number[]> {
+  const text = await humanCommand(qmp, 'info cpus');
+  const vcpus = [...text.matchAll(/^[* ] CPU #(\d+):/gm)].map((match) => Number(match[1]));
+  if (vcpus.length > 0) return vcpus;
+  throw new GuestError(
+    'guest-registers',
+    `QEMU did not list the VM's processors: ${text.trim().slice(0, 80)}`,
+  );
+}

@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest';
+import { packet } from './packets.ts';
+import { lookScript, readLook, verifyWrites, writeScript } from './script.ts';
+
+const PHYSICAL = packet('Qqemu.PhyMemMode:1');
+const VIRTUAL = packet('Qqemu.PhyMemMode:0');
+
+/** An x86-64 register file as QEMU sends it: rax ... r15, rip, eflags, cs. */
+function registerFile(rip: bigint, rsp: bigint, cs: number): string {
+  const bytes = Buffer.alloc(608);
+  bytes.writeBigUInt64LE(7n, 0);
+  bytes.writeBigUInt64LE(rsp, 56);
+  bytes.writeBigUInt64LE(rip, 128);
+  bytes.writeUInt32LE(0x246, 136);
+  bytes.writeUInt32LE(cs, 140);
+  return bytes.toString('hex');
+}
+
+describe('a look', () => {
+  const script = lookScript([0, 2], [{ physical: 0x2000, length: 2 }]);
+
+  test('stops the VM, reads every vCPU and the memory, and leaves addressing as it was', () => {
+    const registers = ['Hg1', 'g', 'Hg3', 'g'].map(packet).join('');
+    expect(script.text).toBe(`\x03${registers}${PHYSICAL}${packet('m2000,2')}${VIRTUAL}+`);
+    expect(script.answers).toBe(7);
+  });
+
+  test('is read back into registers and memory', () => {
+    const file = registerFile(0xffff_ffff_8100_0000n, 0xffff_c900_0000_0ff8n, 0x10);
+    const seen = readLook(
+      ['OK', file, 'OK', registerFile(1n, 2n, 0x33), 'OK', 'cc90', 'OK'],
+      [0, 2],
+      [{ physical: 0x2000, length: 2 }],
+    );
+    expect(seen.memory).toEqual([Buffer.from('cc90', 'hex')]);
+    expect(seen.registers[0]).toMatchObject({
+      rip: 0xffff_ffff_8100_0000n,
+      rsp: 0xffff_c900_0000_0ff8n,
+      rflags: 0x246n,
+      cs: 0x10,
+      general: { rax: 7n, rsp: 0xffff_c900_0000_0ff8n },
+    });
+    expect(seen.registers[1]?.cs).toBe(0x33);
+  });
+
+  test.each([
+    [
+      'memory that cannot be read',
+      ['OK', 'E14', 'OK'],
+      'did not read 2 bytes at guest-physical address 0x2000: E14.',
+    ],
+    ['a mode that QEMU does not know', ['', 'cc90', ''], 'refused physical addressing: .'],
+  ])('%s is an error', (_, answers, message) => {
+    expect(() => readLook(answers, [], [{ physical: 0x2000, length: 2 }])).toThrow(
+      expect.objectContaining({ code: 'guest-gdb-protocol', message: `QEMU's gdbstub ${message}` }),
+    );
+  });
+
+  test('a register file of another processor is refused', () => {
+    expect(() => readLook(['OK', '00'.repeat(64), 'OK', 'OK'], [0], [])).toThrow(
+      expect.objectContaining({ code: 'guest-gdb-protocol', hint: 'Only x86-64 VMs can be patched.' }),
+    );
+  });
+});
+
+describe('writes', () => {
+  const write = { physical: 0x3000, bytes: Buffer.from('e901020304', 'hex') };
+
+  test('are read back in the same send, and the VM goes on with its last packet', () => {
+    expect(writeScript([write], 'continue')).toEqual({
+      text: `${PHYSICAL}${packet('M3000,5:e901020304')}${packet('m3000,5')}${VIRTUAL}$c#63`,
+      answers: 4,
+    });
+    expect(writeScript([], 'continue')).toEqual({ text: '$c#63', answers: 0 });
+    expect(writeScript([], 'stand')).toEqual({ text: '+', answers: 0 });
+  });
+
+  test('longer ones are cut to what QEMU takes in a packet', () => {
+    const { text, answers } = writeScript([{ physical: 0x1000, bytes: Buffer.alloc(2001, 0xcc) }], 'stand');
+    expect(text).toContain('$M1000,7d0:');
+    expect(text).toContain('$M17d0,1:cc#');
+    expect(answers).toBe(6);
+  });
+
+  test('that are there pass; one that is not is named', () => {
+    expect(() => verifyWrites(['OK', 'OK', 'e901020304', 'OK'], [write])).not.toThrow();
+    expect(() => verifyWrites(['OK', 'E22', '0f1f440000', 'OK'], [write])).toThrow(
+      expect.objectContaining({
+        code: 'guest-write-lost',
+        message:
+          'QEMU did not write 5 bytes at guest-physical address 0x3000: it said E22, and 0f1f440000 is there.',
+      }),
+    );
+  });
+});

@@ -1,0 +1,48 @@
+import type { LedgerPatch } from '../journal/index.ts';
+import { type Context, forgetCode } from './context.ts';
+import type { WatchedArea } from './threads.ts';
+import { watchAreas } from './watch.ts';
+
+/**
+ * Looks for threads in what is being left: in old functions of patches that have been applied, in the code of
+ * patches that have been rolled back. What nobody is in any more is complete, or retired.
+ *
+ * @returns ids of the patches that came further.
+ */
+export async function advance(context: Context): Promise<string[]> {
+  const moved: string[] = [];
+  for (const patch of context.journal.ledger.patches) {
+    const { id } = patch.plan;
+    const areas = areasToLeave(patch);
+    if (areas === null) continue;
+    const watch = context.watches.get(id) ?? watchAreas(context.machine, context.kernel, areas);
+    context.watches.set(id, watch);
+    const left = await watch.look();
+    context.waiting.set(id, left);
+    if (left.length > 0) continue;
+    context.watches.delete(id);
+    if (patch.phase === 'retiring') await retire(context, patch);
+    else await context.journal.append({ kind: 'complete', id });
+    moved.push(id);
+  }
+  await context.journal.compact();
+  return moved;
+}
+
+/** What threads have to leave for a patch to come further; null when it waits for nobody. */
+function areasToLeave({ phase, plan }: LedgerPatch): readonly WatchedArea[] | null {
+  if (phase === 'transitioning') {
+    return plan.sites.flatMap(({ old, name }) => old.map((area) => ({ ...area, name })));
+  }
+  return phase === 'retiring' ? [{ ...plan.code, name: `the code of ${plan.id}` }] : null;
+}
+
+/** No thread is in the patch's code and nothing leads there: the memory is as it was before. */
+async function retire(context: Context, { plan }: LedgerPatch): Promise<void> {
+  const { kernel, journal } = context;
+  const { code, data, id } = plan;
+  kernel.space.write(code.address, Buffer.alloc(code.length, 0xcc));
+  if (data !== null) kernel.space.write(data.address, Buffer.alloc(data.length));
+  await journal.append({ kind: 'retired', id });
+  forgetCode(context, id);
+}

@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GuestError } from '../errors.ts';
+import type { Area } from '../journal/index.ts';
+import type { GuestKernel, Registers } from '../kinds.ts';
+import type { GuestMachine, PhysicalWrite } from '../machine/index.ts';
+import { physicalWrites } from '../machine/pieces.ts';
+import { fault } from '../support/fault.ts';
+import { hex } from '../support/hex.ts';
+import { isOver } from './threads.ts';
+
+/** A change of the guest's code: all changes of a switch happen in one stop or not at all. */
+export interface Change {
+  readonly name: string;
+  readonly at: bigint;
+  readonly expected: Uint8Array;
+  readonly bytes: Uint8Array;
+  /** Several instructions lie here: no thread may be between them. */
+  readonly moved: boolean;
+}
+
+export interface SwitchResult {
+  /** What the stop took as the tool saw it, microseconds. */
+  readonly us: number;
+  readonly stop: { readonly from: bigint; readonly to: bigint };
+  readonly attempts: number;
+}
+
+const ATTEMPTS = 100;
+const BETWEEN_ATTEMPTS_MS = 3;
+
+/**
+ * Switches the guest from one set of functions to another in one stop: checks that every place holds what is
+ * expected and that no processor (and, where whole instructions are replaced, no thread) is inside of one,
+ * writes, reads back, and lets the guest go on.
+ *
+ * @param code what has to be written in the same stop before the changes.
+ * @throws GuestError `guest-site-changed` when a place holds something else, `guest-site-busy` when there was
+ * somebody inside each time; nothing has been changed then. `guest-write-lost`.
+ */
+export async function switchCode(
+  machine: GuestMachine,
+  kernel: GuestKernel,
+  code: readonly PhysicalWrite[],
+  changes: readonly Change[],
+): Promise<SwitchResult> {
+  const writes = [...code, ...changes.flatMap(({ at, bytes }) => physicalWrites(kernel.space, at, bytes))];
+  rehearse(kernel, changes);
+  for (let attempts = 1; ; attempts++) {
+    try {
+      const from = process.hrtime.bigint();
+      const { us } = await machine.stop({
+        reads: [],
+        decide({ registers }) {
+          fault('in-stop');
+          for (const change of changes) requireFree(kernel, change, registers);
+          return writes;
+        },
+      });
+      return { us, attempts, stop: { from, to: process.hrtime.bigint() } };
+    } catch (error) {
+      if (!(error instanceof Busy)) throw error;
+      if (attempts === ATTEMPTS) throw busy(error.message);
+      await sleep(BETWEEN_ATTEMPTS_MS);
+    }
+  }
+}
+
+const REHEARSALS = 20;
+
+/** What is checked in the stop is checked before: it fails early, and the stop's code has been compiled. */
+function rehearse(kernel: GuestKernel, changes: readonly Change[]): void {
+  for (let count = 0; count < REHEARSALS; count++) {
+    for (const change of changes) requireFree(kernel, { ...change, moved: false }, []);
+  }
+}
+
+/** Somebody is where a change is to be made: the next attempt may find nobody there. */
+class Busy extends Error {}
+
+function requireFree(kernel: GuestKernel, change: Change, registers: readonly Registers[]): void {
+  const { name, at, expected, moved } = change;
+  const found = kernel.space.read(at, expected.length);
+  if (!found.equals(expected)) {
+    throw new GuestError(
+      'guest-site-changed',
+      `${name} has changed meanwhile: ${found.toString('hex')} is at ${hex(at)}, not ${Buffer.from(expected).toString('hex')}.`,
+      { hint: 'Somebody traces, probes or patches it. Nothing was written.' },
+    );
+  }
+  const area = { address: at, length: expected.length };
+  for (const each of registers) {
+    if (isInside(each.rip, area)) throw new Busy(`a processor runs the first instructions of ${name}`);
+  }
+  if (moved) requireNoFrameInside(kernel, name, area, registers);
+}
+
+/** Looks at the stacks of all threads: slow for a stop, and only needed where whole instructions move. */
+function requireNoFrameInside(
+  kernel: GuestKernel,
+  name: string,
+  area: Area,
+  registers: readonly Registers[],
+): void {
+  const sleepers = kernel.tasks().filter((task) => task.onCpu === null && !isOver(task));
+  const stacks = [
+    ...registers.map((each) => ({ who: 'a processor', stack: kernel.runningStack(each) })),
+    ...sleepers.map((task) => ({ who: `${task.comm} (${task.pid})`, stack: kernel.sleepingStack(task) })),
+  ];
+  for (const { who, stack } of stacks) {
+    if (stack.frames.some(({ address }) => isInside(address, area))) {
+      throw new Busy(`${who} was interrupted in the first instructions of ${name}`);
+    }
+    if (!stack.complete) throw new Busy(`it is not known whether ${who} is in ${name}: ${stack.reason}`);
+  }
+}
+
+/** The first byte does not count: whoever is there runs what will be there. */
+function isInside(rip: bigint, { address, length }: Area): boolean {
+  return rip > address && rip < address + BigInt(length);
+}
+
+function busy(why: string): GuestError {
+  return new GuestError(
+    'guest-site-busy',
+    `The guest could not be switched in ${ATTEMPTS} attempts: ${why}.`,
+    {
+      hint: 'Nothing was changed. Try again when the guest is less busy.',
+    },
+  );
+}

@@ -1,0 +1,161 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { decodeHeartbeat, ExuviaError, HEARTBEAT_BYTES, type Heartbeat } from '@exuvia/contract';
+import { buildBase } from '../image/base.ts';
+import { machineMirror } from '../image/mirror.ts';
+import { toolPath } from '../image/toolbox.ts';
+import { stderrProgress } from '../support/progress.ts';
+import { kernelGuestArguments, ramFileOffset } from './arguments.ts';
+import { type CommandResult, connectControl } from './control.ts';
+import { type GuestFile, kernelGuestInitramfs, makeDisk, writeInitramfs } from './files.ts';
+import { type Kernel, type KernelName, kernelSet } from './kernels.ts';
+
+export interface KernelGuestOptions {
+  readonly kernel: KernelName;
+  /** Default 1. */
+  readonly cpus?: number;
+  /** Default 512 MiB. Sparse: what the guest does not touch takes no memory. */
+  readonly memoryBytes?: number;
+  /** Levels of page tables. Default 4. */
+  readonly levels?: 4 | 5;
+  /** More kernel parameters. */
+  readonly append?: string;
+  /** Files for its root file system. */
+  readonly files?: readonly GuestFile[];
+  /** More arguments for QEMU. */
+  readonly extra?: readonly string[];
+}
+
+/** A stock Debian kernel that runs under TCG with a control channel. */
+export interface KernelGuest {
+  readonly kernel: Kernel;
+  readonly pid: number;
+  readonly folder: string;
+  readonly qmp: string;
+  readonly ramFile: string;
+  /** Runs a shell command in the guest. */
+  run(command: string, options?: { timeoutMs?: number }): Promise<CommandResult>;
+  /** The same for a command that must succeed: its output without the last line break. */
+  output(command: string, options?: { timeoutMs?: number }): Promise<string>;
+  /** Offset of the heartbeat page in the RAM file. */
+  readonly heartbeatOffset: number;
+  /** Reads the heartbeat from outside, without asking the guest. */
+  heartbeat(): Heartbeat;
+  /** What its kernel has printed. */
+  console(): Promise<string>;
+  /** Lines of its kernel that tell of a crash or of a warning. */
+  complaints(): Promise<string[]>;
+  /** Ends it and removes everything of it. */
+  stop(): Promise<void>;
+}
+
+/** Where the fine heartbeat lies in the heartbeat page (native/kernel-guest). */
+export const FINEBEAT_OFFSET = 2048;
+
+const BOOT_LIMIT_MS = 120_000;
+const MEMORY_FOLDER = '/dev/shm';
+const COMPLAINTS =
+  /BUG:|Oops|WARNING:|general protection|Kernel panic|stack guard|soft lockup|rcu.*stall|invalid opcode|Unpatched return thunk/;
+
+/**
+ * Boots a Debian kernel in a QEMU of its own, which ends with this process at the latest.
+ *
+ * @throws ExuviaError `guest-not-ready` with the end of its console.
+ */
+export async function startKernelGuest(options: KernelGuestOptions): Promise<KernelGuest> {
+  const base = await buildBase({ mirror: await machineMirror(), refresh: false }, stderrProgress());
+  const kernels = await kernelSet(base, stderrProgress());
+  const kernel = kernels.kernels[options.kernel];
+  const folder = await mkdtemp(join(tmpdir(), 'exuvia-guest-'));
+  const memory = await mkdtemp(join(MEMORY_FOLDER, 'exuvia-guest-'));
+  const remove = async () => {
+    for (const path of [folder, memory]) await rm(path, { recursive: true, force: true });
+  };
+  const memoryBytes = options.memoryBytes ?? 512 * 2 ** 20;
+  const ramFile = join(memory, 'ram');
+  await writeInitramfs(
+    join(folder, 'initrd'),
+    await kernelGuestInitramfs(kernels, kernel),
+    options.files ?? [],
+  );
+  await makeDisk(join(folder, 'disk.raw'));
+  const args = kernelGuestArguments({
+    ...{ folder, image: kernel.image, memoryBytes, ramFile },
+    cpus: options.cpus ?? 1,
+    levels: options.levels ?? 4,
+    append: options.append ?? '',
+    extra: options.extra ?? [],
+  });
+  // A test that is killed takes its guest along.
+  const qemu = toolPath(base.folder, 'qemu-system-x86_64');
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', qemu, ...args], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const consoleText = () => readFile(join(folder, 'console.log'), 'utf8').catch(() => '');
+  const stop = async () => {
+    child.kill('SIGKILL');
+    await exited;
+    await remove();
+  };
+  try {
+    const ended = new AbortController();
+    const control = await Promise.race([
+      connectControl(join(folder, 'control.sock'), BOOT_LIMIT_MS),
+      once(child, 'exit', { signal: ended.signal }).then(() => Promise.reject(new Error('QEMU ended.'))),
+    ]);
+    ended.abort();
+    const output = async (command: string, limits?: { timeoutMs?: number }) => {
+      const result = await control.run(command, limits);
+      if (result.status === 0) return result.output.replace(/\n$/, '');
+      throw new ExuviaError(
+        'guest-command-failed',
+        `In the guest, \`${command}\` ended with ${result.status}.`,
+        {
+          hint: result.output,
+        },
+      );
+    };
+    const address = Number(await output('cat /run/heartbeat-address'));
+    const heartbeatOffset = ramFileOffset(memoryBytes, address);
+    return {
+      ...{ kernel, folder, ramFile, heartbeatOffset, output },
+      pid: child.pid ?? 0,
+      qmp: join(folder, 'qmp.sock'),
+      run: control.run,
+      heartbeat: () => readHeartbeat(ramFile, heartbeatOffset),
+      console: consoleText,
+      complaints: async () => (await consoleText()).split('\n').filter((line) => COMPLAINTS.test(line)),
+      stop: async () => {
+        control.close();
+        await stop();
+      },
+    };
+  } catch (cause) {
+    const tail = (await consoleText()).trim().split('\n').slice(-12).join('\n');
+    await stop();
+    throw new ExuviaError('guest-not-ready', `The guest with kernel ${kernel.release} did not boot.`, {
+      hint: `The end of its console:\n${tail}`,
+      cause,
+    });
+  }
+}
+
+function readHeartbeat(ramFile: string, offset: number): Heartbeat {
+  const file = openSync(ramFile, 'r');
+  try {
+    const page = Buffer.alloc(HEARTBEAT_BYTES);
+    for (let attempt = 0; attempt < 1000; attempt++) {
+      readSync(file, page, 0, page.length, offset);
+      const heartbeat = decodeHeartbeat(page);
+      if (heartbeat !== null) return heartbeat;
+    }
+    throw new ExuviaError('guest-no-heartbeat', `${ramFile} has no heartbeat page at ${offset}.`);
+  } finally {
+    closeSync(file);
+  }
+}
