@@ -102,7 +102,12 @@ test.each([
     2,
     'exuvia: --timeout soon is not a number of seconds.\n',
   ],
-  ['no kernel and no plan', 'update', 2, /^exuvia: Give either --plan ID, or --all, --kernel, --qemu or --module\./],
+  [
+    'no kernel and no plan',
+    'update',
+    2,
+    /^exuvia: Give either --plan ID, or --all, --kernel, --qemu or --module\./,
+  ],
   [
     'a fault that is none',
     'update --kernel 7.2 --fault load:dance',

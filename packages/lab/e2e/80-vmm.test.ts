@@ -164,20 +164,18 @@ test('the modules kvm and kvm_amd are loaded anew under the VMs', async () => {
   await expectGuestsLivedOn(observer, from);
 });
 
-test.each([
-  'note-vms',
-  'save-vms',
-  'end-vms',
-  'reload-modules',
-] as const)('an agent killed after %s of a module update takes every VM up again', async (step) => {
-  const { now: from } = await observer.peek();
-  const fault = { step, action: 'kill', when: 'after' } as const;
-  const { id } = await ask(lab, (client) => client.startUpdate({ modules: ['kvm_amd'], fault }));
-  expect((await endOf(lab, id)).state).toBe('aborted');
-  await waitForAgent(lab, AGENT_LIMIT_MS);
-  expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
-  await expectGuestsLivedOn(observer, from);
-});
+test.each(['note-vms', 'save-vms', 'end-vms', 'reload-modules'] as const)(
+  'an agent killed after %s of a module update takes every VM up again',
+  async (step) => {
+    const { now: from } = await observer.peek();
+    const fault = { step, action: 'kill', when: 'after' } as const;
+    const { id } = await ask(lab, (client) => client.startUpdate({ modules: ['kvm_amd'], fault }));
+    expect((await endOf(lab, id)).state).toBe('aborted');
+    await waitForAgent(lab, AGENT_LIMIT_MS);
+    expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
+    await expectGuestsLivedOn(observer, from);
+  },
+);
 
 test('everything that is newer: kernel and QEMU in one blackout', async () => {
   if ((await versions()).busy === '11.1.3') await observedUpdate(lab, observer, { qemu: OLD }, progress);

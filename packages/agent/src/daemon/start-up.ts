@@ -45,10 +45,10 @@ export async function startUp(context: StartUp): Promise<void> {
       log: (message) => log.info({}, message),
     }),
   );
-  await attempt(log, 'The loaded modules could not be kept', () => parts.software.keepLoaded());
   if (recovered === null) return;
   await attempt(log, 'Memory that belongs to no VM could not be scrubbed', () => scrub(context, recovered));
   await attempt(log, 'VMs could not be started', () => autostart(context, recovered));
+  await attempt(log, 'The loaded modules could not be kept', () => parts.software.keepLoaded());
 }
 
 /** After a boot without a jump what runs has a use for its memory, and what was saved; else every VM that there is. */

@@ -9,9 +9,9 @@ import { createRebootHandover } from '../handover/reboot/index.ts';
 import { withLeftOut } from '../handover/shared/left-out.ts';
 import { createVmmHandover } from '../handover/vmm/index.ts';
 import type { Log } from '../http/services.ts';
-import type { Handover } from '../kinds.ts';
 import { createInventory } from '../inventory/inventory.ts';
 import { createSoftware, loadedLivepatches } from '../inventory/software.ts';
+import type { Handover } from '../kinds.ts';
 import { aptLineForKernel } from '../planner/index.ts';
 import { createSetup } from '../setup/index.ts';
 import { createDaxStore } from '../store/dax/index.ts';
@@ -38,7 +38,8 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
   const handovers: readonly Handover[] = [
     createVmmHandover(given),
     createModuleHandover(given),
-    createKexecHandover(given), createRebootHandover(given),
+    createKexecHandover(given),
+    createRebootHandover(given),
   ];
   return {
     store,
@@ -50,13 +51,10 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     setup: (bytes) => setup.run(bytes),
     undoSetup: () => setup.undo(),
     doctor: async () =>
-      withChecks(
-        await doctor({ store, vms, probeQemu: () => probeQemu(QEMU_BINARY) }),
-        [
-          livepatchCheck(await loadedLivepatches()),
-          ...specChecks(await vms.specProblems(), await vms.list()),
-        ],
-      ),
+      withChecks(await doctor({ store, vms, probeQemu: () => probeQemu(QEMU_BINARY) }), [
+        livepatchCheck(await loadedLivepatches()),
+        ...specChecks(await vms.specProblems(), await vms.list()),
+      ]),
     close: () => vms.close(),
     software: createSoftware({ qemu: QEMU_BINARY, config }),
     aptLine: aptLineForKernel,

@@ -45,9 +45,11 @@ test('every way is explained, with what it costs and what is in its way', () => 
   const kexec = candidate('kexec', { expectedBlackoutMs: 2500 });
   const reboot = candidate('reboot', { checks: [fail] });
   const explained = explainAlternatives([none, kexec, reboot], kexec, { ordered: false, livepatches: 0 });
-  expect(explained.map(({ handover, reaches, possible, chosen, expectedBlackoutMs }) => {
-    return [handover, reaches, possible, chosen, expectedBlackoutMs];
-  })).toEqual([
+  expect(
+    explained.map(({ handover, reaches, possible, chosen, expectedBlackoutMs }) => {
+      return [handover, reaches, possible, chosen, expectedBlackoutMs];
+    }),
+  ).toEqual([
     ['livepatch', false, false, false, null],
     ['vmm', false, false, false, null],
     ['kexec', true, true, true, 2500],

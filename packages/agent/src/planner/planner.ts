@@ -68,8 +68,7 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
         HANDOVERS.filter((kind) => dependencies.handovers.has(kind)).map(async (kind): Promise<Candidate> => {
           const missing = shortfall(kind, target, host.kernel);
           const expected = expectedBlackoutMs(pastReports, kind);
-          if (missing !== null)
-            {
+          if (missing !== null) {
             return { kind, checks: null, leftOut: [], shortfall: missing, expectedBlackoutMs: expected };
           }
           const own = await handoverOf(kind).checks(target, vms);
@@ -97,7 +96,12 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
           ordered: request.handover !== undefined,
           livepatches: livepatches.length,
         }),
-        steps: handover.steps({ id, target: { ...target, modules: [...target.modules] }, vms: planned, leftOut }),
+        steps: handover.steps({
+          id,
+          target: { ...target, modules: [...target.modules] },
+          vms: planned,
+          leftOut,
+        }),
       });
       await plans.write(plan);
       await plans.prune(new Date(now().getTime() - DAY_MS), dependencies.executed);

@@ -29,7 +29,11 @@ const asTarget = ({ binary, version, package: own }: InstalledQemu) => ({ binary
 test.each([
   ['a kernel', { kernel: '7.2' }, { kernel: '7.2.12+deb13-amd64', qemu: null, modules: [] }],
   ['a QEMU', { qemu: '11.1' }, { kernel: KERNEL, qemu: asTarget(NEW), modules: [] }],
-  ['a QEMU by its path', { qemu: '/q' }, { kernel: KERNEL, qemu: asTarget(qemu('12.0.0', '/q')), modules: [] }],
+  [
+    'a QEMU by its path',
+    { qemu: '/q' },
+    { kernel: KERNEL, qemu: asTarget(qemu('12.0.0', '/q')), modules: [] },
+  ],
   ['modules', { modules: ['kvm'] }, { kernel: KERNEL, qemu: null, modules: ['kvm'] }],
   ['all', { all: true }, { kernel: '7.2.12+deb13-amd64', qemu: asTarget(NEW), modules: [] }],
 ])('%s', async (_, request, expected) => {
@@ -51,7 +55,9 @@ test('a new kernel brings its modules; without one those whose files are new are
 
 test('a kernel of another flavour is not what `all` means', async () => {
   const host = fakeHost({ kernels: [KERNEL, '7.2.12+deb13-cloud-amd64'] });
-  expect((await resolveTarget(dependencies(), { all: true }, host, [running('10.0.13')])).kernel).toBe(KERNEL);
+  expect((await resolveTarget(dependencies(), { all: true }, host, [running('10.0.13')])).kernel).toBe(
+    KERNEL,
+  );
 });
 
 test.each([

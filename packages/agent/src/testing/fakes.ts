@@ -4,10 +4,10 @@ import {
   type HandoverKind,
   type Host,
   PHASES,
-  staysInBoot,
   type PhaseName,
   type Plan,
   type Report,
+  staysInBoot,
   type Vm,
   type VmSpec,
 } from '@exuvia/contract';

@@ -1,12 +1,5 @@
 import type { Client } from '@exuvia/client';
-import {
-  ExuviaError,
-  type Fault,
-  faultSchema,
-  type Plan,
-  staysInBoot,
-  type Update,
-} from '@exuvia/contract';
+import { ExuviaError, type Fault, faultSchema, type Plan, staysInBoot, type Update } from '@exuvia/contract';
 import { formatSpan, planChanges, renderPlanText, renderReportText } from '@exuvia/report';
 import { isRemote, withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';

@@ -58,7 +58,8 @@ async function updateSeries(
     for (let index = 0; index < count; index++) {
       progress.say(`bench: run ${index + 1} of ${count}, busy ${busyMemory}`);
       runs.push(await oneRun(state, observer, busyMemory, progress));
-      if (index + 1 < count) await observedUpdate(state, observer, { qemu: OLD_QEMU, handover: 'vmm' }, progress);
+      if (index + 1 < count)
+        await observedUpdate(state, observer, { qemu: OLD_QEMU, handover: 'vmm' }, progress);
     }
   } finally {
     await observer.stop();
@@ -75,7 +76,12 @@ async function oneRun(
   const seen = await observedUpdate(state, observer, { qemu: '11.1', handover: 'vmm' }, progress);
   const [vm] = seen.observation.vms;
   const stopToResumeMs = seen.report.vms[0]?.pausedMs ?? null;
-  if (seen.update.state !== 'completed' || vm === undefined || vm.integrity !== 'ok' || stopToResumeMs === null) {
+  if (
+    seen.update.state !== 'completed' ||
+    vm === undefined ||
+    vm.integrity !== 'ok' ||
+    stopToResumeMs === null
+  ) {
     throw new ExuviaError(
       'bench-update-failed',
       `Update ${seen.update.id} does not count: ${seen.update.reason ?? vm?.integrity ?? 'nothing was seen'}.`,

@@ -1,7 +1,15 @@
 import { expect, test } from 'vitest';
 import { commandLineFor, machineDifferences, successorCommandLine } from './successor.ts';
 
-const STARTED = ['/usr/bin/qemu-system-x86_64', '-name', 'web', '-chardev', 'socket,id=q,path=/run/web/q.sock', '-m', '1G'];
+const STARTED = [
+  '/usr/bin/qemu-system-x86_64',
+  '-name',
+  'web',
+  '-chardev',
+  'socket,id=q,path=/run/web/q.sock',
+  '-m',
+  '1G',
+];
 const ELSEWHERE = '/opt/q/usr/bin/qemu-system-x86_64';
 const FIRMWARE = ['/opt/q/usr/share/qemu', '/usr/share/qemu', '/usr/share/seabios', '/usr/lib/ipxe/qemu'];
 
@@ -33,7 +41,9 @@ test('what a restore adds is no part of the machine', () => {
     ...['-kernel', '/store/copy', '-incoming', 'defer', '-global', 'migration.mode=cpr-reboot'],
     ...['-chardev', 'socket,id=early-restore,fd=3', '-mon', 'chardev=early-restore,mode=control'],
   ];
-  expect(machineDifferences(restored, commandLineFor(ELSEWHERE, [...STARTED, '-kernel', '/boot/k']))).toEqual([]);
+  expect(machineDifferences(restored, commandLineFor(ELSEWHERE, [...STARTED, '-kernel', '/boot/k']))).toEqual(
+    [],
+  );
 });
 
 test('a device more or less is found', () => {

@@ -78,7 +78,10 @@ export async function removeBootFiles(store: string = HOST_PATHS.store): Promise
 }
 
 /** Removes copies that no process executes, except that of `keep`. */
-export async function removeOldRuntimes(keep: readonly QemuRuntime[], store: string = HOST_PATHS.store): Promise<void> {
+export async function removeOldRuntimes(
+  keep: readonly QemuRuntime[],
+  store: string = HOST_PATHS.store,
+): Promise<void> {
   const used = await executedFiles();
   const kept = keep.map(({ binary }) => basename(join(binary, '..')));
   for (const name of await readdir(join(store, 'runtime'))) {

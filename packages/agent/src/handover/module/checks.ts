@@ -35,7 +35,12 @@ async function moduleFits(name: string): Promise<Check> {
   const path = (await readModuleIndex(release)).paths.get(own);
   if (path === undefined) {
     const remedy = `Install the complete modules of kernel ${release}, then run \`depmod\`.`;
-    return { ...common, verdict: 'fail', reason: `Kernel ${release} has no file of the module ${name}.`, remedy };
+    return {
+      ...common,
+      verdict: 'fail',
+      reason: `Kernel ${release} has no file of the module ${name}.`,
+      remedy,
+    };
   }
   const { stdout } = await run('modinfo', ['-F', 'vermagic', path], { allowFailure: true });
   const [built = 'an unknown kernel'] = stdout.split(' ');

@@ -8,9 +8,7 @@ export function withLeftOut(handover: Handover, vms: Pick<VmManager, 'get' | 'st
     ...handover,
     steps: (plan) => {
       const names = plan.leftOut.filter(({ how }) => how === 'shutdown').map(({ name }) => name);
-      return names.length === 0
-        ? handover.steps(plan)
-        : [shutDown(vms, names), ...handover.steps(plan)];
+      return names.length === 0 ? handover.steps(plan) : [shutDown(vms, names), ...handover.steps(plan)];
     },
   };
 }

@@ -58,7 +58,9 @@ async function replaceByExec(
     await takeUp(vms, name);
     throw error;
   }
-  await writeFile(recordFile(context, name), `in-place ${[begin, begin, begin, now()].join(' ')}\n`, { mode: 0o600 });
+  await writeFile(recordFile(context, name), `in-place ${[begin, begin, begin, now()].join(' ')}\n`, {
+    mode: 0o600,
+  });
 }
 
 /** Brings a VM back that an interrupted change of QEMU left without one, or paused. Idempotent. */

@@ -57,7 +57,11 @@ const exec = (change: Partial<MethodInputs> = {}) =>
 
 test.each([
   ['it can', exec(), null],
-  ['one of them cannot', exec({ running: { ...qemu('10.0.13'), pid: 1 } }), 'QEMU 10.0.13 does not have cpr-exec.'],
+  [
+    'one of them cannot',
+    exec({ running: { ...qemu('10.0.13'), pid: 1 } }),
+    'QEMU 10.0.13 does not have cpr-exec.',
+  ],
   [
     'its sandbox forbids it',
     exec({ commandLine: ['-sandbox', 'on,spawn=deny'] }),

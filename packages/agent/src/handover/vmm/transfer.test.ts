@@ -62,6 +62,7 @@ describe.skipIf('missing' in qemu)('a running VM and another QEMU', () => {
   test('the VM moves, its sockets stay where they are, the lock goes on, and it can move again', async () => {
     for (let round = 0; round < 2; round++) {
       const oldPid = await pidNow();
+      expect(await manager.successors.differences('web', binary)).toEqual([]);
       const { newPid, transfer } = await prepared(false);
       const before = await beyond(0n);
       await transfer.move(async () => {});

@@ -11,7 +11,8 @@ import { startTransfer } from './transfer-program.ts';
 /** The second QEMU of the lab's root file system, which has the libraries that it needs. */
 async function newQemuRoot(): Promise<string | null> {
   const cache = process.env.EXUVIA_CACHE ?? join(homedir(), '.cache', 'exuvia');
-  for await (const binary of glob(`${cache}/base-*/root/opt/qemu-*/usr/bin/qemu-system-x86_64`)) return binary;
+  for await (const binary of glob(`${cache}/base-*/root/opt/qemu-*/usr/bin/qemu-system-x86_64`))
+    return binary;
   return null;
 }
 
@@ -69,7 +70,14 @@ const version = async () => (await manager.runningQemu('web'))?.version ?? '';
 async function move(): Promise<void> {
   const successor = await manager.successors.start('web', newBinary);
   const record = join(dirname(host.dependencies.specs), 'record');
-  const program = startTransfer({ vm: 'web', successor, record, hold: false, program: transfer, log: () => {} });
+  const program = startTransfer({
+    vm: 'web',
+    successor,
+    record,
+    hold: false,
+    program: transfer,
+    log: () => {},
+  });
   await program.ready();
   await program.move(async () => {});
   await manager.successors.install('web', newBinary);
@@ -92,7 +100,9 @@ describe.skipIf(missing !== null)('a VM and two builds of QEMU', () => {
     expect(await manager.restoreInPlace('web', { binary: oldBinary })).toMatchObject({ state: 'running' });
     expect(await version()).toBe(old);
     await livesOn(there);
-    await expect(access(host.dependencies.paths('web').deviceState)).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(access(host.dependencies.paths('web').deviceState)).rejects.toMatchObject({
+      code: 'ENOENT',
+    });
   });
 
   test('the older one refuses to take it over, and it runs on in the newer one', async () => {
@@ -104,7 +114,14 @@ describe.skipIf(missing !== null)('a VM and two builds of QEMU', () => {
     const there = await version();
     const successor = await manager.successors.start('web', oldBinary);
     const record = join(dirname(host.dependencies.specs), 'record');
-    const program = startTransfer({ vm: 'web', successor, record, hold: false, program: transfer, log: () => {} });
+    const program = startTransfer({
+      vm: 'web',
+      successor,
+      record,
+      hold: false,
+      program: transfer,
+      log: () => {},
+    });
     await expect(program.ready()).rejects.toMatchObject({
       message: 'the new QEMU cannot take over: it has ended; its log says why.',
     });

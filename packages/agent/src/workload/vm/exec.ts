@@ -1,12 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ExuviaError } from '@exuvia/contract';
-import {
-  commandLineFor,
-  type QmpClient,
-  QmpClosedError,
-  queryMigration,
-  queryStatus,
-} from '@exuvia/qemu';
+import { commandLineFor, type QmpClient, QmpClosedError, queryMigration, queryStatus } from '@exuvia/qemu';
 import type { VmDependencies } from './dependencies.ts';
 import { writeInstance } from './instance.ts';
 import type { Monitors } from './monitors.ts';

@@ -69,10 +69,15 @@ truncateSync(ram, size);
 const [binary, ...rest] = commandLine.map((word) =>
   word.replaceAll(`${runtime}/`, `${next}/`).replace(/mem-path=[^,]*/, `mem-path=${ram}`),
 );
-const affinity = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
-const child = spawn('taskset', ['-c', affinity, binary, ...rest, '-incoming', `unix:${next}/migration.sock`], {
-  stdio: ['ignore', 'ignore', 'inherit'],
-});
+const affinity =
+  /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
+const child = spawn(
+  'taskset',
+  ['-c', affinity, binary, ...rest, '-incoming', `unix:${next}/migration.sock`],
+  {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  },
+);
 try {
   const to = await Monitor.open(`${next}/qmp.sock`);
   const from = await Monitor.open(`${runtime}/handover.sock`);
