@@ -49,6 +49,12 @@ describe.skipIf('missing' in qemu)(`exuvia-pause (skipped without QEMU: ${JSON.s
   const file = (name: string) => join(room.directory, name);
   const status = async () => (await agent.execute('query-status')).status;
 
+  /** By way of a link: what is undone is removed. */
+  async function fullFile(): Promise<string> {
+    await symlink('/dev/full', file('full'));
+    return file('full');
+  }
+
   async function start(
     holdAfter: PauseStep,
     { state = file('state'), leave = '', journal = file('journal') } = {},
@@ -128,9 +134,7 @@ describe.skipIf('missing' in qemu)(`exuvia-pause (skipped without QEMU: ${JSON.s
   });
 
   test('a store that is full fails the save, and the VM runs on', async () => {
-    // By way of a link: undoing removes the state file.
-    await symlink('/dev/full', file('full'));
-    const pause = await start('commit', { state: file('full') });
+    const pause = await start('commit', { state: await fullFile() });
     await pause.complete('suspend-vms');
     await expect(pause.complete('save-vms')).rejects.toThrow(/^VM pause: its state could not be saved: /);
     expect(await pause.abort()).toEqual([]);
@@ -165,11 +169,12 @@ describe.skipIf('missing' in qemu)(`exuvia-pause (skipped without QEMU: ${JSON.s
   });
 
   test('a journal that cannot be written, as on a full disk, fails the commit, and the VM runs on', async () => {
-    const pause = await start('commit', { journal: '/dev/full' });
+    const journal = await fullFile();
+    const pause = await start('commit', { journal });
     for (const step of ['suspend-vms', 'save-vms', 'seal-state', 'sync-file-systems'] as const) {
       await pause.complete(step);
     }
-    await expect(pause.complete('commit')).rejects.toThrow('/dev/full: No space left on device.');
+    await expect(pause.complete('commit')).rejects.toThrow(`${journal}: No space left on device.`);
     expect(await pause.abort()).toEqual([]);
     expect(await status()).toBe('running');
   });

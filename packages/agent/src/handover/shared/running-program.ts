@@ -21,8 +21,11 @@ export async function runningProgram(
       return at > 0 ? [[entry.slice(0, at), entry.slice(at + 1)] as const] : [];
     }),
   );
+  const running = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
+  // A copy in the store finds its firmware only where it was told to look for it.
+  const firmware = running.flatMap((word, index) => (running[index - 1] === '-L' ? ['-L', word] : []));
   return {
-    argv: [`/proc/${pid}/exe`, ...argv.slice(1)],
+    argv: [`/proc/${pid}/exe`, ...firmware, ...argv.slice(1)],
     environment: { ...QEMU_ENVIRONMENT, ...environment },
   };
 }

@@ -47,7 +47,8 @@ export function parseStamps(text: string): Stamps {
 export function tscKhz(
   from: { readonly tsc: bigint; readonly ns: bigint },
   to: { readonly tsc: bigint; readonly ns: bigint },
+  minimumNs = 50_000_000n,
 ): number | null {
   const ns = to.ns - from.ns;
-  return ns < 50_000_000n ? null : (Number(to.tsc - from.tsc) * 1e6) / Number(ns);
+  return ns < minimumNs ? null : (Number(to.tsc - from.tsc) * 1e6) / Number(ns);
 }

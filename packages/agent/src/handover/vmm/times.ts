@@ -5,6 +5,9 @@ import type { Timings } from '../shared/report.ts';
 import { parseStamps, type Stamps, tscKhz } from '../shared/stamp-lines.ts';
 import { recordFile } from './layout.ts';
 
+/** A transfer is short, and so are its times: readings a millisecond apart tell the rate to a thousandth. */
+const NEAR_NS = 1_000_000n;
+
 /** The phases that a VM went through, in ms; the others take no time when the kernel runs on. */
 type VmTimes = Readonly<Partial<Record<PhaseName, number>>>;
 
@@ -45,7 +48,7 @@ export function timesOf(record: string): VmTimes | null {
 function transferTimes(stamps: Stamps): VmTimes | null {
   const [first, last] = [stamps.clocks[0], stamps.clocks.at(-1)];
   const at = (name: string) => stamps.stamps.find((stamp) => stamp.name === name)?.tsc;
-  const khz = first === undefined || last === undefined ? null : tscKhz(first, last);
+  const khz = first === undefined || last === undefined ? null : tscKhz(first, last, NEAR_NS);
   const [stop, restored, resumed] = [at('vm-stop-event'), at('restored'), at('resumed')];
   if (khz === null || stop === undefined || restored === undefined || resumed === undefined) return null;
   const ms = (from: bigint, to: bigint) => Math.max(0, Number(to - from) / khz);

@@ -42,7 +42,7 @@ export function createSuccessors(needs: SuccessionNeeds): Successors {
   return {
     start: (name, binary) => inTurn(name, (reality) => start(name, binary, reality, needs)),
     end: (name) => inTurn(name, () => end(name, needs)),
-    differences: (name, binary) => inTurn(name, (reality) => differences(name, binary, reality)),
+    differences: (name, binary) => inTurn(name, (reality) => differences(name, binary, reality, needs)),
     install: (name, binary) => inTurn(name, (reality) => install(name, binary, reality, needs)),
     exec: (name, binary) =>
       inTurn(name, (reality) => execInto(name, binary, reality, needs.dependencies, needs.monitors)),
@@ -104,10 +104,13 @@ async function differences(
   name: string,
   binary: string,
   { process, instance }: Reality,
+  { dependencies }: SuccessionNeeds,
 ): Promise<readonly string[]> {
   if (process === null || instance === null) throw notRunning(name);
   const text = await readFile(`/proc/${process.pid}/cmdline`, 'utf8');
-  const running = text.replace(/\0$/, '').split('\0');
+  const { runtime, next } = dependencies.paths(name);
+  // One that has taken another's place was started with sockets that have moved since.
+  const running = text.replace(/\0$/, '').replaceAll(`${next}/`, `${runtime}/`).split('\0');
   return machineDifferences(running, commandLineFor(binary, instance.commandLine)).map(
     ({ side, option }) => `${side === 'only-first' ? 'it lacks' : 'it would add'} ${option}`,
   );
