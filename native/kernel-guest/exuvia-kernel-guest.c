@@ -1,6 +1,7 @@
 /*
  * Process 1 of the guests whose kernels are patched in tests: heartbeat, control channel, load programs.
- * Kernel command line: name=NAME. Called under another name it is that load program.
+ * Kernel command line: name=NAME, watch=FILE. Called under another name it is that load program. A watched
+ * file's first line is printed whenever it has changed: for guests without a control channel.
  *
  * Besides the heartbeat of 1 kHz a finer one can be had: `finebeat CPU` makes a thread of process 1 count
  * without rest on that CPU, at byte FINEBEAT_OFFSET of the heartbeat page. Whoever reads the page from
@@ -75,6 +76,21 @@ static void tell_place(void) {
   write_text(PLACE_FILE, text);
 }
 
+#define WATCH_US 100000
+
+static void *watch_file(void *unused) {
+  (void)unused;
+  char cmdline[4096], path[128], before[256] = "", now[256];
+  read_line("/proc/cmdline", cmdline, sizeof cmdline);
+  argument(cmdline, "watch", "", path, sizeof path);
+  for (; path[0] != '\0'; usleep(WATCH_US)) {
+    read_line(path, now, sizeof now);
+    if (strcmp(now, before) != 0) printf("watch: %s\n", now);
+    strcpy(before, now);
+  }
+  return NULL;
+}
+
 static void start(void *(*run)(void *)) {
   pthread_t thread;
   if (pthread_create(&thread, NULL, run, NULL) != 0) perror("pthread_create");
@@ -107,6 +123,7 @@ static int process_one(void) {
   tell_place();
   start(forward_work);
   start(finebeat_server);
+  start(watch_file);
   control_run();
   return 1;
 }

@@ -3,6 +3,7 @@ import type { GuestKernel, PhysicalMemory } from '../kinds.ts';
 import { copyImage, findKernelImage } from '../locate/image.ts';
 import { readSystemRegisters, type SystemRegisters } from '../locate/registers.ts';
 import { openGuestMemory } from '../memory/open.ts';
+import { checked } from '../support/checked.ts';
 import { defaultCacheFolder, loadTables, storeTables } from './cache.ts';
 import { createKernel } from './kernel.ts';
 import { readTables } from './tables.ts';
@@ -70,9 +71,9 @@ export async function understandKernel(
 ): Promise<GuestKernel> {
   const image = findKernelImage(memory, registers);
   const known = cache === null ? null : loadTables(cache, image);
-  if (known !== null) return createKernel(memory, image, known);
-  const tables = readTables(copyImage(memory, image), image.base);
-  const kernel = createKernel(memory, image, tables);
+  if (known !== null) return checked(() => createKernel(memory, image, known));
+  const tables = checked(() => readTables(copyImage(memory, image), image.base));
+  const kernel = checked(() => createKernel(memory, image, tables));
   // Only what verified is kept. A cache that cannot be written costs time, nothing else.
   if (cache !== null) storeTables(cache, tables);
   return kernel;

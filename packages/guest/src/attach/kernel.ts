@@ -18,9 +18,10 @@ import {
 } from '../objects/stacks.ts';
 import { readTasks } from '../objects/tasks.ts';
 import { readExpression } from '../read/read.ts';
+import { checked } from '../support/checked.ts';
 import { createSymbolTable } from '../symbols/table.ts';
 import type { Btf } from '../types/btf.ts';
-import { createTypes, memberAt } from '../types/types.ts';
+import { byteOffset, createTypes, memberAt } from '../types/types.ts';
 import { calibrate, findEntry, foreignCode, tableCode, type UnwindableCode } from '../unwind/code.ts';
 import type { KernelTables } from './tables.ts';
 import { kernelSpace, readBanner } from './verify.ts';
@@ -65,34 +66,39 @@ export function createKernel(
     space,
     symbols,
     types,
-    bootEpoch: () => bootEpoch(space, symbols, tables.btf, [tables.buildId, image.base, image.physicalBase]),
+    bootEpoch: () =>
+      checked(() => bootEpoch(space, symbols, tables.btf, [tables.buildId, image.base, image.physicalBase])),
     tasks: () => {
       // Whoever asks for the threads walks their stacks next: with the modules of now.
       modules.forget();
-      return readTasks(reader);
+      return checked(() => readTasks(reader));
     },
-    modules: () => readModules(reader),
-    moduleSymbols(name) {
-      const module = readModules(reader).find((candidate) => candidate.name === name);
-      return module === undefined ? null : readModuleSymbols(reader, module);
-    },
+    modules: () => checked(() => readModules(reader)),
+    moduleSymbols: (name) =>
+      checked(() => {
+        const module = readModules(reader).find((candidate) => candidate.name === name);
+        return module === undefined ? null : readModuleSymbols(reader, module);
+      }),
     locator: () =>
       createLocator({
         symbols,
-        modules: () => readModules(reader),
-        moduleSymbols: (module) => readModuleSymbols(reader, module),
+        modules: () => checked(() => readModules(reader)),
+        moduleSymbols: (module) => checked(() => readModuleSymbols(reader, module)),
       }),
-    read: (expression) => readExpression(reader, expression),
-    messages: () => readMessages(reader),
-    cpus: () => cpuCount(reader),
+    read: (expression) => checked(() => readExpression(reader, expression)),
+    messages: () => checked(() => readMessages(reader)),
+    cpus: () => checked(() => cpuCount(reader)),
     addCode(code) {
       const added = foreignCode(code);
       foreign.add(added);
       return () => void foreign.delete(added);
     },
-    sleepingStack: (task) => sleepingStack(stackReader, task),
-    runningStack: (registers) => runningStack(stackReader, registers),
-    freezeStack: (registers) => freezeStack(stackReader, registers),
+    sleepingStack: (task) => checked(() => sleepingStack(stackReader, task)),
+    runningStack: (registers) => checked(() => runningStack(stackReader, registers)),
+    freezeStack: (registers) => {
+      const walk = checked(() => freezeStack(stackReader, registers));
+      return () => checked(walk);
+    },
   };
 }
 
@@ -134,7 +140,8 @@ function bootEpoch(space: AddressSpace, symbols: SymbolTable, btf: Btf, known: r
     hash.update(space.read(address, 8));
   const canary = memberAt(btf, 'task_struct', 'stack_canary');
   if (canary !== null) {
-    hash.update(space.read(symbols.one('init_task').address + BigInt(canary.bitOffset / 8), 8));
+    const offset = BigInt(byteOffset(canary, 'task_struct.stack_canary'));
+    hash.update(space.read(symbols.one('init_task').address + offset, 8));
   }
   return hash.digest('hex').slice(0, 32);
 }

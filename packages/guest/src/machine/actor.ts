@@ -157,7 +157,6 @@ export class Actor {
       if (control === null) return;
       control.gdb.close();
       if (control.added) await removeChannel(this.#qmp);
-      await control.relax();
       await control.mark.close();
       await control.guard.dismiss();
     });
@@ -173,11 +172,14 @@ export class Actor {
   #exclusively<T>(work: (control: Control) => Promise<T>): Promise<T> {
     const done = this.#queue.then(async () => {
       this.#control ??= await this.#open();
+      const relax = hurry();
       try {
         return await work(this.#control);
       } catch (error) {
         if (error instanceof GuestError && error.code.startsWith('guest-gdb-')) await this.#abandon();
         throw error;
+      } finally {
+        relax();
       }
     });
     this.#queue = done.catch(() => undefined);
@@ -191,7 +193,6 @@ export class Actor {
     if (control === null) return;
     control.gdb.close();
     await reconcileChannel(this.#qmp, this.#paths);
-    await control.relax();
     await control.mark.close();
     await control.guard.dismiss();
   }
@@ -213,7 +214,7 @@ export class Actor {
       };
       await gdb.expect(script.answers);
       mark.set(false);
-      return { gdb, vcpus, mark, guard, added, relax: await hurry() };
+      return { gdb, vcpus, mark, guard, added };
     } catch (error) {
       await mark.close();
       await guard.dismiss();
@@ -259,8 +260,6 @@ interface Control {
   readonly mark: StopMark;
   readonly guard: Guard;
   readonly added: boolean;
-  /** Puts this process back among the ordinary. */
-  readonly relax: () => Promise<void>;
 }
 
 async function writeNow(gdb: GdbConnection, writes: readonly PhysicalWrite[]): Promise<void> {

@@ -21,10 +21,9 @@ export function readModuleSymbols(reader: KernelReader, module: GuestModule): Sy
     throw new GuestError('guest-modules', `Module ${module.name} says that it has ${count} symbols.`);
   const entries = space.read(pointer('symtab'), count * SYMBOL_BYTES);
   const letters = space.read(pointer('typetab'), count);
-  const lastName = Math.max(
-    0,
-    ...Array.from({ length: count }, (_, index) => entries.readUInt32LE(index * SYMBOL_BYTES)),
-  );
+  let lastName = 0;
+  for (let index = 0; index < count; index++)
+    lastName = Math.max(lastName, entries.readUInt32LE(index * SYMBOL_BYTES));
   if (lastName > MAX_STRINGS)
     throw new GuestError('guest-modules', `Module ${module.name} has names beyond all bounds.`);
   const strings = readAsFarAsMapped(space, pointer('strtab'), lastName + MAX_NAME);

@@ -2,7 +2,7 @@ import { GuestError } from '../errors.ts';
 import type { GuestModule } from '../kinds.ts';
 import { integerField } from '../types/fields.ts';
 import { sizeOf } from '../types/members.ts';
-import { memberAt } from '../types/types.ts';
+import { byteOffset, memberAt } from '../types/types.ts';
 import { type KernelReader, listNodes, textOf } from './reader.ts';
 
 const MAX_MODULES = 4096;
@@ -75,18 +75,16 @@ function partsOf({ btf, types }: KernelReader, bytes: Buffer): GuestModule['part
     const rest = { ...whole, start: whole.start + BigInt(code.size), size: whole.size - code.size };
     return [code, rest].filter(plausible);
   }
-  const stride = types.sizeOf('module_memory');
+  const [first, stride] = [byteOffset(memory, 'module.mem'), types.sizeOf('module_memory')];
   const [base, size] = [types.offsetOf('module_memory', 'base'), types.offsetOf('module_memory', 'size')];
   // MOD_TEXT, MOD_DATA, MOD_RODATA, MOD_RO_AFTER_INIT (enum mod_mem_type).
-  return [0, 1, 2, 3]
-    .map((kind) => part(memory.bitOffset / 8 + kind * stride, base, size, kind === 0))
-    .filter(plausible);
+  return [0, 1, 2, 3].map((kind) => part(first + kind * stride, base, size, kind === 0)).filter(plausible);
 }
 
 function buildIdOf({ btf }: KernelReader, bytes: Buffer): string | null {
   const member = memberAt(btf, 'module', 'build_id');
   if (member === null) return null;
-  const at = member.bitOffset / 8;
+  const at = byteOffset(member, 'module.build_id');
   const id = bytes.subarray(at, at + Math.min(64, sizeOf(btf, member.type)));
   return id.every((byte) => byte === 0) ? null : id.toString('hex');
 }

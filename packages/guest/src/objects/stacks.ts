@@ -1,7 +1,7 @@
 import { GuestError } from '../errors.ts';
 import type { Registers, Stack, Task } from '../kinds.ts';
 import { membersOf, sizeOf } from '../types/members.ts';
-import { typeNamed } from '../types/types.ts';
+import { byteOffset, typeNamed } from '../types/types.ts';
 import type { OrcEntry } from '../unwind/orc-format.ts';
 import { type Unwinder, unwind } from '../unwind/unwind.ts';
 import { cpuCount, perCpuAddress } from './per-cpu.ts';
@@ -221,7 +221,8 @@ function exceptionStacks(reader: KernelReader, cpu: number): Extent[] {
   for (const member of membersOf(btf, typeNamed(btf, 'cea_exception_stacks'))) {
     if (!member.name.endsWith('_stack')) continue;
     const size = sizeOf(btf, member.type);
-    if (size > 0 && size <= 65_536) extents.push({ start: start + BigInt(member.bitOffset / 8), size });
+    const offset = BigInt(byteOffset(member, `cea_exception_stacks.${member.name}`));
+    if (size > 0 && size <= 65_536) extents.push({ start: start + offset, size });
   }
   return extents;
 }

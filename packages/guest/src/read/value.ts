@@ -23,13 +23,13 @@ export function typedValue(reader: KernelReader, ref: TypeRef, bytes: Buffer): V
   const value = (of: TypeRef, at: number, depth: number): Value => {
     if (depth > MAX_DEPTH) throw unusable('its type is nested too deeply');
     if (left-- <= 0) return '...';
-    if (of.kind === 'pointer') return describeAddress(reader, bytes.readBigUInt64LE(at));
+    if (of.kind === 'pointer') return describeAddress(reader, pointerAt(bytes, at));
     const array = elementType(reader.btf, of);
     if (array !== null) return elements(array.type, array.count, at, depth);
     const type = resolve(reader.btf, of.id);
     switch (type.kind) {
       case KIND.pointer:
-        return describeAddress(reader, bytes.readBigUInt64LE(at));
+        return describeAddress(reader, pointerAt(bytes, at));
       case KIND.struct:
       case KIND.union:
         return members(type, at, depth);
@@ -54,7 +54,7 @@ export function typedValue(reader: KernelReader, ref: TypeRef, bytes: Buffer): V
     const result: Record<string, Value> = {};
     // Defined, not assigned: a guest may name a member __proto__.
     const set = (name: string, value: Value) =>
-      Object.defineProperty(result, name, { value, enumerable: true });
+      Object.defineProperty(result, name, { value, enumerable: true, configurable: true });
     for (const member of membersOf(reader.btf, type)) {
       if (left <= 0) break;
       const inner = memberValue(member, at, depth);
@@ -70,6 +70,7 @@ export function typedValue(reader: KernelReader, ref: TypeRef, bytes: Buffer): V
     if (member.bits !== null) {
       return scalar(reader.btf, resolve(reader.btf, member.type), bitsAt(reader.btf, member, bytes, at));
     }
+    if (member.bitOffset % 8 !== 0) throw unusable(`its member ${member.name} begins within a byte`);
     return value({ kind: 'btf', id: member.type }, at + member.bitOffset / 8, depth + 1);
   };
   return value(ref, 0, 0);
@@ -87,6 +88,11 @@ function bitsAt(btf: Btf, { bitOffset, bits, type }: Member, bytes: Buffer, at: 
   const start = at + (bitOffset - first) / 8;
   const raw = integerAt(bytes, start, Math.ceil((first + width) / 8), false) >> BigInt(first);
   return isSigned(btf, type) ? BigInt.asIntN(width, raw) : BigInt.asUintN(width, raw);
+}
+
+function pointerAt(bytes: Buffer, at: number): bigint {
+  if (at + 8 > bytes.length) throw unusable('a pointer in it lies behind its end');
+  return bytes.readBigUInt64LE(at);
 }
 
 function integerAt(bytes: Buffer, at: number, size: number, signed: boolean): bigint {

@@ -51,11 +51,11 @@ function offsetOf(btf: Btf, structure: string, path: string): number {
   if (member === null) {
     throw new GuestError('guest-type-missing', `The kernel's struct ${structure} has no member ${path}.`);
   }
-  if (member.bits !== null || member.bitOffset % 8 !== 0) {
-    throw new GuestError(
-      'guest-type-missing',
-      `${structure}.${path} is a bit-field: it has no offset in bytes.`,
-    );
-  }
-  return member.bitOffset / 8;
+  return byteOffset(member, `${structure}.${path}`);
+}
+
+/** Where a member begins, in bytes. @throws GuestError `guest-type-missing` for a bit-field. */
+export function byteOffset({ bits, bitOffset }: Member, name: string): number {
+  if (bits === null && bitOffset % 8 === 0) return bitOffset / 8;
+  throw new GuestError('guest-type-missing', `${name} is a bit-field: it has no offset in bytes.`);
 }

@@ -7,6 +7,7 @@ import { physicalWrites } from '../machine/pieces.ts';
 import { fault } from '../support/fault.ts';
 import { hex } from '../support/hex.ts';
 import { isOver } from './threads.ts';
+import { guestFirst } from './watch.ts';
 
 /** A change of the guest's code: all changes of a switch happen in one stop or not at all. */
 export interface Change {
@@ -56,7 +57,9 @@ export async function switchCode(
           return writes;
         },
       });
-      return { us, attempts, stop: { from, to: process.hrtime.bigint() } };
+      const to = process.hrtime.bigint();
+      await guestFirst();
+      return { us, attempts, stop: { from, to } };
     } catch (error) {
       if (!(error instanceof Busy)) throw error;
       if (attempts === ATTEMPTS) throw busy(error.message);

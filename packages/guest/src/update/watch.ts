@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GuestError } from '../errors.ts';
 import type { GuestKernel, Registers, Stack, Task } from '../kinds.ts';
 import type { GuestMachine } from '../machine/index.ts';
@@ -117,6 +118,7 @@ async function lookInStop(
       return [];
     },
   });
+  await guestFirst();
   // The copies are walked while the guest runs.
   const cpus = frozen.map(({ registers, walk }) => ({ registers, stack: walk() }));
   for (const { task, glance: then } of running) {
@@ -124,6 +126,11 @@ async function lookInStop(
   }
   const inside = cpus.flatMap(({ stack }, cpu) => (judge(stack, areas).kind === 'outside' ? [] : [cpu]));
   return { threads, cpus: new Set(inside) };
+}
+
+/** After a stop the guest's processors get the host's before our own work goes on. */
+export function guestFirst(): Promise<void> {
+  return sleep(1);
 }
 
 interface StopLook {

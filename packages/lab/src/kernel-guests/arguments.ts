@@ -6,12 +6,15 @@ export interface KernelGuestMachine {
   readonly memoryBytes: number;
   /** On tmpfs; sparse. */
   readonly ramFile: string;
+  /** On tmpfs too: a stop waits for what QEMU flushes to it. */
+  readonly disk: string;
   readonly levels: 4 | 5;
   readonly append: string;
   readonly extra: readonly string[];
 }
 
-/** Where q35 puts RAM when it does not fit below 2 GiB (hw/i386/pc_q35.c of QEMU 10.0). */
+/** Where q35 puts RAM: from this size on only 2 GiB of it below 4 GiB (hw/i386/pc_q35.c of QEMU 10.0). */
+const SPLIT_BYTES = 0xb000_0000;
 const LOW_RAM_BYTES = 2 ** 31;
 const HIGH_RAM_START = 2 ** 32;
 
@@ -30,7 +33,7 @@ export function kernelGuestArguments(machine: KernelGuestMachine): string[] {
     ...['-chardev', `file,id=console,path=${path('console.log')}`, '-serial', 'chardev:console'],
     ...['-device', 'virtio-serial-pci', '-chardev', socket('control', 'control.sock')],
     ...['-device', 'virtserialport,chardev=control,name=control'],
-    ...['-drive', `if=none,id=disk,format=raw,file=${path('disk.raw')}`],
+    ...['-drive', `if=none,id=disk,format=raw,file=${machine.disk}`],
     ...['-device', 'virtio-blk-pci,drive=disk'],
     ...['-qmp', `unix:${path('qmp.sock')},server=on,wait=off`],
     ...machine.extra,
@@ -39,7 +42,7 @@ export function kernelGuestArguments(machine: KernelGuestMachine): string[] {
 
 /** Offset in the RAM file of a guest-physical address. */
 export function ramFileOffset(memoryBytes: number, address: number): number {
-  const split = memoryBytes > LOW_RAM_BYTES + 2 ** 28 * 3 ? LOW_RAM_BYTES : memoryBytes;
+  const split = memoryBytes >= SPLIT_BYTES ? LOW_RAM_BYTES : memoryBytes;
   return address < HIGH_RAM_START ? address : address - HIGH_RAM_START + split;
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
+import { basename } from 'node:path';
 import { ExuviaError, parseSize } from '@exuvia/contract';
-import { guestFile } from './files.ts';
 import { KERNEL_NAMES, type KernelName } from './kernels.ts';
 import { type KernelGuest, startKernelGuest } from './start.ts';
 
@@ -25,7 +25,7 @@ export async function runKernelGuest(
     cpus: command.cpus,
     memoryBytes: parseSize(command.memory) ?? invalid('memory', command.memory),
     levels: command.levels === '4' ? 4 : command.levels === '5' ? 5 : invalid('levels', command.levels),
-    files: await Promise.all(command.files.map((path) => guestFile(path))),
+    files: command.files.map((source) => ({ path: basename(source), source })),
   });
   try {
     announce(guest);

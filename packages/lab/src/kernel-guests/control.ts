@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,7 +13,8 @@ export interface CommandResult {
 
 /** Runs shell commands in a guest (native/kernel-guest/control.h has the protocol). */
 export interface Control {
-  readonly release: string;
+  /** Waits until the guest has been booted again. */
+  ready(limitMs: number): Promise<void>;
   run(command: string, options?: { timeoutMs?: number }): Promise<CommandResult>;
   close(): void;
 }
@@ -24,22 +26,23 @@ export async function connectControl(path: string, limitMs: number): Promise<Con
   const until = performance.now() + limitMs;
   const socket = await connect(path, until);
   const waiting = new Map<string, (result: CommandResult) => void>();
-  const release = await new Promise<string>((resolve, reject) => {
-    const timer = setTimeout(() => reject(notReady(limitMs)), until - performance.now());
-    socket.once('close', () => reject(notReady(limitMs)));
-    createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
-      const [id = '', status = '', hex = ''] = line.split(' ');
-      if (id === 'ready') {
-        clearTimeout(timer);
-        resolve(status);
-      }
-      waiting.get(id)?.({ status: Number(status), output: Buffer.from(hex, 'hex').toString() });
-      waiting.delete(id);
-    });
+  const greetings = new EventEmitter<{ ready: [] }>();
+  createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
+    const [id = '', status = '', hex = ''] = line.split(' ');
+    if (id === 'ready') greetings.emit('ready');
+    waiting.get(id)?.({ status: Number(status), output: Buffer.from(hex, 'hex').toString() });
+    waiting.delete(id);
   });
+  const ready = async (ms: number) => {
+    const signal = AbortSignal.any([AbortSignal.timeout(Math.max(1, Math.ceil(ms))), closed(socket)]);
+    await once(greetings, 'ready', { signal }).catch((cause: unknown) => {
+      throw notReady(limitMs, cause);
+    });
+  };
+  await ready(until - performance.now());
   let next = 1;
   return {
-    release,
+    ready,
     run(command, options = {}) {
       const id = String(next++);
       const timeoutMs = options.timeoutMs ?? COMMAND_LIMIT_MS;
@@ -72,6 +75,12 @@ async function connect(path: string, until: number): Promise<Socket> {
   }
 }
 
-function notReady(limitMs: number): ExuviaError {
-  return new ExuviaError('guest-not-ready', `The guest was not ready within ${limitMs / 1000} s.`);
+function closed(socket: Socket): AbortSignal {
+  const controller = new AbortController();
+  socket.once('close', () => controller.abort());
+  return controller.signal;
+}
+
+function notReady(limitMs: number, cause?: unknown): ExuviaError {
+  return new ExuviaError('guest-not-ready', `The guest was not ready within ${limitMs / 1000} s.`, { cause });
 }

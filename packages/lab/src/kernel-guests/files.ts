@@ -1,5 +1,5 @@
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { CONSOLE_ENTRY, type CpioEntry, cpioArchive, run } from '@exuvia/sys';
 import { moduleEntries } from '../guests/initramfs.ts';
 import { kernelGuestProgram } from '../guests/program.ts';
@@ -19,11 +19,10 @@ const BUSYBOX_LINKS = 'ash cat cp cut dd dmesg echo find free grep head hexdump 
   .split(' ');
 const DISK_MIB = 96;
 
-/** A file for the guest's root file system; paths have no leading slash. */
+/** A file for the guest's root file system: its path there, without a leading slash, and what it is a copy of. */
 export interface GuestFile {
   readonly path: string;
-  readonly data: Uint8Array;
-  readonly mode?: number;
+  readonly source: string;
 }
 
 /** The initramfs of a kernel's guest, without a test's own files. */
@@ -54,16 +53,15 @@ export async function writeInitramfs(
 ): Promise<void> {
   await copyFile(common, target);
   if (files.length === 0) return;
-  const entries = files.map((file): CpioEntry => ({ type: 'file', mode: 0o755, ...file }));
+  const entries = await Promise.all(
+    files.map(async ({ path, source }): Promise<CpioEntry> => {
+      return { type: 'file', path, mode: 0o755, data: await readFile(source) };
+    }),
+  );
   await writeFile(target, cpioArchive(entries), { flag: 'a' });
 }
 
 /** An empty ext4 file system in a sparse file. */
 export async function makeDisk(target: string): Promise<void> {
   await run('mke2fs', ['-q', '-F', '-t', 'ext4', '-m', '0', target, `${DISK_MIB}M`]);
-}
-
-/** A guest file with the content of a file of this machine, by default under the same name in `/`. */
-export async function guestFile(source: string, path = basename(source)): Promise<GuestFile> {
-  return { path, data: await readFile(source) };
 }

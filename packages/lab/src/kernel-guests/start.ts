@@ -10,7 +10,7 @@ import { machineMirror } from '../image/mirror.ts';
 import { toolPath } from '../image/toolbox.ts';
 import { stderrProgress } from '../support/progress.ts';
 import { kernelGuestArguments, ramFileOffset } from './arguments.ts';
-import { type CommandResult, connectControl } from './control.ts';
+import { type CommandResult, type Control, connectControl } from './control.ts';
 import { type GuestFile, kernelGuestInitramfs, makeDisk, writeInitramfs } from './files.ts';
 import { type Kernel, type KernelName, kernelSet } from './kernels.ts';
 
@@ -49,6 +49,8 @@ export interface KernelGuest {
   console(): Promise<string>;
   /** Lines of its kernel that tell of a crash or of a warning. */
   complaints(): Promise<string[]>;
+  /** Boots it again, in the same QEMU. */
+  reboot(): Promise<void>;
   /** Ends it and removes everything of it. */
   stop(): Promise<void>;
 }
@@ -82,9 +84,9 @@ export async function startKernelGuest(options: KernelGuestOptions): Promise<Ker
     await kernelGuestInitramfs(kernels, kernel),
     options.files ?? [],
   );
-  await makeDisk(join(folder, 'disk.raw'));
+  await makeDisk(join(memory, 'disk.raw'));
   const args = kernelGuestArguments({
-    ...{ folder, image: kernel.image, memoryBytes, ramFile },
+    ...{ folder, image: kernel.image, memoryBytes, ramFile, disk: join(memory, 'disk.raw') },
     cpus: options.cpus ?? 1,
     levels: options.levels ?? 4,
     append: options.append ?? '',
@@ -109,27 +111,28 @@ export async function startKernelGuest(options: KernelGuestOptions): Promise<Ker
       once(child, 'exit', { signal: ended.signal }).then(() => Promise.reject(new Error('QEMU ended.'))),
     ]);
     ended.abort();
-    const output = async (command: string, limits?: { timeoutMs?: number }) => {
-      const result = await control.run(command, limits);
-      if (result.status === 0) return result.output.replace(/\n$/, '');
-      throw new ExuviaError(
-        'guest-command-failed',
-        `In the guest, \`${command}\` ended with ${result.status}.`,
-        {
-          hint: result.output,
-        },
-      );
-    };
-    const address = Number(await output('cat /run/heartbeat-address'));
-    const heartbeatOffset = ramFileOffset(memoryBytes, address);
+    const commands = outputOf(control);
+    const findHeartbeat = async () =>
+      ramFileOffset(memoryBytes, Number(await commands('cat /run/heartbeat-address')));
+    let heartbeatOffset = await findHeartbeat();
     return {
-      ...{ kernel, folder, ramFile, heartbeatOffset, output },
+      ...{ kernel, folder, ramFile },
       pid: child.pid ?? 0,
       qmp: join(folder, 'qmp.sock'),
       run: control.run,
+      output: commands,
+      get heartbeatOffset() {
+        return heartbeatOffset;
+      },
       heartbeat: () => readHeartbeat(ramFile, heartbeatOffset),
       console: consoleText,
       complaints: async () => (await consoleText()).split('\n').filter((line) => COMPLAINTS.test(line)),
+      async reboot() {
+        const again = control.ready(BOOT_LIMIT_MS);
+        await control.run('(sleep 0.2; reboot -f) > /dev/null 2>&1 &');
+        await again;
+        heartbeatOffset = await findHeartbeat();
+      },
       stop: async () => {
         control.close();
         await stop();
@@ -143,6 +146,15 @@ export async function startKernelGuest(options: KernelGuestOptions): Promise<Ker
       cause,
     });
   }
+}
+
+function outputOf(control: Control): KernelGuest['output'] {
+  return async (command, limits) => {
+    const { status, output } = await control.run(command, limits);
+    if (status === 0) return output.replace(/\n$/, '');
+    const message = `In the guest, \`${command}\` ended with ${status}.`;
+    throw new ExuviaError('guest-command-failed', message, { hint: output });
+  };
 }
 
 function readHeartbeat(ramFile: string, offset: number): Heartbeat {

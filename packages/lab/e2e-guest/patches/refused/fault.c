@@ -1,8 +1,10 @@
-// A fault in put_user needs an entry in the exception table.
-#include <linux/uaccess.h>
+// Reading an MSR that may not exist needs an entry in the exception table.
+#include <asm/msr.h>
 
-static long patched(const struct pt_regs *regs)
+static int patched(void *m, void *v)
 {
-	return put_user(1, (int __user *)regs->di);
+	unsigned int low, high;
+
+	return rdmsr_safe(0x10, &low, &high);
 }
-EXUVIA_REPLACE(__x64_sys_pause, patched);
+EXUVIA_REPLACE(version_proc_show, patched);

@@ -7,7 +7,7 @@ import { run } from '@exuvia/sys';
 import { FINEBEAT_OFFSET, type KernelGuest, startKernelGuest } from '../../kernel-guests/index.ts';
 import type { Progress } from '../../support/progress.ts';
 import { type BenchPatch, buildBenchPatches, IDENTICAL, PATCHED_TEXT, VISIBLE } from './bed.ts';
-import { type Gap, type GapObserver, gapAround, observeGaps } from './observer.ts';
+import { type Gap, type GapObserver, gapAround, observeGaps, SHORTEST_SEEN_US } from './observer.ts';
 
 /** What was measured, unjudged. Times in microseconds, but for `applyMs`. */
 export interface GuestMeasurements {
@@ -113,8 +113,9 @@ async function measurePairs(
     }
     await sleep(100);
     return {
-      pauses: longest(observer, switches),
-      emptyStops: longest(observer, empty),
+      // One that was not seen was shorter than the observer can see: the difference is never made smaller by it.
+      pauses: longest(observer, switches, SHORTEST_SEEN_US),
+      emptyStops: longest(observer, empty, 0),
       applyMs,
       arenaAfterFirst,
     };
@@ -136,9 +137,9 @@ async function pair(patches: Patches, patch: BenchPatch, switches: Gap[], applyM
   await sleep(20);
 }
 
-/** What the observer has seen of each stop; one that it has not seen was shorter than it can see. */
-function longest(observer: GapObserver, stops: readonly Gap[]): number[] {
-  return stops.map((stop) => gapAround(observer.gaps, stop) ?? 0);
+/** What the observer has seen of each stop, microseconds. */
+function longest(observer: GapObserver, stops: readonly Gap[], unseen: number): number[] {
+  return stops.map((stop) => gapAround(observer.gaps, stop) ?? unseen);
 }
 
 async function timed(work: () => Promise<void>): Promise<Gap> {

@@ -21,8 +21,8 @@ const SOURCE = join(import.meta.dirname, '../../../../../native/observe/exuvia-o
 const FLAGS = ['-std=gnu17', '-O2', '-Wall', '-D_GNU_SOURCE', '-static', '-s'];
 /** Above QEMU and the tool, which it must not wait for; it sleeps between its looks. */
 const PRIORITY = '20';
-/** Shorter gaps than this are the observer's own rhythm. */
-const THRESHOLD_US = 20;
+/** Shorter gaps than this are the observer's own rhythm: 50 us of sleep, and waking up. */
+export const SHORTEST_SEEN_US = 150;
 
 /** Watches the fine heartbeat at an offset of a RAM file. */
 export async function observeGaps(file: string, offset: number): Promise<GapObserver> {
@@ -30,7 +30,7 @@ export async function observeGaps(file: string, offset: number): Promise<GapObse
     await run('cc', [...FLAGS, '-o', join(into, 'exuvia-observe'), SOURCE]);
   });
   const program = join(folder, 'exuvia-observe');
-  const child = spawn('chrt', ['--fifo', PRIORITY, program, file, String(offset), String(THRESHOLD_US)], {
+  const child = spawn('chrt', ['--fifo', PRIORITY, program, file, String(offset), String(SHORTEST_SEEN_US)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const gaps: Gap[] = [];
