@@ -1,4 +1,4 @@
-import { access, chmod, glob, writeFile } from 'node:fs/promises';
+import { access, chmod, glob, truncate, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findQemu } from '@exuvia/qemu/testing';
@@ -53,6 +53,14 @@ exec ${root}/usr/lib64/ld-linux-x86-64.so.2 --library-path ${root}/usr/lib/x86_6
   await chmod(path, 0o755);
 }
 
+/** What a device of one build offers a guest must fit that of the other. */
+async function emptyDisk(): Promise<{ file: string; format: 'raw' }> {
+  const file = join(dirname(host.dependencies.specs), 'disk');
+  await writeFile(file, '');
+  await truncate(file, 16 << 20);
+  return { file, format: 'raw' };
+}
+
 async function beyond(sequence: bigint) {
   for (;;) {
     const beat = await manager.readHeartbeat('web');
@@ -86,7 +94,7 @@ async function move(): Promise<void> {
 describe.skipIf(missing !== null)('a VM and two builds of QEMU', () => {
   test('it moves into the newer one while it runs, and back beside its memory', async () => {
     manager = host.manager();
-    await createVm(manager, host.spec('web'));
+    await createVm(manager, host.spec('web', { disks: [await emptyDisk()] }));
     await manager.start('web');
     const old = await version();
     const before = await beyond(0n);
@@ -107,7 +115,7 @@ describe.skipIf(missing !== null)('a VM and two builds of QEMU', () => {
 
   test('the older one refuses to take it over, and it runs on in the newer one', async () => {
     manager = host.manager();
-    await createVm(manager, host.spec('web'));
+    await createVm(manager, host.spec('web', { disks: [await emptyDisk()] }));
     await manager.start('web');
     await move();
     const before = await beyond(0n);
@@ -133,7 +141,7 @@ describe.skipIf(missing !== null)('a VM and two builds of QEMU', () => {
 
   test('it lets its QEMU execute another one in its own process, where it may', async () => {
     manager = host.manager({ allowExec: true });
-    await createVm(manager, host.spec('web'));
+    await createVm(manager, host.spec('web', { disks: [await emptyDisk()] }));
     await manager.start('web');
     await move();
     const { pid } = await manager.get('web');
@@ -145,7 +153,7 @@ describe.skipIf(missing !== null)('a VM and two builds of QEMU', () => {
 
   test('a sandbox that forbids it makes nothing worse', async () => {
     manager = host.manager();
-    await createVm(manager, host.spec('web'));
+    await createVm(manager, host.spec('web', { disks: [await emptyDisk()] }));
     await manager.start('web');
     await move();
     const before = await beyond(0n);
