@@ -13,7 +13,6 @@
 #include "plan.h"
 
 #define QMP_FD 3
-#define STATE_FD 4
 
 static void vm_fail(struct vm *vm, const char *why) {
   if (vm->progress == FAILED) return;
@@ -85,18 +84,13 @@ static void become_qemu(const struct vm *vm, int qmp) {
     dup2(log, STDERR_FILENO);
   }
   /* The lock lives as long as this process: a second QEMU on the same memory cannot start. */
-  int ram = open_at_least(vm->ram, O_RDWR, STATE_FD + 1);
+  int ram = open_at_least(vm->ram, O_RDWR, QMP_FD + 1);
   if (ram < 0 || flock(ram, LOCK_EX | LOCK_NB) < 0) {
     dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->ram, strerror(errno));
     _exit(75);
   }
-  int state = open_at_least(vm->state, O_RDONLY, STATE_FD + 1);
-  qmp = fcntl(qmp, F_DUPFD_CLOEXEC, STATE_FD + 1);
-  if (state < 0 || dup2(state, STATE_FD) < 0 || dup2(qmp, QMP_FD) < 0) {
-    dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->state, strerror(errno));
-    _exit(71);
-  }
-  close(state);
+  qmp = fcntl(qmp, F_DUPFD_CLOEXEC, QMP_FD + 1);
+  if (dup2(qmp, QMP_FD) < 0) _exit(71);
   execve(vm->args[0], (char *const *)vm->args, (char *const *)vm->env);
   dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->args[0], strerror(errno));
   _exit(127);
@@ -162,8 +156,8 @@ static bool read_manifest(void) {
 }
 
 /*
- * QEMU reads QMP byte by byte, five system calls each (10.0, monitor_can_read): what can be an argument or a
- * file descriptor is one, and nothing is said that need not be.
+ * QEMU reads QMP byte by byte, five system calls each (10.0, monitor_can_read): what can be an argument is one, and
+ * nothing is said that need not be. The state has a path, not a descriptor: QEMU 11.1 takes no file as `fd:`.
  */
 static void vm_greeted(struct vm *vm) {
   stamp("qemu-ready", vm->name);
@@ -174,11 +168,14 @@ static void vm_greeted(struct vm *vm) {
   vm->progress = LOADING;
   if (fault && strncmp(fault, "kill ", 5) == 0 && strcmp(fault + 5, vm->name) == 0) kill(vm->pid, SIGKILL);
   if (fault && strcmp(fault, "kill") == 0) kill(vm->pid, SIGKILL);
-  if (qmp_send(&vm->qmp, "{\"execute\":\"qmp_capabilities\"}\n"
-                         "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
-                         "{\"capability\":\"x-ignore-shared\",\"state\":true}]}}\n"
-                         "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"fd:4\"}}") < 0)
-    vm_fail(vm, "its QEMU went away");
+  char commands[1024];
+  snprintf(commands, sizeof commands,
+           "{\"execute\":\"qmp_capabilities\"}\n"
+           "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
+           "{\"capability\":\"x-ignore-shared\",\"state\":true}]}}\n"
+           "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"file:%s\"}}",
+           vm->state);
+  if (qmp_send(&vm->qmp, commands) < 0) vm_fail(vm, "its QEMU went away");
 }
 
 /*

@@ -14,6 +14,7 @@ import type { Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
 import { runningVms } from '../shared/running-vms.ts';
+import { parseStamps } from '../shared/stamp-lines.ts';
 import { FALLBACK_ARGUMENT } from './arrival.ts';
 import { restorePlanOf } from './early-plan.ts';
 import { buildInitramfs } from './initramfs.ts';
@@ -150,8 +151,9 @@ export async function stopJumpWatchdog(context: StepContext): Promise<void> {
   await context.remember('watchdog', null);
 }
 
-/** The kernel that went back left word of why, in the store; `null`: none did. */
-export async function whyGoneBack(update: string): Promise<string | null> {
-  const text = await readIfExists(handoverFiles(update).failure);
-  return text === null ? null : (/^failure (.*)$/m.exec(text)?.[1] ?? 'the new kernel did not say why');
+/** The kernel that went back left word of why, in the store, and of each VM. */
+export async function whyGoneBack({ plan, log }: Pick<StepContext, 'plan' | 'log'>): Promise<string> {
+  const text = (await readIfExists(handoverFiles(plan.id).failure)) ?? '';
+  for (const [name, { detail }] of parseStamps(text).fates) log(`VM ${name} in the new kernel: ${detail}`);
+  return /^failure (.*)$/m.exec(text)?.[1] ?? 'the new kernel did not say why';
 }

@@ -48,7 +48,7 @@ export async function salvageKexec(
   );
   const reason = [
     wentBack
-      ? `The new kernel could not restore the VMs: ${await whyGoneBack(plan.id)}.`
+      ? `The new kernel could not restore the VMs: ${await whyGoneBack(context)}.`
       : await whyReset(context),
     wentBack ? `The host went back to ${kernelRelease()}.` : '',
     tried > MAX_ATTEMPTS ? 'Restoring was tried twice in a row and is not tried again by itself.' : '',
