@@ -36,6 +36,7 @@ test('the package has these files and folders, with these modes, all of them roo
     '-rwxr-xr-x /usr/lib/exuvia/exuvia.js',
     '-rwxr-xr-x /usr/lib/exuvia/native/exuvia-clock',
     '-rwxr-xr-x /usr/lib/exuvia/native/exuvia-early-restore',
+    '-rwxr-xr-x /usr/lib/exuvia/native/exuvia-guest-stop',
     '-rwxr-xr-x /usr/lib/exuvia/native/exuvia-launch',
     '-rwxr-xr-x /usr/lib/exuvia/native/exuvia-pause',
     '-rwxr-xr-x /usr/lib/exuvia/native/exuvia-transfer',

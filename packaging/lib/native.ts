@@ -8,6 +8,7 @@ import { BUILD, ROOT } from './paths.ts';
 const PROGRAMS = [
   'exuvia-clock',
   'exuvia-early-restore',
+  'exuvia-guest-stop',
   'exuvia-launch',
   'exuvia-pause',
   'exuvia-transfer',

@@ -32,6 +32,7 @@ export * from './modules/resolve.ts';
 export * from './mounts/block-device.ts';
 export * from './mounts/mount.ts';
 export * from './mounts/mount-table.ts';
+export * from './native-program.ts';
 export * from './pmem/devices.ts';
 export * from './process/run.ts';
 export * from './systemd/control.ts';

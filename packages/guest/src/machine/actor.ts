@@ -4,11 +4,11 @@ import type { Registers } from '../kinds.ts';
 import { humanCommand } from '../memory/open.ts';
 import { type ChannelPaths, openChannel, reconcileChannel, removeChannel } from './channel.ts';
 import { GdbConnection } from './gdb/connection.ts';
-import { ATOMIC_BYTES } from './gdb/packets.ts';
 import {
   attachScript,
-  CONTINUE_SCRIPT,
   EMPTY_STOP,
+  inSends,
+  LAST_WORD,
   lookScript,
   type PhysicalRange,
   type PhysicalWrite,
@@ -19,6 +19,8 @@ import {
 import { type Guard, startGuard } from './guard/guard.ts';
 import { openStopMark, type StopMark } from './guard/mark.ts';
 import { hurry } from './priority.ts';
+import type { SwitchPlan, SwitchResult } from './stop-program/plan.ts';
+import { StopProgram } from './stop-program/stop-program.ts';
 
 /** What is seen of a VM at the beginning of a stop. */
 export interface Seen {
@@ -31,8 +33,8 @@ export interface Seen {
 export interface StopPlan {
   readonly reads: readonly PhysicalRange[];
   /**
-   * Decides while the VM stands, without waiting for anything, what is written. The last {@link ATOMIC_BYTES}
-   * go out in one send together with the word to go on: they happen as a whole or not at all.
+   * Decides while the VM stands, without waiting for anything, what is written. The last that fits into one send
+   * goes out together with the word to go on: that happens as a whole or not at all.
    */
   decide(seen: Seen): readonly PhysicalWrite[];
 }
@@ -47,6 +49,8 @@ export interface StopPlan {
  *      | <------------------------ answers  |
  *      | writes, reads back, continue ----> | one send; the VM goes on
  *      | <------------------------ answers  | verified while it runs
+ *
+ * A stop whose decision is known beforehand (`switch`) is carried out by a program without JavaScript.
  */
 export class Actor {
   readonly #qmp: QmpClient;
@@ -91,17 +95,35 @@ export class Actor {
       try {
         writes = plan.decide(seen);
       } catch (error) {
-        if (goOn) gdb.send(CONTINUE_SCRIPT);
+        if (goOn) gdb.send(LAST_WORD.continue);
         mark.set(false);
         throw error;
       }
-      const last = await this.#writeAllButLast(gdb, writes);
-      const script = writeScript(last, goOn ? 'continue' : 'stand');
-      const { answers } = await gdb.exchange(script.text, script.answers);
+      const sends = inSends(writes);
+      const last = sends.at(-1) ?? [];
+      for (const send of sends.slice(0, -1)) await writeNow(gdb, send);
+      const script = writeScript(last);
+      const lastWord = LAST_WORD[goOn ? 'continue' : 'stand'];
+      const { answers } = await gdb.exchange(script.text + lastWord, script.answers);
       const us = Number(process.hrtime.bigint() - before) / 1000;
       mark.set(false);
-      if (last.length > 0) verifyWrites(answers, last);
+      verifyWrites(answers, last);
       return { seen, us };
+    });
+  }
+
+  /**
+   * The fastest stop: what is looked for and what is written is known beforehand.
+   *
+   * @throws GuestError `guest-write-lost`, `guest-gdb-...`.
+   */
+  switch(plan: SwitchPlan): Promise<SwitchResult> {
+    return this.#exclusively(async ({ gdb, vcpus, mark, program }) => {
+      mark.set(!this.#stood);
+      const result = await gdb.lend(() => program.carryOut(plan, vcpus));
+      this.#stood = !result.ran;
+      mark.set(false);
+      return result;
     });
   }
 
@@ -128,7 +150,7 @@ export class Actor {
         );
         return { result, us: Number(process.hrtime.bigint() - before) / 1000 };
       } finally {
-        if (goOn) gdb.send(CONTINUE_SCRIPT);
+        if (goOn) gdb.send(LAST_WORD.continue);
         mark.set(false);
       }
     });
@@ -155,6 +177,7 @@ export class Actor {
       const control = this.#control;
       this.#control = null;
       if (control === null) return;
+      await control.program.end();
       control.gdb.close();
       if (control.added) await removeChannel(this.#qmp);
       await control.mark.close();
@@ -191,6 +214,7 @@ export class Actor {
     const control = this.#control;
     this.#control = null;
     if (control === null) return;
+    await control.program.end();
     control.gdb.close();
     await reconcileChannel(this.#qmp, this.#paths);
     await control.mark.close();
@@ -203,19 +227,24 @@ export class Actor {
       listVcpus(this.#qmp),
     ]);
     const mark = openStopMark(this.#paths.mark);
+    let gdb: GdbConnection | null = null;
     try {
       const { address, added } = await openChannel(this.#qmp, this.#paths);
       const standing = this.#stood;
       mark.set(!standing);
       const script = attachScript(standing ? 'stand' : 'continue');
-      const gdb = await GdbConnection.open(address, script.text);
-      gdb.onForeignStop = () => {
+      const connection = await GdbConnection.open(address, script.text);
+      gdb = connection;
+      connection.onForeignStop = () => {
         this.#stood = true;
       };
-      await gdb.expect(script.answers);
+      await connection.expect(script.answers);
       mark.set(false);
-      return { gdb, vcpus, mark, guard, added };
+      const program = await connection.lend(() => StopProgram.start(connection.socket, guard.lifeline));
+      return { gdb: connection, vcpus, mark, guard, program, added };
     } catch (error) {
+      gdb?.close();
+      if (gdb !== null) await reconcileChannel(this.#qmp, this.#paths);
       await mark.close();
       await guard.dismiss();
       throw error;
@@ -236,21 +265,10 @@ export class Actor {
       const { registers, memory } = readLook(answers, vcpus, reads);
       return { seen: { registers, memory }, goOn };
     } catch (error) {
-      if (goOn) gdb.send(CONTINUE_SCRIPT);
+      if (goOn) gdb.send(LAST_WORD.continue);
       mark.set(false);
       throw error;
     }
-  }
-
-  /** Writes what does not fit into the last send, in order; returns the rest. */
-  async #writeAllButLast(
-    gdb: GdbConnection,
-    writes: readonly PhysicalWrite[],
-  ): Promise<readonly PhysicalWrite[]> {
-    let first = 0;
-    while (writeScript(writes.slice(first), 'continue').text.length > ATOMIC_BYTES) first++;
-    if (first > 0) await writeNow(gdb, writes.slice(0, first));
-    return writes.slice(first);
   }
 }
 
@@ -259,13 +277,14 @@ interface Control {
   readonly vcpus: readonly number[];
   readonly mark: StopMark;
   readonly guard: Guard;
+  readonly program: StopProgram;
   readonly added: boolean;
 }
 
 async function writeNow(gdb: GdbConnection, writes: readonly PhysicalWrite[]): Promise<void> {
   for (const write of writes) {
-    const script = writeScript([write], 'stand');
-    const { answers } = await gdb.exchange(script.text, script.answers);
+    const script = writeScript([write]);
+    const { answers } = await gdb.exchange(script.text + LAST_WORD.stand, script.answers);
     verifyWrites(answers, [write]);
   }
 }

@@ -5,9 +5,11 @@ import { createConnection } from 'node:net';
 import { dirname, join } from 'node:path';
 import { startCommandLine } from '@exuvia/qemu';
 import { COUNTING_GUEST_PAGE, findQemu, makeTestRoom, type TestRoom } from '@exuvia/qemu/testing';
+import { run } from '@exuvia/sys';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { packet } from './gdb/packets.ts';
 import { type GuestMachine, openMachine } from './machine.ts';
+import type { SwitchPlan } from './stop-program/plan.ts';
 
 const qemu = await findQemu();
 if ('missing' in qemu) console.warn(`Stopping a VM is not tested: ${qemu.missing}`);
@@ -57,6 +59,67 @@ describe.skipIf('missing' in qemu)('a VM that is stopped', () => {
     expect(seen.registers[0]?.rip).toBeGreaterThan(0x10_0000n);
     expect(machine.physical.read(FREE, 5)).toEqual(bytes);
     await goesOn();
+  });
+
+  describe('by a decision that is known beforehand', () => {
+    const jump = Buffer.from('e9deadbeef', 'hex');
+    const plan: SwitchPlan = {
+      wanted: [{ physical: FREE, bytes: Buffer.alloc(5) }],
+      avoided: [{ start: 0x7fff_0000n, end: 0x8000_0000n }],
+      writes: [{ physical: FREE, bytes: jump }],
+    };
+
+    test('is written to when everything is as it has to be', async () => {
+      const before = process.hrtime.bigint();
+      const { outcome, ran, from, to } = await machine.switch(plan);
+      expect({ outcome, ran }).toEqual({ outcome: { kind: 'done' }, ran: true });
+      expect([before < from, from < to, to < process.hrtime.bigint()]).toEqual([true, true, true]);
+      expect(machine.physical.read(FREE, 5)).toEqual(jump);
+      await goesOn();
+    });
+
+    test('is left as it is when a processor is in the wrong place, or memory holds something else', async () => {
+      const everywhere = [...plan.avoided, { start: 0n, end: 0xffff_ffffn }];
+      expect((await machine.switch({ ...plan, avoided: everywhere })).outcome).toEqual({
+        ...{ kind: 'busy', avoided: 1 },
+      });
+      expect((await machine.switch({ ...plan, wanted: [{ physical: FREE, bytes: jump }] })).outcome).toEqual({
+        ...{ kind: 'changed', wanted: 0, holds: '0000000000' },
+      });
+      expect(machine.physical.read(FREE, 5)).toEqual(Buffer.alloc(5));
+      await goesOn();
+    });
+
+    test('takes more than fits into one send, and stands afterwards if it stood before', async () => {
+      const bytes = Buffer.from(Array.from({ length: 10_000 }, (_, index) => index % 251));
+      await machine.qmp.execute('stop');
+      const { outcome, ran } = await machine.switch({ ...plan, writes: [{ physical: FREE, bytes }] });
+      expect({ outcome, ran }).toEqual({ outcome: { kind: 'done' }, ran: false });
+      expect(machine.physical.read(FREE, bytes.length)).toEqual(bytes);
+      expect(await isRunning()).toBe(false);
+      await machine.qmp.execute('cont');
+      expect((await machine.stop({ reads: [], decide: () => [] })).seen.registers).toHaveLength(1);
+      await goesOn();
+    });
+
+    test('names what QEMU did not write', async () => {
+      const writes = [{ physical: 2 ** 45, bytes: Buffer.of(1) }];
+      await expect(machine.switch({ ...plan, wanted: [], writes })).rejects.toMatchObject({
+        code: 'guest-write-lost',
+        message: expect.stringContaining('0x200000000000'),
+      });
+      await goesOn();
+    });
+
+    test('goes on when the program that carries it out is killed', async () => {
+      await machine.prepare();
+      const { stdout } = await run('pgrep', ['--parent', String(process.pid), 'exuvia-guest-s']);
+      process.kill(Number(stdout), 'SIGKILL');
+      await expect(machine.switch(plan)).rejects.toMatchObject({ code: 'guest-gdb-stopper' });
+      expect(await gdbservers()).toEqual([]);
+      await goesOn();
+      expect((await machine.switch(plan)).outcome).toEqual({ kind: 'done' });
+    });
   });
 
   test('takes more than fits into one send', async () => {

@@ -8,6 +8,7 @@ import { Actor, type Seen, type StopPlan } from './actor.ts';
 import { channelPaths } from './channel.ts';
 import type { PhysicalWrite } from './gdb/script.ts';
 import { physicalRanges, physicalWrites } from './pieces.ts';
+import type { SwitchPlan, SwitchResult } from './stop-program/plan.ts';
 
 /** A VM that can be stopped and written to. */
 export interface GuestMachine extends Machine {
@@ -15,7 +16,9 @@ export interface GuestMachine extends Machine {
   readonly physical: OpenMemory;
   /** Adds the control channel, so that the next stop is as quick as all later ones. */
   prepare(): Promise<void>;
-  /** The fast stop: looks, decides and writes in the shortest pause that there is. */
+  /** A stop whose decision is known beforehand, in the shortest pause that there is. */
+  switch(plan: SwitchPlan): Promise<SwitchResult>;
+  /** A stop in which is decided by what is seen. */
   stop(plan: StopPlan): Promise<{ readonly seen: Seen; readonly us: number }>;
   /** The shortest stop there is, with nothing in it: what to measure other stops against. */
   stopForNothing(): Promise<void>;
@@ -58,6 +61,7 @@ function machineOf(
     physical,
     systemRegisters: () => readSystemRegisters(qmp),
     prepare: () => actor.prepare(),
+    switch: (plan) => actor.switch(plan),
     stop: (plan) => actor.stop(plan),
     stopForNothing: () => actor.stopForNothing(),
     whileStopped: (work) =>

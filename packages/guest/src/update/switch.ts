@@ -45,27 +45,65 @@ export async function switchCode(
   changes: readonly Change[],
 ): Promise<SwitchResult> {
   const writes = [...code, ...changes.flatMap(({ at, bytes }) => physicalWrites(kernel.space, at, bytes))];
+  const attempt = changes.some(({ moved }) => moved)
+    ? () => decideInStop(machine, kernel, changes, writes)
+    : () => decideBefore(machine, kernel, changes, writes);
   rehearse(kernel, changes);
   for (let attempts = 1; ; attempts++) {
     try {
-      const from = process.hrtime.bigint();
-      const { us } = await machine.stop({
-        reads: [],
-        decide({ registers }) {
-          fault('in-stop');
-          for (const change of changes) requireFree(kernel, change, registers);
-          return writes;
-        },
-      });
-      const to = process.hrtime.bigint();
+      const stop = await attempt();
       await guestFirst();
-      return { us, attempts, stop: { from, to } };
+      return { us: Number(stop.to - stop.from) / 1000, attempts, stop };
     } catch (error) {
       if (!(error instanceof Busy)) throw error;
       if (attempts === ATTEMPTS) throw busy(error.message);
       await sleep(BETWEEN_ATTEMPTS_MS);
     }
   }
+}
+
+type Stop = SwitchResult['stop'];
+
+/** Whole instructions are replaced: the stacks of all threads have to be looked at while the VM stands. */
+async function decideInStop(
+  machine: GuestMachine,
+  kernel: GuestKernel,
+  changes: readonly Change[],
+  writes: readonly PhysicalWrite[],
+): Promise<Stop> {
+  const from = process.hrtime.bigint();
+  await machine.stop({
+    reads: [],
+    decide({ registers }) {
+      fault('in-stop');
+      for (const change of changes) requireFree(kernel, change, registers);
+      return writes;
+    },
+  });
+  return { from, to: process.hrtime.bigint() };
+}
+
+/** A comparison of bytes and instruction pointers is all there is to decide. */
+async function decideBefore(
+  machine: GuestMachine,
+  kernel: GuestKernel,
+  changes: readonly Change[],
+  writes: readonly PhysicalWrite[],
+): Promise<Stop> {
+  const pieces = changes.flatMap((change) =>
+    physicalWrites(kernel.space, change.at, change.expected).map((piece) => ({ change, piece })),
+  );
+  const { outcome, from, to } = await machine.switch({
+    wanted: pieces.map(({ piece }) => piece),
+    avoided: changes.map(({ at, expected }) => ({ start: at, end: at + BigInt(expected.length) })),
+    writes,
+  });
+  if (outcome.kind === 'busy') throw inside(changes[outcome.avoided]);
+  if (outcome.kind === 'changed') {
+    const { change, piece } = pieces[outcome.wanted] ?? {};
+    throw changed(change, outcome.holds, piece?.bytes);
+  }
+  return { from, to };
 }
 
 const REHEARSALS = 20;
@@ -83,16 +121,10 @@ class Busy extends Error {}
 function requireFree(kernel: GuestKernel, change: Change, registers: readonly Registers[]): void {
   const { name, at, expected, moved } = change;
   const found = kernel.space.read(at, expected.length);
-  if (!found.equals(expected)) {
-    throw new GuestError(
-      'guest-site-changed',
-      `${name} has changed meanwhile: ${found.toString('hex')} is at ${hex(at)}, not ${Buffer.from(expected).toString('hex')}.`,
-      { hint: 'Somebody traces, probes or patches it. Nothing was written.' },
-    );
-  }
+  if (!found.equals(expected)) throw changed(change, found.toString('hex'), expected);
   const area = { address: at, length: expected.length };
   for (const each of registers) {
-    if (isInside(each.rip, area)) throw new Busy(`a processor runs the first instructions of ${name}`);
+    if (isInside(each.rip, area)) throw inside(change);
   }
   if (moved) requireNoFrameInside(kernel, name, area, registers);
 }
@@ -120,6 +152,18 @@ function requireNoFrameInside(
 /** The first byte does not count: whoever is there runs what will be there. */
 function isInside(rip: bigint, { address, length }: Area): boolean {
   return rip > address && rip < address + BigInt(length);
+}
+
+function inside(change: Change | undefined): Busy {
+  return new Busy(`a processor runs the first instructions of ${change?.name}`);
+}
+
+function changed(change: Change | undefined, holds: string, expected: Uint8Array = Buffer.of()): GuestError {
+  return new GuestError(
+    'guest-site-changed',
+    `${change?.name} has changed meanwhile: ${holds} is at ${hex(change?.at ?? 0n)}, not ${Buffer.from(expected).toString('hex')}.`,
+    { hint: 'Somebody traces, probes or patches it. Nothing was written.' },
+  );
 }
 
 function busy(why: string): GuestError {

@@ -10,26 +10,26 @@ import { keepsLimits, kexecResult, renderKexecResult } from './result.ts';
 import { runVmmBenchmark } from './vmm.ts';
 import { renderVmmResult, vmmKeepsLimits, vmmResult } from './vmm-result.ts';
 
-/**
- * Measures updates by kexec against a bare kexec and against an ordinary reboot, updates of QEMU against its own
- * live migration, and patching of a running guest's kernel.
- *
- *     main.ts kexec [--runs 5] [--json]
- *     main.ts abort [--runs 5] [--json]     how soon every VM runs on after a failure before the jump
- *     main.ts vmm [--runs 10] [--json]
- *     main.ts guest [--pairs 200] [--toggles 10000] [--json]
- *
- * Exits with 1 when an update failed, 2 when a limit of SPECIFICATION.md is not kept.
- */
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    runs: { type: 'string' },
-    pairs: { type: 'string', default: '200' },
-    toggles: { type: 'string', default: '10000' },
-    json: { type: 'boolean', default: false },
-  },
-});
+const USAGE = `Usage: npm run bench -- kexec [--runs 5] [--json]
+       npm run bench -- abort [--runs 5] [--json]
+       npm run bench -- vmm [--runs 10] [--json]
+       npm run bench -- guest [--pairs 200] [--toggles 10000] [--json]
+
+kexec: updates by kexec against a bare kexec and against an ordinary reboot, in a lab host.
+abort: how soon every VM runs on after a failure before the jump.
+vmm: updates of QEMU against its own live migration.
+guest: patching the kernel of a running guest: pauses, overhead, toggles under load.
+
+Exits with 1 when something failed, 2 when a limit of SPECIFICATION.md is not kept.
+`;
+const OPTIONS = {
+  runs: { type: 'string' },
+  pairs: { type: 'string', default: '200' },
+  toggles: { type: 'string', default: '10000' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+const { values: options, positionals } = readArguments();
 const progress = stderrProgress();
 
 interface Measured {
@@ -81,6 +81,10 @@ const ON_LAB: ReadonlyMap<string, OnLab> = new Map([
 process.exitCode = await main();
 
 async function main(): Promise<number> {
+  if (options.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   try {
     const { result, text, kept } = await measure(positionals.join());
     // With --json the table goes to stderr, and the result is the only line of stdout.
@@ -133,9 +137,15 @@ function count(text: string): number {
   throw usage();
 }
 
+function readArguments() {
+  try {
+    return parseArgs({ allowPositionals: true, options: OPTIONS });
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    process.exit(1);
+  }
+}
+
 function usage(): ExuviaError {
-  return new ExuviaError(
-    'usage',
-    'Usage: npm run bench -- (kexec|abort|vmm [--runs N] | guest [--pairs 200] [--toggles 10000]) [--json]',
-  );
+  return new ExuviaError('usage', USAGE);
 }

@@ -6,6 +6,7 @@ import { isStopReply, PacketReader } from './packets.ts';
 export type GdbAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
 const ANSWER_MS = 10_000;
+const RECEIVE_BYTES = 1 << 16;
 
 /**
  * A connection to QEMU's gdbstub, in the remote protocol with acknowledgements, which QEMU 10.0 cannot go
@@ -33,7 +34,17 @@ export class GdbConnection {
    * @throws GuestError `guest-gdb-unreachable`.
    */
   static async open(address: GdbAddress, first: string): Promise<GdbConnection> {
-    const socket = createConnection(address);
+    const socket = createConnection({
+      ...address,
+      // Unlike events of data this lets reading stop at once.
+      onread: {
+        buffer: Buffer.alloc(RECEIVE_BYTES),
+        callback: (bytes, buffer) => {
+          connection.#receive(Buffer.from(buffer.buffer, buffer.byteOffset, bytes).toString('latin1'));
+          return true;
+        },
+      },
+    });
     socket.setNoDelay();
     const connection = new GdbConnection(socket);
     socket.write(first, 'latin1');
@@ -51,8 +62,6 @@ export class GdbConnection {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    socket.setEncoding('latin1');
-    socket.on('data', (chunk: string) => this.#receive(chunk));
     socket.on('error', (error) => this.#end(error));
     socket.on('close', () => this.#end(new GuestError('guest-gdb-closed', "QEMU's gdbstub hung up.")));
   }
@@ -102,6 +111,22 @@ export class GdbConnection {
   /** Sends what has no answer. */
   send(text: string): void {
     this.#socket.write(text, 'latin1');
+  }
+
+  /** Leaves the conversation to `work`, which shares the connection: nothing is read here meanwhile. */
+  async lend<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#failure !== null) throw this.#failure;
+    this.#socket.pause();
+    try {
+      return await work();
+    } finally {
+      this.#socket.resume();
+    }
+  }
+
+  /** The connection itself, for a program to inherit. Starting one ends the reading: {@link lend}. */
+  get socket(): Socket {
+    return this.#socket;
   }
 
   close(): void {

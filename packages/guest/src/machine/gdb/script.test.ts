@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { packet } from './packets.ts';
-import { lookScript, readLook, verifyWrites, writeScript } from './script.ts';
+import { inSends, lookScript, readLook, verifyWrites, writeScript } from './script.ts';
 
 const PHYSICAL = packet('Qqemu.PhyMemMode:1');
 const VIRTUAL = packet('Qqemu.PhyMemMode:0');
@@ -66,17 +66,23 @@ describe('a look', () => {
 describe('writes', () => {
   const write = { physical: 0x3000, bytes: Buffer.from('e901020304', 'hex') };
 
-  test('are read back in the same send, and the VM goes on with its last packet', () => {
-    expect(writeScript([write], 'continue')).toEqual({
-      text: `${PHYSICAL}${packet('M3000,5:e901020304')}${packet('m3000,5')}${VIRTUAL}$c#63`,
+  test('are read back in the same send', () => {
+    expect(writeScript([write])).toEqual({
+      text: `${PHYSICAL}${packet('M3000,5:e901020304')}${packet('m3000,5')}${VIRTUAL}`,
       answers: 4,
     });
-    expect(writeScript([], 'continue')).toEqual({ text: '$c#63', answers: 0 });
-    expect(writeScript([], 'stand')).toEqual({ text: '+', answers: 0 });
+    expect(writeScript([])).toEqual({ text: '', answers: 0 });
+  });
+
+  test('are sent in order, and the last that fit together with the word to go on', () => {
+    const long = { physical: 0x1000, bytes: Buffer.alloc(2001, 0xcc) };
+    const short = Array.from({ length: 3 }, (_, index) => ({ ...write, physical: 0x5000 + index * 8 }));
+    expect(inSends([long, ...short])).toEqual([[long], short]);
+    expect(inSends([])).toEqual([[]]);
   });
 
   test('longer ones are cut to what QEMU takes in a packet', () => {
-    const { text, answers } = writeScript([{ physical: 0x1000, bytes: Buffer.alloc(2001, 0xcc) }], 'stand');
+    const { text, answers } = writeScript([{ physical: 0x1000, bytes: Buffer.alloc(2001, 0xcc) }]);
     expect(text).toContain('$M1000,7d0:');
     expect(text).toContain('$M17d0,1:cc#');
     expect(answers).toBe(6);
@@ -87,8 +93,7 @@ describe('writes', () => {
     expect(() => verifyWrites(['OK', 'E22', '0f1f440000', 'OK'], [write])).toThrow(
       expect.objectContaining({
         code: 'guest-write-lost',
-        message:
-          'QEMU did not write 5 bytes at guest-physical address 0x3000: it said E22, and 0f1f440000 is there.',
+        message: "QEMU's gdbstub did not write 5 bytes at guest-physical address 0x3000: it answered E22.",
       }),
     );
   });

@@ -1,7 +1,7 @@
 import { GuestError } from '../../errors.ts';
 import type { Registers } from '../../kinds.ts';
 import { hex } from '../../support/hex.ts';
-import { ACKNOWLEDGE, INTERRUPT, packet, readPacket, writePacket } from './packets.ts';
+import { ACKNOWLEDGE, ATOMIC_BYTES, INTERRUPT, packet, readPacket, writePacket } from './packets.ts';
 import { parseRegisters } from './registers.ts';
 
 export interface PhysicalRange {
@@ -31,15 +31,15 @@ const CONTINUE = packet('c');
 /** Most bytes in a packet: QEMU's PacketSize is 4096 characters, two of which make a byte. */
 const MAX_PACKET_BYTES = 2000;
 
-/** Makes a VM that stands go on. Nothing is answered. */
-export const CONTINUE_SCRIPT = CONTINUE;
+/** What a stop ends with: the VM goes on, or stands as before. Nothing is answered. */
+export const LAST_WORD = { continue: CONTINUE, stand: ACKNOWLEDGE } as const;
 
 /** Stops the VM and lets it go on in the same moment: the shortest stop that QEMU has. */
 export const EMPTY_STOP = INTERRUPT + CONTINUE;
 
 /** What is sent with the connection. It has one answer. */
 export function attachScript(then: 'continue' | 'stand'): Script {
-  return { text: `${VIRTUAL}${then === 'continue' ? CONTINUE : ACKNOWLEDGE}`, answers: 1 };
+  return { text: `${VIRTUAL}${LAST_WORD[then]}`, answers: 1 };
 }
 
 /** Stops the VM, unless it stands already, and reads the registers of its vCPUs and some memory. */
@@ -52,44 +52,78 @@ export function lookScript(vcpus: readonly number[], reads: readonly PhysicalRan
   };
 }
 
+/** Which answers of a {@link lookScript} are what. */
+export function lookAnswers(vcpus: readonly number[]): {
+  /** Of every vCPU's register file. */
+  readonly registers: readonly number[];
+  /** Of the first piece of memory; the others follow. */
+  readonly memory: number;
+} {
+  return { registers: vcpus.map((_, index) => index * 2 + 1), memory: vcpus.length * 2 + 1 };
+}
+
 /** @throws GuestError `guest-gdb-protocol` when the answers are not those of a {@link lookScript}. */
 export function readLook(
   answers: readonly string[],
   vcpus: readonly number[],
   reads: readonly PhysicalRange[],
 ): { readonly registers: Registers[]; readonly memory: Buffer[] } {
-  const registers = vcpus.map((_, index) => {
-    expectOk(answers[index * 2], 'selecting a vCPU');
-    return parseRegisters(answers[index * 2 + 1] ?? '');
+  const places = lookAnswers(vcpus);
+  const registers = places.registers.map((place) => {
+    expectOk(answers[place - 1], 'selecting a vCPU');
+    return parseRegisters(answers[place] ?? '');
   });
-  const rest = answers.slice(vcpus.length * 2);
-  expectOk(rest[0], 'physical addressing');
-  const memory = reads.map((range, index) => readBytes(rest[index + 1], range));
+  expectOk(answers[places.memory - 1], 'physical addressing');
+  const memory = reads.map((range, index) => readBytes(answers[places.memory + index], range));
   return { registers, memory };
 }
 
-/** Writes and reads back. `then`: whether the VM goes on in the same moment. */
-export function writeScript(writes: readonly PhysicalWrite[], then: 'continue' | 'stand'): Script {
+/**
+ * Writes and reads back. Nothing in it lets the VM go on: {@link LAST_WORD} is sent behind the last one.
+ */
+export function writeScript(writes: readonly PhysicalWrite[]): Script {
   const parts = writes.flatMap(inPackets);
   const packets = parts.map(({ physical, bytes }) => writePacket(physical, bytes)).join('');
   const checks = parts.map(({ physical, bytes }) => readPacket(physical, bytes.length)).join('');
-  const goOn = then === 'continue' ? CONTINUE : ACKNOWLEDGE;
-  if (parts.length === 0) return { text: goOn, answers: 0 };
-  return { text: `${PHYSICAL}${packets}${checks}${VIRTUAL}${goOn}`, answers: parts.length * 2 + 2 };
+  if (parts.length === 0) return { text: '', answers: 0 };
+  return { text: `${PHYSICAL}${packets}${checks}${VIRTUAL}`, answers: parts.length * 2 + 2 };
+}
+
+/** What a {@link writeScript} is answered with when everything was written. */
+export function writtenAnswers(writes: readonly PhysicalWrite[]): string[] {
+  const parts = writes.flatMap(inPackets);
+  const there = parts.map(({ bytes }) => Buffer.from(bytes).toString('hex'));
+  return parts.length === 0 ? [] : ['OK', ...parts.map(() => 'OK'), ...there, 'OK'];
+}
+
+/**
+ * Writes in the order in which they are sent. The last group, as much as fits, goes out in one send together
+ * with the word to go on; what comes before it is sent piece by piece.
+ */
+export function inSends(writes: readonly PhysicalWrite[]): (readonly PhysicalWrite[])[] {
+  let first = 0;
+  const fits = () => writeScript(writes.slice(first)).text.length + CONTINUE.length <= ATOMIC_BYTES;
+  while (!fits()) first++;
+  return [...writes.slice(0, first).map((write) => [write]), writes.slice(first)];
 }
 
 /** @throws GuestError `guest-write-lost` naming the address that does not hold what was written. */
 export function verifyWrites(answers: readonly string[], writes: readonly PhysicalWrite[]): void {
+  const wanted = writtenAnswers(writes);
+  const wrong = wanted.findIndex((text, index) => answers[index] !== text);
+  if (wrong >= 0) throw writeLost(writes, wrong, answers[wrong]);
+}
+
+/** @param index of the answer to a {@link writeScript} that is not what it should be. */
+export function writeLost(writes: readonly PhysicalWrite[], index: number, answer?: string): GuestError {
   const parts = writes.flatMap(inPackets);
-  for (const [index, { physical, bytes }] of parts.entries()) {
-    const done = answers[1 + index];
-    const there = answers[1 + parts.length + index];
-    if (done === 'OK' && there === Buffer.from(bytes).toString('hex')) continue;
-    throw new GuestError(
-      'guest-write-lost',
-      `QEMU did not write ${bytes.length} bytes at guest-physical address ${hex(physical)}: it said ${done}, and ${there} is there.`,
-    );
-  }
+  // Behind the answer to the addressing come those of all writes, then those of all reads.
+  const part = index < 1 ? undefined : parts[(index - 1) % parts.length];
+  const what =
+    part === undefined
+      ? 'use guest-physical addresses'
+      : `write ${part.bytes.length} bytes at guest-physical address ${hex(part.physical)}`;
+  return new GuestError('guest-write-lost', `QEMU's gdbstub did not ${what}: it answered ${answer}.`);
 }
 
 function inPackets({ physical, bytes }: PhysicalWrite): PhysicalWrite[] {

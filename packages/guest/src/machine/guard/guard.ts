@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Writable } from 'node:stream';
 import { GuestError } from '../../errors.ts';
 import { cleanUpAfterDeath } from './program.ts';
 
 export interface Guard {
+  /** As long as any process has this open, whoever holds the VM counts as alive. */
+  readonly lifeline: Writable;
   /** Ends it; it does nothing more. */
   dismiss(): Promise<void>;
 }
@@ -35,6 +38,7 @@ export async function startGuard(paths: {
     throw new GuestError('guest-guard', 'The process that cleans up if this one is killed did not start.');
   }
   return {
+    lifeline: child.stdin,
     async dismiss() {
       const exited = child.exitCode === null ? once(child, 'exit') : null;
       child.stdin.end('dismissed\n');

@@ -69,7 +69,7 @@ export async function measureGuest(
       wrongResults: Number(guest.heartbeat().errors),
       oopses: (await guest.complaints()).length,
       arenaBytes: { afterFirst: measured.arenaAfterFirst, atEnd: arenaBytes(patches) },
-      scheduling: `tool ${scheduling()}, QEMU's main thread SCHED_FIFO ${QEMU_PRIORITY}, observer SCHED_FIFO 20`,
+      scheduling: `tool ${scheduling()}, exuvia-guest-stop SCHED_FIFO 5, QEMU's main thread SCHED_FIFO ${QEMU_PRIORITY}, observer SCHED_FIFO 20`,
     };
   } finally {
     await patches.close();
