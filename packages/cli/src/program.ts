@@ -52,7 +52,7 @@ export function createProgram(io: Io, finish: (status: ExitStatus) => void): Com
     .description('everything about a VM')
     .action(action(async () => (await vms()).show));
   vm.command('start <name>')
-    .description('start a VM')
+    .description('start a VM, or let one run on that a full disk has stopped')
     .action(action(async () => (await vms()).start));
   vm.command('stop <name>')
     .description('power a VM down')

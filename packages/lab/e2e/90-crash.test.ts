@@ -7,6 +7,7 @@ import type { Observer } from '../src/observer/observer.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
 import {
   ask,
+  configureAgent,
   endOf,
   otherKernel,
   qemusByVm,
@@ -32,11 +33,8 @@ async function untilArmed(): Promise<void> {
 }
 
 beforeAll(async () => {
-  await labRun(
-    lab,
-    "echo 'crashRecovery: true' >> /etc/exuvia/agent.yaml; systemctl reload exuvia-agent; sleep 1; exuvia setup --memory 2G",
-    { timeoutMs: 240_000 },
-  );
+  await configureAgent(lab, 'crashRecovery', 'true');
+  await labRun(lab, 'exuvia setup --memory 2G', { timeoutMs: 240_000 });
   const before = await bootId();
   await labRun(
     lab,

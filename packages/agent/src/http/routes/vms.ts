@@ -45,7 +45,7 @@ const destroyVm = createRoute({
 const startVm = createRoute({
   method: 'post',
   path: `${one}/start`,
-  summary: 'Starts a VM',
+  summary: 'Starts a VM, or lets one run on that a full disk has stopped',
   tags,
   request,
   responses: answers(Vm, 'The VM'),

@@ -73,7 +73,10 @@ export function gone(vm: Vm): Vm {
 }
 
 /** QEMU's states (RunState in qapi/run-state.json) in which the guest is in trouble. */
-const TROUBLE: ReadonlySet<string> = new Set(['guest-panicked', 'internal-error', 'io-error', 'watchdog']);
+const TROUBLE: ReadonlySet<string> = new Set(['guest-panicked', 'internal-error', 'watchdog']);
+
+const NO_ROOM =
+  'QEMU says: io-error. One of its disks could not be written; once there is room, `exuvia vm start` lets it run on.';
 
 export function stateOf(reality: Reality): { state: Vm['state']; reason: string | null } {
   const { process, status, instance, instanceProblem } = reality;
@@ -82,6 +85,7 @@ export function stateOf(reality: Reality): { state: Vm['state']; reason: string 
   }
   if (status !== null) {
     if (status === 'running') return { state: 'running', reason: null };
+    if (status === 'io-error') return { state: 'failed', reason: NO_ROOM };
     if (TROUBLE.has(status)) return { state: 'failed', reason: `QEMU says: ${status}.` };
     return { state: 'paused', reason: `QEMU says: ${status}.` };
   }

@@ -8,7 +8,8 @@ import type { Reality } from './reality.ts';
 import { discardMemory } from './stop.ts';
 
 /**
- * Starts a VM from its spec. What a VM that died left in the store is overwritten first.
+ * Starts a VM from its spec. What a VM that died left in the store is overwritten first. One that a full disk has
+ * stopped goes on.
  *
  * @throws ExuviaError `vm-running`; `vm-state-not-restored` when a saved state would be lost; `store-full`,
  * `store-missing`; `vm-start-failed` with the end of QEMU's log. Nothing is left behind then.
@@ -19,6 +20,11 @@ export async function startVm(
   dependencies: VmDependencies,
   monitors: Monitors,
 ): Promise<void> {
+  // QEMU has stopped the guest rather than let a write fail (werror=enospc, its default), and tries that write again.
+  if (reality.status === 'io-error') {
+    await (await monitors.get(spec.name)).execute('cont');
+    return;
+  }
   refuse(spec.name, reality);
   const paths = dependencies.paths(spec.name);
   await discardMemory(spec.name, dependencies);
