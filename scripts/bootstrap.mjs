@@ -77,6 +77,37 @@ const COMMANDS = {
   },
 };
 
+/** What `npm run NAME -- --help` prints; it names every option that there is. */
+const USAGE = {
+  demo: `Usage: npm run demo -- [--kernel RELEASE] [--busy-memory SIZE] [--keep] [--json]
+
+A lab host with three VMs gets another kernel while they live on. What is missing is installed and built.
+
+  --kernel RELEASE     the kernel that the host gets, or the beginning of its release (default 7.2)
+  --busy-memory SIZE   memory of the VM busy (default 512M)
+  --keep               leave the lab host running; npm run exuvia -- lab down ends it
+  --json               print the result as JSON
+
+Examples:
+  npm run demo
+  npm run demo -- --busy-memory 2G --keep
+`,
+  fuzz: `Usage: npm run fuzz -- [--seconds N] [--seed N] [--target NAME] [--keep]
+
+Feeds everything that reads a guest's memory or a patch file with hostile data, until the time is up or a defect is
+found. What is missing is installed and built.
+
+  --seconds N     how long (default 60)
+  --seed N        which cases: the same number makes the same ones (default: another one each time)
+  --target NAME   only one of tables, objects, racing, patch, texts
+  --keep          add the cases that did something new to the corpus
+
+Examples:
+  npm run fuzz
+  npm run fuzz -- --target patch --seconds 600 --keep
+`,
+};
+
 const startedAt = Date.now();
 process.exitCode = main(process.argv.slice(2));
 
@@ -87,12 +118,27 @@ function main([name, ...rest]) {
     return 2;
   }
   const args = rest[0] === '--' ? rest.slice(1) : rest;
+  const answered = USAGE[name] === undefined ? undefined : answer(name, USAGE[name], args);
+  if (answered !== undefined) return answered;
   if (!installDebianPackages(command.packages)) return 1;
   installNpmPackages();
   if (existsSync(join(ROOT, 'native/Makefile'))) {
     must('native programs', 'make', ['-C', 'native', '--no-print-directory', '--quiet']);
   }
   return command.run(args);
+}
+
+/** What can be said before anything is installed or built: the help, or that an option is none. The exit status. */
+function answer(name, usage, args) {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const options = usage.match(/--[a-z][a-z-]*/g);
+  const unknown = args.find((arg) => arg.startsWith('-') && !options.includes(arg.split('=')[0]));
+  if (unknown === undefined) return undefined;
+  process.stderr.write(`Unknown option '${unknown}'. See npm run ${name} -- --help.\n`);
+  return 2;
 }
 
 /** Installs what dpkg does not know as installed. False when that takes root and this is not root. */

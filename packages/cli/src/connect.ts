@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { type Client, createClient } from '@exuvia/client';
 import { ExuviaError, HOST_PATHS } from '@exuvia/contract';
+import { readGivenFile } from './given-file.ts';
 import { waitWhileAgentStarts } from './starting-agent.ts';
 
 /** The options that every command has. */
@@ -48,17 +48,10 @@ async function connect({ host, ca, cert, key, socket }: GlobalOptions): Promise<
   if (!/^https:\/\/[^/]+\/?$/.test(host)) {
     throw new ExuviaError('usage', `--host ${host} is not of the form https://HOST:PORT.`);
   }
-  const [caPem, certPem, keyPem] = await Promise.all([read(ca), read(cert), read(key)]);
+  const [caPem, certPem, keyPem] = await Promise.all([
+    readGivenFile(ca),
+    readGivenFile(cert),
+    readGivenFile(key),
+  ]);
   return createClient({ url: host, ca: caPem, cert: certPem, key: keyPem });
-}
-
-/** The text of a file that the user named. Throws ExuviaError `file-unreadable`. */
-export async function read(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new ExuviaError('file-unreadable', `${file} cannot be read: ${(cause as Error).message}.`, {
-      cause,
-    });
-  }
 }

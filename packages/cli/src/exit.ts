@@ -5,9 +5,9 @@ export const EXIT = {
   failed: 1,
   /** The command line is wrong. */
   usage: 2,
-  /** The agent refused, or a check failed: nothing was changed. */
+  /** The agent or `exuvia guest` refused, or a check failed: nothing was changed. */
   refused: 3,
-  /** No agent could be reached. */
+  /** Nobody was reached: no agent or, by `exuvia guest`, no monitor of the VM. */
   unreachable: 4,
 } as const;
 

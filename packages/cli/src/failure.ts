@@ -17,9 +17,11 @@ export function reportFailure(error: unknown, io: Io, json: boolean): ExitStatus
   return statusOf(error);
 }
 
-/** Beginnings of the codes with which a guest, or what is asked of it, is refused. */
-const GUEST_REFUSALS =
-  /^(patch|guest-(site|arena|symbol|module|rollback|patch|not-running|no|ram|registers|kernel|kallsyms|btf|orc|type|expression|cpus|tasks?|list|dmesg|stacks|address|memory))(-|s?$)/;
+/**
+ * Refusals of packages/guest: what a patch file, a guest's kernel or what is asked of it does not allow. Not
+ * among them is what goes wrong in the middle of the work: QEMU's gdbstub, the helpers, a lost write.
+ */
+const GUEST_REFUSALS = /^(guest|patch)-(?!gdb-|guard$|stop-program$|write-lost$)/;
 
 /** Nobody answers on a VM's monitor. */
 const UNREACHABLE = new Set(['qmp-closed', 'qmp-timeout']);

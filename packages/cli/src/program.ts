@@ -192,5 +192,5 @@ Examples:
   exuvia update --kernel 7.2        the VMs live on
   exuvia report
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused or a check failed, 4 no agent reached.
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused or a check failed, 4 no agent or VM monitor reached.
 `;

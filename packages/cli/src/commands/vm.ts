@@ -1,13 +1,14 @@
 import { text as readAll } from 'node:stream/consumers';
 import { ExuviaError, parseVmSpec, type Vm, vmSpecJsonSchema } from '@exuvia/contract';
-import { read, withClient } from '../connect.ts';
+import { withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
+import { readGivenFile } from '../given-file.ts';
 import { show as print, table } from '../print.ts';
 import type { Invocation } from '../program.ts';
 
 export async function create({ args, options, io }: Invocation<{ start?: boolean }>): Promise<ExitStatus> {
   const file = argument(args);
-  const spec = parseVmSpec(file === '-' ? await readAll(io.stdin) : await read(file), file);
+  const spec = parseVmSpec(file === '-' ? await readAll(io.stdin) : String(await readGivenFile(file)), file);
   const vm = await withClient(options, async (client) => {
     const created = await client.createVm(spec);
     return options.start === true ? await client.startVm(created.name) : created;

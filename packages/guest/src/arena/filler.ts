@@ -1,12 +1,12 @@
 import { GuestError } from '../errors.ts';
 import type { Area } from '../journal/records.ts';
 import type { GuestKernel } from '../kinds.ts';
+import { INT3 } from '../support/x86.ts';
 
 /** Shorter runs are the gaps between functions. */
 const MIN_RUN = 4096;
 /** Left free at both ends of a run: what precedes may be read ahead, what follows may be jumped over. */
 const MARGIN = 64;
-const INT3 = 0xcc;
 const LARGE_PAGE = 0x20_0000n;
 
 /**

@@ -2,11 +2,11 @@ import { GuestError } from '../errors.ts';
 import type { Area, Window } from '../journal/records.ts';
 import type { GuestKernel } from '../kinds.ts';
 import { hex } from '../support/hex.ts';
+import { KERNEL_WINDOW } from '../support/kernel-window.ts';
 
 const PAGE = 4096;
 const LARGE_PAGE = 0x20_0000n;
-/** The kernel image's window: one page directory's worth of addresses from here (level2_kernel_pgt). */
-const WINDOW_START = 0xffff_ffff_8000_0000n;
+/** Of the page directory that all of the kernel image's window goes through (level2_kernel_pgt). */
 const ENTRIES = 512;
 const ADDRESS_BITS = 0x000f_ffff_ffff_f000n;
 /** Of the first MiB, what neither firmware data, its tables nor loaders of other systems are in. */
@@ -40,7 +40,7 @@ export function planWindow(kernel: GuestKernel): Window {
       value: BigInt(table) | DIRECTORY_ENTRY,
       table,
       pages: rest.slice(0, DATA_PAGES),
-      address: WINDOW_START + BigInt(index) * LARGE_PAGE,
+      address: KERNEL_WINDOW.start + BigInt(index) * LARGE_PAGE,
     };
   }
   throw none("no address is left in the kernel image's 1 GiB");
@@ -88,7 +88,7 @@ function directoryOf(kernel: GuestKernel): number {
   };
   const directory = place('level2_kernel_pgt');
   const above = kernel.physical.read(place('level3_kernel_pgt'), PAGE);
-  const index = Number((WINDOW_START >> 30n) & 511n);
+  const index = Number((KERNEL_WINDOW.start >> 30n) & 511n);
   if (Number(above.readBigUInt64LE(index * 8) & ADDRESS_BITS) !== directory) {
     throw none('its page tables are not linked as in a 64-bit Linux');
   }

@@ -3,9 +3,7 @@ import type { AddressSpace, PhysicalMemory, SymbolTable } from '../kinds.ts';
 import type { KernelImage } from '../locate/image.ts';
 import { createAddressSpace } from '../paging/address-space.ts';
 import { hex } from '../support/hex.ts';
-
-/** __START_KERNEL_map. */
-const WINDOW_START = 0xffff_ffff_8000_0000n;
+import { KERNEL_WINDOW } from '../support/kernel-window.ts';
 
 /**
  * The space of the kernel's own page tables, checked: they map the image where it was found, and the kernel's
@@ -21,7 +19,7 @@ export function kernelSpace(memory: PhysicalMemory, image: KernelImage, symbols:
     throw unverified(`its page tables do not map its start ${hex(image.base)} where the processor's do`);
   }
   const physBase = space.read(symbols.one('phys_base').address, 8).readBigInt64LE(0);
-  if (physBase !== BigInt(image.physicalBase) - (image.base - WINDOW_START)) {
+  if (physBase !== BigInt(image.physicalBase) - (image.base - KERNEL_WINDOW.start)) {
     throw unverified(`it says that it was loaded at phys_base ${physBase}, which is not where it lies`);
   }
   return space;

@@ -1,3 +1,4 @@
+import { hex } from '../support/hex.ts';
 import { invalid } from './invalid.ts';
 import { stringAt } from './strings.ts';
 import { type ElfSection, SHT } from './types.ts';
@@ -85,6 +86,6 @@ function content(bytes: Buffer, section: RawSection, file: string): Buffer {
 /** A 64-bit field that has to fit a JavaScript number. */
 function number(bytes: Buffer, at: number, file: string, what: string): number {
   const value = bytes.readBigUInt64LE(at);
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid(file, `${what} is 0x${value.toString(16)}`);
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid(file, `${what} is ${hex(value)}`);
   return Number(value);
 }

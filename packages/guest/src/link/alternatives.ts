@@ -1,5 +1,6 @@
 import { GuestError } from '../errors.ts';
-import { branchTo, CALL } from './branch.ts';
+import { hex } from '../support/hex.ts';
+import { branchTo, CALL } from '../support/x86.ts';
 import { type Features, featuresOf } from './features.ts';
 import type { Image } from './image.ts';
 import { moveInstructions } from './move.ts';
@@ -63,8 +64,7 @@ function readEntry(entry: TableEntry, stride: 12 | 14, tables: Tables): Alternat
     refuseEntry(entry, 'what it replaces does not lie in code');
   }
   if (replacementLength > length) refuseEntry(entry, 'the replacement is longer than what it replaces');
-  if ((flags & ~(FLAG_NOT | FLAG_DIRECT_CALL)) !== 0)
-    refuseEntry(entry, `its flags are 0x${flags.toString(16)}`);
+  if ((flags & ~(FLAG_NOT | FLAG_DIRECT_CALL)) !== 0) refuseEntry(entry, `its flags are ${hex(flags)}`);
   const source = replacementLength === 0 ? null : tables.target(entry, 4);
   if (source !== null && source.offset + replacementLength > source.buffer.length) {
     refuseEntry(entry, 'its replacement lies outside of its section');

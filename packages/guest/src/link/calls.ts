@@ -1,9 +1,10 @@
+import { CALL, JUMP } from '../support/x86.ts';
 import { refuseEntry, type Tables } from './tables.ts';
 import type { LinkTarget } from './target.ts';
 
 /** Jcc with a 32-bit distance: 0f 8x. */
 const CONDITIONAL = 0x0f;
-const BRANCHES = [0xe8, 0xe9, CONDITIONAL];
+const BRANCHES = [CALL, JUMP, CONDITIONAL];
 const TRAMPOLINE = '__SCT__';
 
 /**

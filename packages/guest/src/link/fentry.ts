@@ -1,8 +1,6 @@
+import { CALL, NOP5 } from '../support/x86.ts';
 import { refuseEntry, type Tables } from './tables.ts';
 import type { LinkTarget } from './target.ts';
-
-const NOP5 = Buffer.from('0f1f440000', 'hex');
-const CALL = 0xe8;
 
 /**
  * Makes NOPs of the calls to `__fentry__`, as ftrace does with a module that it takes in

@@ -1,7 +1,9 @@
 import { GuestError } from '../errors.ts';
 import type { PatchPlace } from '../kinds.ts';
 import type { PatchFile, SectionOffset } from '../patch/index.ts';
-import { alignUp, type Layout, PLACE_ALIGNMENT, type Region } from './layout.ts';
+import { alignUp } from '../support/align.ts';
+import { INT3 } from '../support/x86.ts';
+import { type Layout, PLACE_ALIGNMENT, type Region } from './layout.ts';
 
 /** A byte of the image that is being linked: where it lies now and where it will. */
 export interface ImageByte {
@@ -21,8 +23,6 @@ export interface Image {
   /** The bytes of the image at an address of it; null outside of it. */
   find(address: bigint): ImageByte | null;
 }
-
-const INT3 = 0xcc;
 
 /** Copies the patch's sections to where they will lie. @throws GuestError `patch-place` for a place that cannot hold it. */
 export function createImage(patch: PatchFile, layout: Layout, place: PatchPlace): Image {

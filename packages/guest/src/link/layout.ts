@@ -1,6 +1,7 @@
 import { type ElfSection, invalid } from '../elf/index.ts';
 import type { LinkSizes } from '../kinds.ts';
 import type { PatchFile } from '../patch/index.ts';
+import { alignUp } from '../support/align.ts';
 
 /** Where a section of the patch lies within one of the linker's buffers. */
 interface PlacedSection {
@@ -62,8 +63,4 @@ export function layoutOf(patch: PatchFile): Layout {
     }
   }
   return { placed, thunks, codeBytes: ends.code, dataBytes: ends.data, spareBytes: ends.spare };
-}
-
-export function alignUp(value: number, alignment: number): number {
-  return Math.ceil(value / alignment) * alignment;
 }

@@ -1,9 +1,8 @@
+import { DS_PREFIX } from '../support/x86.ts';
 import { refuseEntry, type Tables } from './tables.ts';
 import type { LinkTarget } from './target.ts';
 
 const LOCK = 0xf0;
-/** A segment override that changes nothing in 64-bit mode. */
-const DS = 0x3e;
 /** CONFIG_NR_CPUS is 8192 at most. */
 const MAX_MASK_BYTES = 1024;
 
@@ -19,7 +18,7 @@ export function patchLocks(tables: Tables, target: LinkTarget): void {
   for (const entry of entries) {
     const { region, buffer, offset } = tables.target(entry, 0);
     if (region === 'data') refuseEntry(entry, 'it does not lie in code');
-    if (unlock && buffer[offset] === LOCK) buffer[offset] = DS;
+    if (unlock && buffer[offset] === LOCK) buffer[offset] = DS_PREFIX;
   }
 }
 

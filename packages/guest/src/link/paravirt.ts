@@ -1,4 +1,4 @@
-import { branchTo, CALL } from './branch.ts';
+import { branchTo, CALL } from '../support/x86.ts';
 import { padWithNops } from './nops.ts';
 import { refuseEntry, type TableEntry, type Tables } from './tables.ts';
 import type { LinkTarget } from './target.ts';

@@ -1,6 +1,7 @@
 import type { ElfSection, ElfSymbol, Relocation } from '../elf/index.ts';
 import { GuestError } from '../errors.ts';
 import { type PatchFile, RELOCATION_NAMES } from '../patch/index.ts';
+import { hex } from '../support/hex.ts';
 import type { Image, ImageByte } from './image.ts';
 import { resolveSymbol } from './resolve.ts';
 import type { LinkTarget } from './target.ts';
@@ -63,12 +64,12 @@ function write(field: ImageByte, { type }: Relocation, value: bigint, fail: Fail
       put(field, 4, BigInt.asUintN(32, distance), fail);
       return;
     case R.abs32:
-      if (BigInt.asUintN(32, value) !== value) fail(`0x${value.toString(16)} does not fit into 32 bits`);
+      if (BigInt.asUintN(32, value) !== value) fail(`${hex(value)} does not fit into 32 bits`);
       put(field, 4, value, fail);
       return;
     case R.abs32s:
       if (BigInt.asIntN(32, value) !== BigInt.asIntN(64, value)) {
-        fail(`0x${value.toString(16)} does not fit into 32 bits with sign`);
+        fail(`${hex(value)} does not fit into 32 bits with sign`);
       }
       put(field, 4, BigInt.asUintN(32, value), fail);
       return;

@@ -1,5 +1,5 @@
 import { GuestError } from '../errors.ts';
-import { branchTo, CALL, JUMP } from './branch.ts';
+import { branchTo, CALL, ENDBR, INT3, JUMP } from '../support/x86.ts';
 import type { Image, ImageByte } from './image.ts';
 import { THUNK_BYTES } from './layout.ts';
 import { padWithNops } from './nops.ts';
@@ -11,7 +11,6 @@ const REGISTERS = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'].conca
 );
 const STACK_POINTER = 4;
 const CS_PREFIX = 0x2e;
-const INT3 = 0xcc;
 const LFENCE = Buffer.from('0faee8', 'hex');
 
 /**
@@ -45,7 +44,7 @@ function branchKind(target: LinkTarget): BranchKind {
   if (thunk === undefined) return 'retpoline';
   const bytes = target.space.read(thunk.address, 16);
   // endbr64, where the thunk has one.
-  const start = bytes.readUInt32LE(0) === 0xfa1e_0ff3 ? 4 : 0;
+  const start = bytes.subarray(0, ENDBR.length).equals(ENDBR) ? ENDBR.length : 0;
   const code = bytes.subarray(start);
   if (code[0] === CALL) return 'retpoline';
   if (code.subarray(0, 3).equals(LFENCE) && isJumpRax(code.subarray(3))) return 'lfence';

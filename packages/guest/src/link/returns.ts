@@ -1,13 +1,13 @@
 import { GuestError } from '../errors.ts';
 import type { PatchFile } from '../patch/index.ts';
-import { branchTo, JUMP } from './branch.ts';
+import { hex } from '../support/hex.ts';
+import { branchTo, INT3, JUMP } from '../support/x86.ts';
 import type { Image } from './image.ts';
 import type { Tables } from './tables.ts';
 import { refuseEntry } from './tables.ts';
 import type { LinkTarget } from './target.ts';
 
 const RETURN = 0xc3;
-const INT3 = 0xcc;
 const THUNK = '__x86_return_thunk';
 
 /**
@@ -51,7 +51,7 @@ function returnThunk(target: LinkTarget): ReturnThunk | undefined {
   if (chosen !== fallback && target.symbols.at(chosen)?.offset !== 0) {
     throw new GuestError(
       'guest-return-thunk',
-      `x86_return_thunk of the guest names 0x${chosen.toString(16)}, where no function begins.`,
+      `x86_return_thunk of the guest names ${hex(chosen)}, where no function begins.`,
     );
   }
   return {

@@ -2,11 +2,9 @@ import { GuestError } from '../errors.ts';
 import type { AddressSpace, PhysicalMemory } from '../kinds.ts';
 import { createAddressSpace } from '../paging/address-space.ts';
 import { hex } from '../support/hex.ts';
+import { KERNEL_WINDOW } from '../support/kernel-window.ts';
 import type { SystemRegisters } from './registers.ts';
 
-/** Where x86-64 Linux maps its image: __START_KERNEL_map and 1 GiB from there (arch/x86/include/asm/page_64_types.h). */
-const WINDOW_START = 0xffff_ffff_8000_0000n;
-const WINDOW_END = 0xffff_ffff_c000_0000n;
 /** CONFIG_PHYSICAL_ALIGN's least value: the image starts on such a boundary, KASLR or not. */
 const ALIGNMENT = 0x20_0000n;
 /** A hole in the image (freed init sections) is never longer; an image neither. */
@@ -49,14 +47,14 @@ export function findKernelImage(memory: PhysicalMemory, registers: SystemRegiste
 
 function imageAround(space: AddressSpace, idtBase: bigint): KernelImage {
   const handler = gateHandler(space.read(idtBase, 16));
-  if (handler < WINDOW_START || handler >= WINDOW_END) {
+  if (handler < KERNEL_WINDOW.start || handler >= KERNEL_WINDOW.end) {
     throw noLinux(`its interrupt handlers lie at ${hex(handler)}, outside of the kernel's window`);
   }
   let base = handler & ~(ALIGNMENT - 1n);
   let physicalBase = space.translate(base)?.physical;
   if (physicalBase === undefined)
     throw noLinux(`nothing is mapped at ${hex(base)}, below its interrupt handlers`);
-  while (base > WINDOW_START) {
+  while (base > KERNEL_WINDOW.start) {
     const below = space.translate(base - ALIGNMENT)?.physical;
     if (below === undefined || below !== physicalBase - Number(ALIGNMENT)) break;
     base -= ALIGNMENT;
@@ -76,7 +74,7 @@ function gateHandler(gate: Buffer): bigint {
 function partsOf({ space, base, physicalBase }: KernelImage): { offset: number; size: number }[] {
   const parts: { offset: number; size: number }[] = [];
   let holeStart: bigint | null = null;
-  const end = base + MAX_IMAGE < WINDOW_END ? base + MAX_IMAGE : WINDOW_END;
+  const end = base + MAX_IMAGE < KERNEL_WINDOW.end ? base + MAX_IMAGE : KERNEL_WINDOW.end;
   for (let address = base; address < end; ) {
     const mapping = space.translate(address);
     const offset = Number(address - base);

@@ -1,3 +1,5 @@
+import { alignUp } from '../support/align.ts';
+
 /** ELF note type of a build id (NT_GNU_BUILD_ID). */
 const BUILD_ID = 3;
 const MAX_NOTES = 64;
@@ -13,7 +15,7 @@ export function buildIdIn(notes: Buffer): string | null {
     const size = notes.readUInt32LE(at + 4);
     const type = notes.readUInt32LE(at + 8);
     const name = at + 12;
-    const start = name + align(nameSize);
+    const start = name + alignUp(nameSize, 4);
     if (start + size > notes.length) return null;
     if (
       type === BUILD_ID &&
@@ -23,11 +25,7 @@ export function buildIdIn(notes: Buffer): string | null {
     ) {
       return notes.toString('hex', start, start + size);
     }
-    at = start + align(size);
+    at = start + alignUp(size, 4);
   }
   return null;
-}
-
-function align(size: number): number {
-  return Math.ceil(size / 4) * 4;
 }

@@ -5,7 +5,7 @@ import { hex } from '../support/hex.ts';
 import type { RamRange } from './mtree.ts';
 
 /** A single read is at most this long: whoever asks for more has believed a guest's length. */
-export const MAX_READ = 512 * 2 ** 20;
+const MAX_READ = 512 * 2 ** 20;
 
 export interface OpenMemory extends PhysicalMemory {
   close(): void;
@@ -96,7 +96,8 @@ function openFile(backend: string, files: ReadonlyMap<string, string>, writable:
   }
 }
 
-function checkedLength(length: number): number {
+/** @throws GuestError `guest-read-too-long` for a length that no read may have. */
+export function checkedLength(length: number): number {
   if (Number.isSafeInteger(length) && length >= 0 && length <= MAX_READ) return length;
   throw new GuestError('guest-read-too-long', `A read of ${length} bytes of guest memory is refused.`);
 }

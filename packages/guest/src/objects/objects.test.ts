@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { understandKernel } from '../attach/attach.ts';
 import { type TestKernel, testKernel } from '../testing/test-kernel.ts';
-import { MODULE, SIGNAL, TASK } from '../testing/test-types.ts';
+import { MODULE, MODULE_AREA, SIGNAL, TASK } from '../testing/test-types.ts';
 
 const understand = (of: TestKernel) => understandKernel(of.memory, of.registers, { cache: null });
 
@@ -194,6 +194,35 @@ test.each([
   const kernel = await understand(of);
   of.at(of.module).writeUInt32LE(value, place);
   expect(() => kernel.moduleSymbols('sample')).toThrow(message);
+});
+
+test('a module with as many symbols as one may have does not overflow the stack', async () => {
+  const of = testKernel();
+  const kernel = await understand(of);
+  const count = 200_000;
+  const kallsyms = of.at(of.at(of.module).readBigUInt64LE(MODULE.kallsyms));
+  // Three pages of equal entries, mapped over and over: a guest's claim costs it no memory.
+  const entry = of.at(kallsyms.readBigUInt64LE(0)).subarray(24, 48);
+  const pages = [0x1000, 0x2000, 0x3000];
+  of.memory.bytes.fill(entry, 0x1000, 0x4000);
+  const entries = MODULE_AREA + 0x100_0000n;
+  for (let page = 0; page * 4096 < count * 24; page++) {
+    of.tables.map(entries + BigInt(page * 4096), pages[page % 3] ?? 0);
+  }
+  of.memory.bytes.fill('t', 0x4000, 0x5000);
+  const letters = MODULE_AREA + 0x200_0000n;
+  for (let page = 0; page * 4096 < count; page++) of.tables.map(letters + BigInt(page * 4096), 0x4000);
+  kallsyms.writeBigUInt64LE(entries, 0);
+  kallsyms.writeUInt32LE(count, 8);
+  kallsyms.writeBigUInt64LE(letters, 24);
+  const symbols = kernel.moduleSymbols('sample');
+  expect(symbols?.count).toBe(count);
+  expect(symbols?.find('sample_work').at(-1)).toEqual({
+    name: 'sample_work',
+    address: MODULE_AREA,
+    type: 't',
+    position: count,
+  });
 });
 
 test('a module with an unwind table that lies is code that nothing is known of', async () => {

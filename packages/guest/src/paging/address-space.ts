@@ -1,6 +1,6 @@
 import { GuestError } from '../errors.ts';
 import type { AddressSpace, Mapping, PhysicalMemory } from '../kinds.ts';
-import { MAX_READ } from '../memory/physical.ts';
+import { checkedLength } from '../memory/physical.ts';
 import { hex } from '../support/hex.ts';
 
 /** Bits of an x86-64 page table entry (Intel SDM, volume 3, 4.5). */
@@ -41,10 +41,9 @@ export function createAddressSpace(memory: PhysicalMemory, root: number, levels:
     levels,
     translate,
     read(address, length) {
-      if (!Number.isSafeInteger(length) || length < 0 || length > MAX_READ) {
-        throw new GuestError('guest-read-too-long', `A read of ${length} bytes of guest memory is refused.`);
-      }
-      const parts = pieces(address, length).map(({ physical, bytes }) => memory.read(physical, bytes));
+      const parts = pieces(address, checkedLength(length)).map(({ physical, bytes }) =>
+        memory.read(physical, bytes),
+      );
       const [only] = parts;
       return only !== undefined && parts.length === 1 ? only : Buffer.concat(parts);
     },

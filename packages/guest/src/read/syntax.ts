@@ -46,7 +46,7 @@ const TYPE_WORDS = new Set([
   'atomic_t',
   'atomic64_t',
   'atomic_long_t',
-]); // prettier-ignore
+]);
 const TAGS = new Set(['struct', 'union', 'enum']);
 const MAX_DEPTH = 64;
 

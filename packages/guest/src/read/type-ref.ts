@@ -26,7 +26,6 @@ const SHORT: Readonly<Record<string, string>> = {
   'unsigned short': 'short unsigned int',
   'long long': 'long long int',
   'unsigned long long': 'long long unsigned int',
-  _Bool: '_Bool',
 };
 
 /** @throws GuestError `guest-type-missing` when the kernel has no such type. */

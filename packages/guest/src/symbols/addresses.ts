@@ -1,3 +1,4 @@
+import { alignUp } from '../support/align.ts';
 import type { NameTable } from './names.ts';
 
 /**
@@ -37,11 +38,12 @@ export function addressTables(
     tables.push({ encoding: 'absolute-percpu', start, baseAt }, { encoding: 'base-relative', start, baseAt });
   };
   for (const alignment of [4, 8]) {
-    const after = align(afterTokens, alignment);
-    consider(after, align(after + 4 * names.count, 8));
+    const after = alignUp(afterTokens, alignment);
+    consider(after, alignUp(after + 4 * names.count, 8));
   }
-  consider(align(names.countAt - 7, 8) - 8 - align(4 * names.count, 8), align(names.countAt - 7, 8) - 8);
-  const after = align(afterTokens, 4);
+  const baseBefore = alignUp(names.countAt - 7, 8) - 8;
+  consider(baseBefore - alignUp(4 * names.count, 8), baseBefore);
+  const after = alignUp(afterTokens, 4);
   if (after + 4 * names.count <= image.length)
     tables.push({ encoding: 'place-relative', start: after, baseAt: null });
   return tables;
@@ -77,8 +79,4 @@ export function decodeAddresses(
     before = value;
   }
   return { values, absolute };
-}
-
-function align(value: number, alignment: number): number {
-  return Math.ceil(value / alignment) * alignment;
 }

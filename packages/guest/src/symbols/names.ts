@@ -1,3 +1,4 @@
+import { alignUp } from '../support/align.ts';
 import type { TokenTable } from './token-table.ts';
 
 /** Ten times what a distribution's kernel has; a symbol table that says more is a lie. */
@@ -37,7 +38,7 @@ export function findNames(image: Buffer, tokens: TokenTable): NameTable | null {
         if (markers.symbols !== null && markers.symbols !== count) continue;
         if (walks-- === 0) return null;
         const end = endOfNames(image, start, count, markers);
-        if (end !== null && Math.ceil(end / alignment) * alignment === markers.start) {
+        if (end !== null && alignUp(end, alignment) === markers.start) {
           return { count, countAt: start - alignment, start, end };
         }
       }
@@ -62,10 +63,9 @@ function* markerCandidates(image: Buffer, tokenTable: number): Generator<Markers
   const adjacent = markersUpTo(image, end);
   if (adjacent !== null) yield { ...adjacent, symbols: null };
   if (tokenTable % 8 !== 0) return;
-  const align = (bytes: number) => Math.ceil(bytes / 8) * 8;
   for (let symbols = STRIDE + 1; symbols <= MAX_SYMBOLS; symbols++) {
     const count = Math.ceil(symbols / STRIDE);
-    const start = tokenTable - align(3 * symbols) - align(4 * count);
+    const start = tokenTable - alignUp(3 * symbols, 8) - alignUp(4 * count, 8);
     if (start < 16) return;
     if (image.readUInt32LE(start) !== 0 || !isMarker(image.readUInt32LE(start + 4))) continue;
     const found = markersUpTo(image, start + 4 * count);

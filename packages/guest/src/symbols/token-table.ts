@@ -1,3 +1,5 @@
+import { alignUp } from '../support/align.ts';
+
 /**
  * The dictionary by which kallsyms compresses names: 256 strings ending in NUL, then the offset of each as 16
  * bits (scripts/kallsyms.c).
@@ -51,7 +53,7 @@ function tableAt(image: Buffer, start: number): TokenTable | null {
   }
   // 8 bytes of alignment up to 6.x, 4 in later ones.
   for (const alignment of [4, 8]) {
-    const index = Math.ceil(at / alignment) * alignment;
+    const index = alignUp(at, alignment);
     if (index + 512 > image.length) continue;
     if (offsets.every((offset, token) => image.readUInt16LE(index + 2 * token) === offset)) {
       return { start, tokens, end: index + 512 };

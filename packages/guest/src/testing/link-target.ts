@@ -1,5 +1,6 @@
 import type { KernelSymbol, SymbolTable } from '../kinds.ts';
 import type { LinkTarget } from '../link/index.ts';
+import { hex } from '../support/hex.ts';
 
 export interface TestTargetOptions {
   readonly release?: string;
@@ -19,7 +20,7 @@ export function testTarget(options: TestTargetOptions = {}): LinkTarget {
       const offset = Number(address - start);
       if (offset >= 0 && offset + length <= bytes.length) return bytes.subarray(offset, offset + length);
     }
-    throw new RangeError(`Nothing lies at 0x${address.toString(16)}.`);
+    throw new RangeError(`Nothing lies at ${hex(address)}.`);
   };
   const write = (): never => {
     throw new RangeError('The linker writes nothing.');

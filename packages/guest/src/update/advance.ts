@@ -1,4 +1,5 @@
 import type { LedgerPatch } from '../journal/index.ts';
+import { INT3 } from '../support/x86.ts';
 import { type Context, forgetCode } from './context.ts';
 import type { WatchedArea } from './threads.ts';
 import { watchAreas } from './watch.ts';
@@ -41,7 +42,7 @@ function areasToLeave({ phase, plan }: LedgerPatch): readonly WatchedArea[] | nu
 async function retire(context: Context, { plan }: LedgerPatch): Promise<void> {
   const { kernel, journal } = context;
   const { code, data, id } = plan;
-  kernel.space.write(code.address, Buffer.alloc(code.length, 0xcc));
+  kernel.space.write(code.address, Buffer.alloc(code.length, INT3));
   if (data !== null) kernel.space.write(data.address, Buffer.alloc(data.length));
   await journal.append({ kind: 'retired', id });
   forgetCode(context, id);

@@ -5,7 +5,7 @@ import type { LinkTarget } from '../link/index.ts';
 import type { PatchFile } from '../patch/index.ts';
 import { fault } from '../support/fault.ts';
 import { advance } from './advance.ts';
-import { forward } from './changes.ts';
+import { forward, inverse, madeOf } from './changes.ts';
 import { codeWriter } from './code-writer.ts';
 import { type Context, forgetCode, knowCode, patchOf, statusOf } from './context.ts';
 import type { SwitchReport } from './kinds.ts';
@@ -88,13 +88,8 @@ async function requireSettledMemory({ machine }: Context): Promise<void> {
 /** An apply that failed has not changed the guest, unless QEMU lost a write: then it is put back. */
 async function undo(context: Context, plan: PatchPlan, error: unknown): Promise<void> {
   const { kernel, machine, journal } = context;
-  const changed = forward(plan).filter(({ at, bytes }) => !kernel.space.read(at, bytes.length).equals(bytes));
-  if (changed.length < forward(plan).length) {
-    const back = forward(plan)
-      .filter((change) => !changed.includes(change))
-      .map((change) => ({ ...change, expected: change.bytes, bytes: change.expected }));
-    await switchCode(machine, kernel, [], back);
-  }
+  const made = madeOf(kernel, forward(plan));
+  if (made.length > 0) await switchCode(machine, kernel, [], inverse(made));
   const reason = error instanceof GuestError ? error.code : String(error);
   await journal.append({ kind: 'undone', id: plan.id, reason });
   forgetCode(context, plan.id);

@@ -1,21 +1,15 @@
 import type { PatchPlan } from '../journal/index.ts';
 import type { GuestKernel } from '../kinds.ts';
+import { JUMP, NOP5 } from '../support/x86.ts';
 import type { Change } from './switch.ts';
 
 /** What applying a patch changes in the guest's code. */
 export function forward({ id, sites, restores }: PatchPlan): Change[] {
   return [
-    ...sites.map(({ name, at, expected, jump, kind }) => ({
-      ...{ name, at, expected },
-      bytes: jump,
-      moved: kind === 'moved' && expected[0] !== 0xe9,
-    })),
-    ...restores.map(({ at, expected, original }) => ({
-      name: `a function that only what ${id} replaces had patched`,
-      ...{ at, expected },
-      bytes: original,
-      moved: false,
-    })),
+    ...sites.map(({ name, at, expected, jump }) => change(name, at, expected, jump)),
+    ...restores.map(({ at, expected, original }) =>
+      change(`a function that only what ${id} replaces had patched`, at, expected, original),
+    ),
   ];
 }
 
@@ -23,13 +17,23 @@ export function forward({ id, sites, restores }: PatchPlan): Change[] {
 export function backward(kernel: GuestKernel, { sites }: PatchPlan): Change[] {
   return sites
     .filter(({ at, jump }) => isMapped(kernel, at, jump.length))
-    .map(({ name, at, jump, original }) => ({
-      ...{ name, at },
-      expected: jump,
-      bytes: original,
-      // Behind the jump there is nothing that a thread could be in.
-      moved: false,
-    }));
+    .map(({ name, at, jump, original }) => change(name, at, jump, original));
+}
+
+/** What takes changes back that have been made. */
+export function inverse(changes: readonly Change[]): Change[] {
+  return changes.map(({ name, at, expected, bytes }) => change(name, at, bytes, expected));
+}
+
+/** Those changes that the guest's code has. */
+export function madeOf(kernel: GuestKernel, changes: readonly Change[]): Change[] {
+  return changes.filter(({ at, bytes }) => kernel.space.read(at, bytes.length).equals(bytes));
+}
+
+function change(name: string, at: bigint, expected: Uint8Array, bytes: Uint8Array): Change {
+  // Behind the first byte of a jump or of the one NOP there is nothing that a thread could be in.
+  const moved = expected[0] !== JUMP && !NOP5.equals(expected);
+  return { name, at, expected, bytes, moved };
 }
 
 export function isMapped({ space }: GuestKernel, address: bigint, length: number): boolean {

@@ -1,8 +1,8 @@
-import { GuestError } from '../errors.ts';
 import type { GuestKernel } from '../kinds.ts';
-import { FENTRY_NOP, JUMP_BYTES } from './jump.ts';
+import { BRANCH_BYTES, CALL, ENDBR, ENDBR_POISON, INT3, JUMP, NOP5 } from '../support/x86.ts';
 import { livepatchedFunctions } from './livepatched.ts';
-import { type Moved, movableHead } from './movable.ts';
+import { movableHead } from './movable.ts';
+import { refused } from './refused.ts';
 
 /** Where a function can be diverted. */
 export interface Head {
@@ -13,10 +13,9 @@ export interface Head {
 }
 
 /** `endbr64`, and what the kernel makes of those that nothing jumps to (gen_endbr_poison, 6.1 and 6.15). */
-const LANDING_PADS = ['f30f1efa', '660f1f00', '0f1f40d6'];
-const CALL = 0xe8;
-const INT3 = 0xcc;
-const JUMPS = [0xe9, 0xeb];
+const LANDING_PADS = [ENDBR, ENDBR_POISON, Buffer.from('0f1f40d6', 'hex')];
+/** With a 32-bit and with an 8-bit distance. */
+const JUMPS = [JUMP, 0xeb];
 
 /**
  * Finds the place for a jump at the head of a function that nothing of ours is on: the NOP of five bytes that
@@ -33,15 +32,14 @@ export async function findHead(
 ): Promise<Head> {
   requireOrdinaryText(kernel, name, address);
   const bytes = kernel.space.read(address, 16);
-  const pad = LANDING_PADS.includes(bytes.toString('hex', 0, 4)) ? 4 : 0;
-  const five = bytes.subarray(pad, pad + JUMP_BYTES);
-  if (five.equals(FENTRY_NOP)) {
-    if (size < pad + JUMP_BYTES) throw refused(`${name} has ${size} bytes, too few for a jump.`);
+  const pad = LANDING_PADS.some((each) => each.equals(bytes.subarray(0, 4))) ? 4 : 0;
+  const five = bytes.subarray(pad, pad + BRANCH_BYTES);
+  if (five.equals(NOP5)) {
+    if (size < pad + BRANCH_BYTES) throw refused(`${name} has ${size} bytes, too few for a jump.`);
     return { at: address + BigInt(pad), kind: 'fentry', bytes: Buffer.from(five) };
   }
   requireUntouched(kernel, name, address, address + BigInt(pad), five);
-  const moved: Moved = await movableHead(kernel, name, address, size);
-  return { at: address, kind: 'moved', bytes: moved.bytes };
+  return { at: address, kind: 'moved', bytes: await movableHead(kernel, name, address, size) };
 }
 
 /** Code that is gone after the boot, or that runs where a patch is not mapped. */
@@ -77,7 +75,7 @@ function requireUntouched(
         'Disable the livepatch in the guest first.',
       );
     }
-    const target = at + 5n + BigInt(bytes.readInt32LE(1));
+    const target = at + BigInt(BRANCH_BYTES) + BigInt(bytes.readInt32LE(1));
     const callee = kernel.symbols.at(target)?.symbol.name ?? 'a trampoline of its own';
     throw refused(
       `${name} is traced: its entry calls ${callee}.`,
@@ -90,8 +88,4 @@ function requireUntouched(
       'Was it patched with another --state directory, or by another host?',
     );
   }
-}
-
-export function refused(message: string, hint?: string): GuestError {
-  return new GuestError('guest-site-refused', message, hint === undefined ? {} : { hint });
 }

@@ -1,13 +1,8 @@
 import type { Instruction } from 'iced-x86';
 import type { GuestKernel } from '../kinds.ts';
 import { hex } from '../support/hex.ts';
-import { refused } from './head.ts';
-import { JUMP_BYTES } from './jump.ts';
-
-/** The whole instructions at a function's start that a jump takes the place of. */
-export interface Moved {
-  readonly bytes: Buffer;
-}
+import { BRANCH_BYTES, DS_PREFIX } from '../support/x86.ts';
+import { refused } from './refused.ts';
 
 /** A longer function without an fentry NOP is none that a compiler made. */
 const MAX_FUNCTION = 65_536;
@@ -25,8 +20,8 @@ export async function movableHead(
   name: string,
   address: bigint,
   size: number,
-): Promise<Moved> {
-  if (size < JUMP_BYTES || size > MAX_FUNCTION) {
+): Promise<Buffer> {
+  if (size < BRANCH_BYTES || size > MAX_FUNCTION) {
     throw refused(`${name} has ${size} bytes: there is no room for a jump in it.`);
   }
   const code = kernel.space.read(address, size);
@@ -41,10 +36,10 @@ export async function movableHead(
       decoder.decodeOut(instruction);
       if (instruction.code === iced.Code.INVALID) {
         // Data or padding behind the last instruction; in the head itself it is no code that we know.
-        if (length < JUMP_BYTES) throw refused(`The first bytes of ${name} are no instructions.`);
+        if (length < BRANCH_BYTES) throw refused(`The first bytes of ${name} are no instructions.`);
         break;
       }
-      if (length < JUMP_BYTES) {
+      if (length < BRANCH_BYTES) {
         requireMovable(name, instruction, iced, code[length] ?? 0);
         length += instruction.length;
       }
@@ -59,7 +54,7 @@ export async function movableHead(
   const back = targets.find((target) => target >= address && target < end);
   if (back !== undefined) throw refused(`${name} jumps back to ${hex(back)}, where a jump is to go.`);
   requireInNoTable(kernel, name, address, end);
-  return { bytes: Buffer.from(code.subarray(0, length)) };
+  return Buffer.from(code.subarray(0, length));
 }
 
 type Iced = typeof import('iced-x86');
@@ -77,10 +72,10 @@ function requireMovable(name: string, instruction: Instruction, iced: Iced, firs
   ];
   if (!movable.includes(instruction.flowControl)) {
     throw refused(
-      `${name} calls or ends in its first ${JUMP_BYTES} bytes: there is no room for a jump in it.`,
+      `${name} calls or ends in its first ${BRANCH_BYTES} bytes: there is no room for a jump in it.`,
     );
   }
-  if (instruction.hasLockPrefix || firstByte === 0x3e) {
+  if (instruction.hasLockPrefix || firstByte === DS_PREFIX) {
     throw refused(`${name} begins with a locked instruction, which the guest may rewrite.`);
   }
 }

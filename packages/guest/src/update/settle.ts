@@ -1,7 +1,8 @@
 import { GuestError } from '../errors.ts';
 import type { LedgerPatch, PatchPlan } from '../journal/index.ts';
+import { INT3 } from '../support/x86.ts';
 import { advance } from './advance.ts';
-import { backward, forward, isMapped } from './changes.ts';
+import { backward, forward, inverse, isMapped, madeOf } from './changes.ts';
 import { type Context, forgetCode } from './context.ts';
 import type { Finding, PatchState } from './kinds.ts';
 import { sha256 } from './plan.ts';
@@ -46,7 +47,7 @@ async function settleApply(context: Context, { plan }: LedgerPatch): Promise<Fin
     await journal.append({ kind: 'switched', id });
     return { kind: 'finished', id, state: 'transitioning' };
   }
-  context.kernel.space.write(plan.code.address, Buffer.alloc(plan.code.length, 0xcc));
+  context.kernel.space.write(plan.code.address, Buffer.alloc(plan.code.length, INT3));
   await journal.append({ kind: 'undone', id, reason: 'the tool ended' });
   forgetCode(context, id);
   return { kind: 'undone', id };
@@ -68,7 +69,7 @@ async function settleRollback(context: Context, { plan }: LedgerPatch): Promise<
  * {@link ATOMIC_BYTES} at once, and more were sent), those are taken back.
  */
 async function settleChanges({ machine, kernel }: Context, changes: readonly Change[]): Promise<boolean> {
-  const made = changes.filter(({ at, bytes }) => kernel.space.read(at, bytes.length).equals(bytes));
+  const made = madeOf(kernel, changes);
   if (made.length === changes.length) return true;
   for (const { name, at, expected } of changes.filter((change) => !made.includes(change))) {
     if (kernel.space.read(at, expected.length).equals(expected)) continue;
@@ -78,14 +79,7 @@ async function settleChanges({ machine, kernel }: Context, changes: readonly Cha
       { hint: 'Nothing was changed. Undo that in the guest, and reconcile again.' },
     );
   }
-  if (made.length > 0) {
-    await switchCode(
-      machine,
-      kernel,
-      [],
-      made.map((change) => ({ ...change, expected: change.bytes, bytes: change.expected, moved: false })),
-    );
-  }
+  if (made.length > 0) await switchCode(machine, kernel, [], inverse(made));
   return false;
 }
 

@@ -1,7 +1,8 @@
 import type { Area, LedgerPatch, Site } from '../journal/index.ts';
 import type { GuestKernel, LinkedPatch } from '../kinds.ts';
-import { findHead, refused } from './head.ts';
+import { findHead } from './head.ts';
 import { jumpTo } from './jump.ts';
+import { refused } from './refused.ts';
 
 /** Patches that are in the guest, in the order of their application. */
 type Live = readonly LedgerPatch[];
@@ -63,14 +64,17 @@ function requireBytes(kernel: GuestKernel, name: string, at: bigint, bytes: Buff
   );
 }
 
+/** What compilers call the unlikely parts that they split off a function: `.cold`, `.cold.0` (GCC 8). */
+const COLD = ['.cold', ...Array.from({ length: 16 }, (_, number) => `.cold.${number}`)];
+
 /** A function and what the compiler has split off it. */
 function ownCode({ symbols }: GuestKernel, name: string, address: bigint, size: number): Area[] {
-  const cold = new RegExp(`^${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}\\.cold(\\.\\d+)?$`);
-  const areas = [{ address, length: size }];
-  for (const symbol of symbols.match(cold)) {
-    areas.push({ address: symbol.address, length: symbols.at(symbol.address)?.size ?? 0 });
-  }
-  return areas;
+  const cold = COLD.flatMap((suffix) => symbols.find(name + suffix));
+  const rest = cold.map((symbol) => ({
+    address: symbol.address,
+    length: symbols.at(symbol.address)?.size ?? 0,
+  }));
+  return [{ address, length: size }, ...rest];
 }
 
 /** The same of a function of the patch; all of its code when the function has no size. */

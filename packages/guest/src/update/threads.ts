@@ -46,14 +46,18 @@ export function glancer({ space, types }: GuestKernel): GlanceAt {
     involuntary: at('nivcsw'),
     stack: at('stack'),
   };
+  const from = Math.min(...Object.values(places));
+  const length = Math.max(...Object.values(places)) + 8 - from;
   return ({ address }) => {
-    const read = (offset: number, length: number) => space.read(address + BigInt(offset), length);
+    // One read, in ascending order: `on_cpu` is seen before the counts, which the kernel changes before it.
+    const bytes = space.read(address + BigInt(from), length);
+    const word = (at: number) => bytes.readBigUInt64LE(at - from);
     return {
       // An int up to 6.17, a byte in 7.2; 0 or 1 in both.
-      onCpu: read(places.onCpu, 1)[0] !== 0,
-      cpu: read(places.cpu, 4).readUInt32LE(0),
-      switches: read(places.voluntary, 8).readBigUInt64LE(0) + read(places.involuntary, 8).readBigUInt64LE(0),
-      stack: read(places.stack, 8).readBigUInt64LE(0),
+      onCpu: bytes[places.onCpu - from] !== 0,
+      cpu: bytes.readUInt32LE(places.cpu - from),
+      switches: word(places.voluntary) + word(places.involuntary),
+      stack: word(places.stack),
     };
   };
 }

@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { parseSize, toErrorBody } from '@exuvia/contract';
 import { renderReportHtml, renderReportText } from '@exuvia/report';
 import { GUEST_NAMES } from '../guests/specs.ts';
@@ -12,51 +11,51 @@ import { labUp } from '../host/up.ts';
 import { observeLab } from '../observer/lab.ts';
 import { stderrProgress } from '../support/progress.ts';
 import { observedUpdate } from '../update/observed-update.ts';
+import { type DemoOptions, demoOptions } from './options.ts';
 import { demoResult } from './result.ts';
 
 /**
- * The demonstration: a lab host with three VMs gets another kernel while they live on.
+ * The demonstration: a lab host with three VMs gets another kernel while they live on. `npm run demo -- --help`
+ * says with which options.
  *
- *     main.ts [--kernel 7.2] [--busy-memory 512M] [--keep] [--json]
+ * Exits with 1 when something was lost or failed, 2 when the options are wrong.
  */
-const { values: options } = parseArgs({
-  options: {
-    kernel: { type: 'string', default: '7.2' },
-    'busy-memory': { type: 'string', default: '512M' },
-    keep: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  },
-});
 const progress = stderrProgress();
 const GUEST_BOOT_LIMIT_MS = 180_000;
 
-process.exitCode = await demo();
+process.exitCode = await main(process.argv.slice(2));
 
-async function demo(): Promise<number> {
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    return await demo(demoOptions(args));
+  } catch (thrown) {
+    const { error } = toErrorBody(thrown);
+    progress.say(`${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
+    if (args.includes('--json')) process.stdout.write(`${JSON.stringify({ ok: false, error })}\n`);
+    return error.code === 'usage' ? 2 : 1;
+  }
+}
+
+async function demo(options: DemoOptions): Promise<number> {
   let state: LabState | null = null;
   try {
     state = await labUp(
       { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store: '2G', kernel: '6.12', refresh: false },
       progress,
     );
-    return await demonstrate(state);
-  } catch (thrown) {
-    const { error } = toErrorBody(thrown);
-    progress.say(`${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
-    if (options.json) process.stdout.write(`${JSON.stringify({ ok: false, error })}\n`);
-    return 1;
+    return await demonstrate(state, options);
   } finally {
     if (options.keep && state !== null) progress.say('lab: it keeps running; end it with: exuvia lab down');
     else if (state !== null) await labDown();
   }
 }
 
-async function demonstrate(lab: LabState): Promise<number> {
+async function demonstrate(lab: LabState, options: DemoOptions): Promise<number> {
   const client = await agentClient(lab);
   const host = await client.host();
   progress.say(`lab: ${host.hostname} runs kernel ${host.kernel} and QEMU ${host.qemu}`);
   await progress.step(`lab: starting the VMs ${GUEST_NAMES.join(', ')}`, () =>
-    startGuests(client, GUEST_NAMES, { busyMemory: options['busy-memory'] }),
+    startGuests(client, GUEST_NAMES, { busyMemory: options.busyMemory }),
   );
   await client.close();
   const observer = observeLab(lab, host, GUEST_NAMES);

@@ -27,7 +27,7 @@ export const HOST_PACKAGES: readonly string[] = [
   'qemu-system-x86',
   'qemu-utils',
   'kexec-tools',
-]; // prettier: one line a purpose
+];
 
 /** What the mirror offers today, by release. */
 export interface Pins {

@@ -1,8 +1,8 @@
-import { type AttachedGuest, lookAtPatches, type SeenPatch } from '@exuvia/guest';
+import { type AttachedGuest, hex, lookAtPatches, type SeenPatch } from '@exuvia/guest';
 import { EXIT, type ExitStatus } from '../../exit.ts';
 import { show } from '../../print.ts';
 import type { Invocation } from '../../program.ts';
-import { hex, type PatchedGuestOptions, stateOf, targetOf, withGuest } from './target.ts';
+import { type PatchedGuestOptions, stateOf, targetOf, withGuest } from './target.ts';
 
 /** What kernel a guest runs, where it lies, and what of it is patched. */
 export async function inspect(invocation: Invocation<PatchedGuestOptions>): Promise<ExitStatus> {

@@ -1,6 +1,7 @@
 import { ExuviaError } from '@exuvia/contract';
 import {
   type GuestKernel,
+  hex,
   lookAtPatches,
   openMachine,
   type Stack,
@@ -12,7 +13,7 @@ import type { Io } from '../../io.ts';
 import { show } from '../../print.ts';
 import type { Invocation } from '../../program.ts';
 import { numberOf } from './symbols.ts';
-import { hex, type PatchedGuestOptions, stateOf, type Target, targetOf, withGuest } from './target.ts';
+import { type PatchedGuestOptions, stateOf, type Target, targetOf, withGuest } from './target.ts';
 
 type Options = PatchedGuestOptions & { readonly cpu?: string; readonly all?: boolean };
 
@@ -103,10 +104,7 @@ function shownStack({ frames, complete, reason }: Stack, locate: Locator) {
       // A return address lies behind its call, which may be the last instruction of its function.
       const behind = savedAt === null ? 0 : 1;
       const found = locate(address - BigInt(behind));
-      const symbol =
-        found === null
-          ? '?'
-          : `${found.name}+${hex(BigInt(found.offset + behind))}/${hex(BigInt(found.size))}`;
+      const symbol = found === null ? '?' : `${found.name}+${hex(found.offset + behind)}/${hex(found.size)}`;
       return { address: hex(address), symbol, object: found?.object ?? '?' };
     }),
   };

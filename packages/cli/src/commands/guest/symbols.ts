@@ -1,9 +1,9 @@
 import { ExuviaError } from '@exuvia/contract';
-import type { AttachedGuest, KernelSymbol } from '@exuvia/guest';
+import { type AttachedGuest, hex, type KernelSymbol } from '@exuvia/guest';
 import { EXIT, type ExitStatus } from '../../exit.ts';
 import { show, table } from '../../print.ts';
 import type { Invocation } from '../../program.ts';
-import { type GuestOptions, hex, targetOf, withGuest } from './target.ts';
+import { type GuestOptions, targetOf, withGuest } from './target.ts';
 
 interface Found {
   readonly address: string;

@@ -85,8 +85,3 @@ export function stateOf(target: Target, { qmp, state }: PatchedGuestOptions) {
     ...(state === undefined ? {} : { state }),
   };
 }
-
-/** An address as people and programs are shown it. */
-export function hex(value: bigint): string {
-  return `0x${value.toString(16)}`;
-}

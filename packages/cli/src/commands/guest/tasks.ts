@@ -1,7 +1,8 @@
+import { hex } from '@exuvia/guest';
 import { EXIT, type ExitStatus } from '../../exit.ts';
 import { show, table } from '../../print.ts';
 import type { Invocation } from '../../program.ts';
-import { type GuestOptions, hex, targetOf, withGuest } from './target.ts';
+import { type GuestOptions, targetOf, withGuest } from './target.ts';
 
 /** All threads of a guest. */
 export async function tasks(invocation: Invocation<GuestOptions>): Promise<ExitStatus> {

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openPatches, type Patches, scheduling } from '@exuvia/guest';
+import { type AttachTimes, measureAttach, openPatches, type Patches, scheduling } from '@exuvia/guest';
 import { run } from '@exuvia/sys';
 import { FINEBEAT_OFFSET, type KernelGuest, startKernelGuest } from '../../kernel-guests/index.ts';
 import type { Progress } from '../../support/progress.ts';
@@ -11,6 +11,7 @@ import { type Gap, type GapObserver, gapAround, observeGaps, SHORTEST_SEEN_US } 
 
 /** What was measured, unjudged. Times in microseconds, but for `applyMs`. */
 export interface GuestMeasurements {
+  readonly attach: AttachTimes;
   readonly pauses: readonly number[];
   readonly emptyStops: readonly number[];
   readonly applyMs: readonly number[];
@@ -47,6 +48,7 @@ export async function measureGuest(
   const [visible, identical] = await buildBenchPatches([VISIBLE, IDENTICAL], progress);
   if (visible === undefined || identical === undefined) throw new Error('No patches were built.');
   const guest = await progress.step('bench: a guest', () => startKernelGuest({ kernel: '6.12', cpus: 2 }));
+  const attach = await progress.step('bench: attaching', () => measureAttach(guest.qmp));
   const state = await mkdtemp(join(tmpdir(), 'exuvia-bench-state-'));
   const patches = await openPatches(guest.qmp, { state });
   try {
@@ -65,6 +67,7 @@ export async function measureGuest(
     return {
       ...measured,
       ...overhead,
+      attach,
       toggles: toggles + 2 * options.pairs,
       wrongResults: Number(guest.heartbeat().errors),
       oopses: (await guest.complaints()).length,

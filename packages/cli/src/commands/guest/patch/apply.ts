@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { ExuviaError } from '@exuvia/contract';
 import { readPatch, scheduling } from '@exuvia/guest';
 import { EXIT, type ExitStatus } from '../../../exit.ts';
+import { readGivenFile } from '../../../given-file.ts';
 import type { Invocation } from '../../../program.ts';
 import { targetOf } from '../target.ts';
 import { type PatchOptions, withPatches } from './open.ts';
@@ -17,9 +16,7 @@ export async function apply(invocation: Invocation<ApplyOptions>): Promise<ExitS
   const target = await targetOf(invocation, 'PATCH.ko');
   const timeoutMs = waitLimit(options);
   const file = target.rest[0] ?? '';
-  const bytes = await readFile(file).catch((cause: unknown) => {
-    throw new ExuviaError('file-unreadable', `${file} cannot be read.`, { cause });
-  });
+  const bytes = await readGivenFile(file);
   const patch = readPatch(bytes, file);
   return withPatches(target, options, async (patches) => {
     const report = await patches.apply(patch, { bytes, replace: options.replace === true });

@@ -52,7 +52,12 @@ test('a file that is no patch, or not there, is named', async () => {
     `${file} is not a usable patch file: 8 bytes are too few for an ELF header.`,
   );
   await rm(file);
-  expect((await show()).err).toContain(`${file} cannot be read.`);
+  expect(JSON.parse((await show('--json')).out)).toEqual({
+    error: {
+      code: 'file-unreadable',
+      message: `${file} cannot be read: ENOENT: no such file or directory, open '${file}'.`,
+    },
+  });
 });
 
 test('a build without headers of the kernel says where they are looked for', async () => {
