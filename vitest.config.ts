@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** packages/lab/src/support/patience.ts */
+const patience = Math.max(1, Number(process.env.EXUVIA_PATIENCE ?? '1'));
+
 // Three projects, one after the other: `unit` needs no virtual machine host (a QEMU process at most);
 // `guest` boots Debian kernels in QEMU and patches them; `lab` drives one real lab host from beginning to
 // end, one file after the other.
@@ -31,8 +34,8 @@ export default defineConfig({
           name: 'lab',
           include: ['packages/lab/e2e/**/*.test.ts'],
           globalSetup: ['packages/lab/e2e/support/global.ts'],
-          testTimeout: 600_000,
-          hookTimeout: 900_000,
+          testTimeout: 600_000 * patience,
+          hookTimeout: 900_000 * patience,
           fileParallelism: false,
           sequence: { concurrent: false, groupOrder: 2 },
         },

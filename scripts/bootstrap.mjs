@@ -2,7 +2,7 @@
 // packages and npm packages that are missing, builds what changed, then hands over to the project's own
 // pinned Node. Plain JavaScript, since the machine's node may be too old for anything else.
 //
-//     node scripts/bootstrap.mjs demo|test|bench|fuzz|package|exuvia -- ARGUMENTS
+//     node scripts/bootstrap.mjs demo|test|bench|soak|fuzz|package|exuvia -- ARGUMENTS
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -52,6 +52,13 @@ const COMMANDS = {
     run: (args) => {
       buildPackage();
       return node(['packages/lab/src/bench/main.ts', ...args]);
+    },
+  },
+  soak: {
+    packages: { ...BUILD_PACKAGES, ...LAB_PACKAGES },
+    run: (args) => {
+      buildPackage();
+      return node(['packages/lab/src/soak/main.ts', ...args]);
     },
   },
   fuzz: { packages: BUILD_PACKAGES, run: (args) => node(['packages/guest/src/fuzz/main.ts', ...args]) },

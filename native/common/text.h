@@ -1,15 +1,21 @@
-/* Reading plan files: one directive a line, words separated by single spaces, the last word may hold spaces. */
+/*
+ * Reading plan files: one directive a line, words separated by single spaces, the last word may hold spaces.
+ * The last line is `checksum CRC32` of all the lines before it, line breaks included.
+ */
 #ifndef EXUVIA_TEXT_H
 #define EXUVIA_TEXT_H
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "crc32.h"
 
 /* Reads a whole file, NUL-terminated; NULL with errno set when it cannot be read or is larger than limit. */
 static inline char *read_whole(const char *path, size_t limit) {
@@ -44,6 +50,17 @@ static inline int write_fully(int fd, const char *data, size_t length) {
     length -= (size_t)n;
   }
   return 0;
+}
+
+/* True when the text ends with the checksum of what stands before it. crc32_prepare() must have been called. */
+static inline bool has_checksum(const char *text) {
+  static const char word[] = "\nchecksum ";
+  const char *last = NULL;
+  for (const char *p = strstr(text, word); p; p = strstr(p + 1, word)) last = p;
+  unsigned crc;
+  char end;
+  if (!last || sscanf(last + sizeof word - 1, "%8x%c", &crc, &end) != 2 || end != '\n') return false;
+  return crc32_update(0, (const unsigned char *)text, (size_t)(last + 1 - text)) == crc;
 }
 
 /* Cuts the next line off *text; NULL at the end. */

@@ -9,22 +9,23 @@
  *   init-start  modules ------- mounts -- qemu-exec ---- qemu-ready -- restored -- resumed   init-exec
  *   | kernel st.|        userland startup      | QEMU startup | VM restore | VM resume |
  *
- * A VM that cannot be restored does not hold up the others; its memory and state stay in the store. When there
- * is no root file system nothing can be done here: the machine is reset through its firmware.
+ * A VM that cannot be restored does not hold up the others; its memory and state stay in the store. When none
+ * can, or there is no root file system, the machine goes back to the kernel that it came from (fallback.h).
  */
-#include <sys/reboot.h>
-
 #include "devices.h"
+#include "fallback.h"
+#include "fault.h"
 #include "log.h"
 #include "plan.h"
 #include "vm.h"
 
-
-static void give_up(const char *why) {
-  logf_kernel("%s; resetting the machine", why);
-  sleep(5); /* so that a serial console has the message */
-  reboot(RB_AUTOBOOT);
-  for (;;) pause();
+/* Without a root file system the store can still be there, and in it the way back. */
+static void mount_store_only(int events) {
+  for (size_t i = 1; i < mount_count; i++) {
+    if (!mounts[i].by_label) continue;
+    make_directories(mounts[i].path);
+    mount_file_system(&mounts[i], events);
+  }
 }
 
 static void mount_kernel_file_systems(void) {
@@ -57,33 +58,56 @@ static void save_record(void) {
 
 static void become_init(void) {
   if (chdir(SYSROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
-    give_up("the root file system could not be switched to");
+    reset_machine("the root file system could not be switched to");
   unlink("/plan");
   char *const arguments[] = {(char *)init_program, NULL};
   execv(init_program, arguments);
-  give_up("the host's init could not be started");
+  reset_machine("the host's init could not be started");
 }
 
-int main(void) {
+/* `exuvia-early-restore --check PLAN`: whether it would carry this plan out. Touches nothing. */
+static int check_plan(const char *path) {
+  crc32_prepare();
+  if (read_plan(path)) return 0;
+  fprintf(stderr, "%s\n", plan_error);
+  return 2;
+}
+
+int main(int argc, char **argv) {
+  if (argc == 3 && strcmp(argv[1], "--check") == 0) return check_plan(argv[2]);
+  if (getpid() != 1) {
+    fprintf(stderr, "exuvia-early-restore is process 1 of an initramfs; elsewhere only: --check PLAN\n");
+    return 2;
+  }
   uint64_t tsc = tsc_now(), ns = clock_ns(CLOCK_MONOTONIC), raw = clock_ns(CLOCK_MONOTONIC_RAW);
-  if (!open_record()) give_up("no memory");
+  if (!open_record()) reset_machine("no memory");
+  crc32_prepare();
   note("clock %llu %llu\n", (unsigned long long)tsc, (unsigned long long)raw);
   note("kernel-ns %llu\n", (unsigned long long)ns);
   stamp("init-start", "-");
   mount_kernel_file_systems();
   logf_kernel("restoring virtual machines");
-  if (!read_plan("/plan")) give_up(plan_error);
+  if (!read_plan("/plan")) reset_machine(plan_error);
+  if (in_initramfs) fall_back("the kernel before has crashed");
+  guardian = start_guardian();
+  fault_at("start");
   int events = listen_for_devices();
   pid_t loaders[16];
   size_t loader_count = start_loading(loaders, sizeof loaders / sizeof loaders[0]);
   for (size_t i = 0; i < mount_count; i++) {
-    if (!mount_file_system(&mounts[i], events) && i == 0) give_up("no root file system");
+    if (!mount_file_system(&mounts[i], events) && i == 0) {
+      mount_store_only(events);
+      fall_back("no root file system");
+    }
     stamp("mounted", mounts[i].path);
   }
   move_into_sysroot();
   for (size_t i = 0; i < loader_count; i++) waitpid(loaders[i], NULL, 0);
   stamp("modules-loaded", "-");
-  restore_vms();
+  fault_at("restore");
+  if (!restore_vms() && image_count > 0) fall_back("no VM could be restored");
+  stop_guardian(guardian);
+  fault_at("resumed");
   stamp("init-exec", "-");
   logf_kernel("virtual machines done, starting %s", init_program);
   save_record();

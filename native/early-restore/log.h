@@ -17,9 +17,10 @@
 /* Lines `stamp NAME VM|- TSC`, `clock TSC MONOTONIC-NS`, `vm NAME restored PID`, `vm NAME failed WHY`. */
 struct record {
   size_t used;
+  unsigned resumed; /* guests that may have executed an instruction */
   char text[RECORD_BYTES];
 };
-static struct record *record; /* shared with the processes that load modules */
+static struct record *record; /* shared with the processes that load modules, and with the guardian */
 
 static bool open_record(void) {
   record = mmap(NULL, sizeof *record, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

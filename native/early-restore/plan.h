@@ -1,6 +1,6 @@
 /*
  * The restore plan, compiled by the agent beforehand; a directive a line:
- *   exuvia-early-restore 1                     the format's version
+ *   exuvia-early-restore 2                     the format's version
  *   module GROUP FILE [OPTIONS]                groups load in parallel, the modules of one in this order
  *   root UUID TYPE OPTIONS                     the host's root file system
  *   mount UUID TYPE PATH OPTIONS               further file systems that VMs need
@@ -10,6 +10,13 @@
  *     ram FILE  state FILE  scope CGROUP  log FILE  runtime DIRECTORY  cpus LIST  arg WORD...  env NAME=VALUE...
  *   timeout-ms N                               for each VM
  *   init FILE                                  what becomes process 1 afterwards
+ *   fallback KERNEL INITRAMFS                  where to go when no VM can be restored; tried in this order
+ *   fallback-arguments TEXT                    that kernel's command line
+ *   failure FILE                               written before going there: why
+ *   at-once fallback                           nothing is restored here: go there at once (a crash kernel), with
+ *                                              images that lie in this initramfs
+ *   fault MOMENT panic|hang|fail [VM]          for tests (fault.h)
+ *   checksum CRC32                             of everything before it
  * Paths are those of the running host.
  */
 #ifndef EXUVIA_PLAN_H
@@ -32,6 +39,10 @@ struct module {
   bool taken;
 };
 
+struct image {
+  const char *kernel, *initrd;
+};
+
 struct file_system {
   const char *id, *type, *path, *options;
   bool by_label;
@@ -48,13 +59,17 @@ struct vm {
   struct qmp qmp;
   unsigned long long state_bytes;
   unsigned state_crc;
-  bool sealed, damaged;
+  bool sealed, damaged, left;
 };
 
 static struct module modules[MAX_MODULES];
 static struct file_system mounts[MAX_MOUNTS]; /* the root file system first, then in mounting order */
 static struct vm vms[MAX_VMS];
 static size_t module_count, mount_count, vm_count;
+static struct image images[4];
+static size_t image_count;
+static const char *fallback_arguments = "", *failure_file, *fault, *fault_moment;
+static bool in_initramfs; /* the fallback images lie here, and are taken at once */
 static const char *manifest, *init_program = "/sbin/init";
 static unsigned timeout_ms = 30000;
 static char plan_error[256];
@@ -73,6 +88,14 @@ static bool plan_file_system(const char *word, char *rest) {
   fs->path = strcmp(word, "root") == 0 ? "/" : next_word(&rest);
   fs->options = rest ? rest : "";
   return fs->path || plan_fails("a field is missing", word);
+}
+
+static bool plan_image(char *rest) {
+  if (image_count == sizeof images / sizeof images[0]) return plan_fails("too many", "fallback");
+  struct image *image = &images[image_count++];
+  image->kernel = next_word(&rest);
+  image->initrd = next_word(&rest);
+  return image->initrd || plan_fails("a field is missing", "fallback");
 }
 
 static bool plan_module(char *rest) {
@@ -100,8 +123,10 @@ static bool plan_vm_field(struct vm *vm, const char *word, const char *value) {
 static bool read_plan(const char *path) {
   char *text = read_whole(path, 4 << 20), *line;
   if (!text) return plan_fails(strerror(errno), path);
+  bool whole = has_checksum(text);
   line = next_line(&text);
-  if (!line || strcmp(line, "exuvia-early-restore 1") != 0) return plan_fails("not version 1", path);
+  if (!line || strcmp(line, "exuvia-early-restore 2") != 0) return plan_fails("not version 2", path);
+  if (!whole) return plan_fails("damaged: its checksum does not fit", path);
   struct vm *vm = NULL;
   while ((line = next_line(&text))) {
     char *rest = line, *word = next_word(&rest);
@@ -117,6 +142,14 @@ static bool read_plan(const char *path) {
       good = plan_file_system(word, rest);
     else if (strcmp(word, "manifest") == 0) manifest = rest;
     else if (strcmp(word, "init") == 0) init_program = rest;
+    else if (strcmp(word, "fallback") == 0) good = plan_image(rest);
+    else if (strcmp(word, "fallback-arguments") == 0) fallback_arguments = rest;
+    else if (strcmp(word, "failure") == 0) failure_file = rest;
+    else if (strcmp(word, "at-once") == 0) in_initramfs = true;
+    else if (strcmp(word, "fault") == 0) {
+      fault_moment = next_word(&rest);
+      fault = rest ? rest : "";
+    } else if (strcmp(word, "checksum") == 0) break;
     else if (strcmp(word, "timeout-ms") == 0) timeout_ms = (unsigned)strtoul(rest, NULL, 10);
     else if (vm) good = plan_vm_field(vm, word, rest);
     else good = plan_fails("no directive", word);
@@ -125,7 +158,8 @@ static bool read_plan(const char *path) {
   for (size_t i = 0; i < vm_count; i++)
     if (!vms[i].ram || !vms[i].state || !vms[i].scope || !vms[i].log || !vms[i].runtime || !vms[i].arg_count)
       return plan_fails("a field is missing", vms[i].name);
-  if (mount_count == 0 || strcmp(mounts[0].path, "/") != 0 || !manifest)
+  if (in_initramfs) return image_count > 0 || plan_fails("no image", "at-once");
+  if (mount_count == 0 || strcmp(mounts[0].path, "/") != 0 || (vm_count && !manifest))
     return plan_fails("no root file system or manifest", path);
   return true;
 }

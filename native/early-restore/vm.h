@@ -13,13 +13,12 @@
 #include "plan.h"
 
 #define QMP_FD 3
-#define STATE_FD 4
 
 static void vm_fail(struct vm *vm, const char *why) {
   if (vm->progress == FAILED) return;
   vm->progress = FAILED;
   if (vm->pid > 0) kill(vm->pid, SIGKILL); /* half restored: it must never run */
-  if (vm->qmp.fd >= 0) close(vm->qmp.fd);
+  if (vm->pid > 0 && vm->qmp.fd >= 0) close(vm->qmp.fd);
   vm->qmp.fd = -1;
   note("vm %s failed %s\n", vm->name, why);
   logf_kernel("VM %s: %s", vm->name, why);
@@ -85,18 +84,13 @@ static void become_qemu(const struct vm *vm, int qmp) {
     dup2(log, STDERR_FILENO);
   }
   /* The lock lives as long as this process: a second QEMU on the same memory cannot start. */
-  int ram = open_at_least(vm->ram, O_RDWR, STATE_FD + 1);
+  int ram = open_at_least(vm->ram, O_RDWR, QMP_FD + 1);
   if (ram < 0 || flock(ram, LOCK_EX | LOCK_NB) < 0) {
     dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->ram, strerror(errno));
     _exit(75);
   }
-  int state = open_at_least(vm->state, O_RDONLY, STATE_FD + 1);
-  qmp = fcntl(qmp, F_DUPFD_CLOEXEC, STATE_FD + 1);
-  if (state < 0 || dup2(state, STATE_FD) < 0 || dup2(qmp, QMP_FD) < 0) {
-    dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->state, strerror(errno));
-    _exit(71);
-  }
-  close(state);
+  qmp = fcntl(qmp, F_DUPFD_CLOEXEC, QMP_FD + 1);
+  if (dup2(qmp, QMP_FD) < 0) _exit(71);
   execve(vm->args[0], (char *const *)vm->args, (char *const *)vm->env);
   dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->args[0], strerror(errno));
   _exit(127);
@@ -143,18 +137,27 @@ static bool read_manifest(void) {
     logf_kernel("%s: %s", path, strerror(errno));
     return false;
   }
+  line = next_line(&text);
+  if (!line || strcmp(line, "exuvia-manifest 1") != 0) {
+    logf_kernel("%s: voided or damaged", path);
+    return false;
+  }
   while ((line = next_line(&text))) {
     char *rest = line, *word = next_word(&rest), *name = next_word(&rest);
-    for (size_t i = 0; word && name && rest && i < vm_count; i++)
-      if (strcmp(vms[i].name, name) == 0 && sscanf(rest, "%llu %x", &vms[i].state_bytes, &vms[i].state_crc) == 2)
+    for (size_t i = 0; word && name && i < vm_count; i++) {
+      if (strcmp(vms[i].name, name) != 0) continue;
+      if (strcmp(word, "left") == 0) vms[i].left = true;
+      if (strcmp(word, "state") == 0 && rest &&
+          sscanf(rest, "%llu %x", &vms[i].state_bytes, &vms[i].state_crc) == 2)
         vms[i].sealed = true;
+    }
   }
   return true;
 }
 
 /*
- * QEMU reads QMP byte by byte, five system calls each (10.0, monitor_can_read): what can be an argument or a
- * file descriptor is one, and nothing is said that need not be.
+ * QEMU reads QMP byte by byte, five system calls each (10.0, monitor_can_read): what can be an argument is one, and
+ * nothing is said that need not be. The state has a path, not a descriptor: QEMU 11.1 takes no file as `fd:`.
  */
 static void vm_greeted(struct vm *vm) {
   stamp("qemu-ready", vm->name);
@@ -163,17 +166,31 @@ static void vm_greeted(struct vm *vm) {
     return;
   }
   vm->progress = LOADING;
-  if (qmp_send(&vm->qmp, "{\"execute\":\"qmp_capabilities\"}\n"
-                         "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
-                         "{\"capability\":\"x-ignore-shared\",\"state\":true}]}}\n"
-                         "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"fd:4\"}}") < 0)
-    vm_fail(vm, "its QEMU went away");
+  if (fault && strncmp(fault, "kill ", 5) == 0 && strcmp(fault + 5, vm->name) == 0) kill(vm->pid, SIGKILL);
+  if (fault && strcmp(fault, "kill") == 0) kill(vm->pid, SIGKILL);
+  char commands[1024];
+  snprintf(commands, sizeof commands,
+           "{\"execute\":\"qmp_capabilities\"}\n"
+           "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
+           "{\"capability\":\"x-ignore-shared\",\"state\":true}]}}\n"
+           "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"file:%s\"}}",
+           vm->state);
+  if (qmp_send(&vm->qmp, commands) < 0) vm_fail(vm, "its QEMU went away");
 }
 
-/* From the guest's next instruction on the saved state is stale: nobody may ever load it again. */
+/*
+ * From the guest's next instruction on the saved state is stale: nobody may ever load it again. Its head is
+ * overwritten in place, which memory keeps at once: the removal is kept only when the file system commits it, and
+ * the machine may be reset before.
+ */
 static void forget_state(const struct vm *vm) {
+  static const char nothing[64];
   char path[512];
   snprintf(path, sizeof path, "%s%s", SYSROOT, vm->state);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || pwrite(fd, nothing, sizeof nothing, 0) != sizeof nothing)
+    logf_kernel("%s: %s", path, strerror(errno));
+  if (fd >= 0) close(fd);
   unlink(path);
 }
 
@@ -188,6 +205,7 @@ static void vm_line(struct vm *vm) {
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "completed")) {
     stamp("restored", vm->name);
     vm->progress = RESUMING;
+    record->resumed++;
     forget_state(vm);
     if (qmp_send(&vm->qmp, "{\"execute\":\"cont\"}") < 0) vm_fail(vm, "its QEMU went away");
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "failed")) {
@@ -228,13 +246,25 @@ static void follow_all(void) {
   }
 }
 
-/* Starts every VM and returns when each one runs or has failed. */
-static void restore_vms(void) {
-  if (!read_manifest()) logf_kernel("no VM can be restored: the manifest is missing");
-  for (size_t i = 0; i < vm_count; i++) vm_start(&vms[i]);
-  crc32_prepare();
+/* Another kernel may do better with what is whole; with what is damaged nobody can. */
+static bool another_may_succeed(void) {
+  if (record->resumed > 0) return false;
+  for (size_t i = 0; i < vm_count; i++)
+    if (!vms[i].left && !vms[i].damaged) return true;
+  return false;
+}
+
+/* Starts every VM and returns when each one runs or has failed. False: none runs, and another kernel is to try. */
+static bool restore_vms(void) {
+  if (vm_count == 0) return true;
+  if (!read_manifest()) logf_kernel("no VM can be restored: the manifest cannot be used");
+  for (size_t i = 0; i < vm_count; i++) {
+    if (vms[i].left) vm_fail(&vms[i], "it could not be saved and was left behind, as its spec says");
+    else vm_start(&vms[i]);
+  }
   for (size_t i = 0; i < vm_count; i++) check_state(&vms[i]);
   follow_all();
+  return !another_may_succeed();
 }
 
 #endif

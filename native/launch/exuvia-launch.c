@@ -1,13 +1,16 @@
 /*
- * exuvia-launch --lock FILE [--cpus LIST] -- PROGRAM [ARGUMENT]...
+ * exuvia-launch --lock FILE [--cpus LIST | --successor-of PID] -- PROGRAM [ARGUMENT]...
  *
  * Takes an exclusive lock on FILE, restricts itself to the CPUs of LIST (1-3,6), and becomes PROGRAM. The
  * lock belongs to the open file, which PROGRAM inherits: it holds for as long as PROGRAM lives, whatever
  * becomes of whoever started it, and a second PROGRAM with the same FILE is impossible.
  *
+ * With --successor-of, PROGRAM shares the lock that PID holds on FILE (successor.h) and takes its place: control
+ * group, CPUs and nice value are those of PID. The lock is free when both have ended.
+ *
  * Exit codes before PROGRAM has begun (sysexits.h, and a shell's for exec): 64 usage, 66 FILE cannot be
- * opened, 71 the CPUs cannot be set, 75 another process holds the lock, 126 PROGRAM cannot be run, 127 it
- * does not exist.
+ * opened, 69 PID does not hold the lock, 71 CPUs or control group cannot be set, 75 another process holds the
+ * lock, 126 PROGRAM cannot be run, 127 it does not exist.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +23,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "successor.h"
+
 #define MAX_CPUS 8192
 
 static int usage(void) {
-  fprintf(stderr, "usage: exuvia-launch --lock FILE [--cpus LIST] -- PROGRAM [ARGUMENT]...\n");
+  fprintf(stderr, "usage: exuvia-launch --lock FILE [--cpus LIST | --successor-of PID] -- PROGRAM [ARGUMENT]...\n");
   return EX_USAGE;
 }
 
@@ -85,18 +90,19 @@ static int lock(const char *path) {
 }
 
 int main(int argc, char **argv) {
-  const char *lock_file = NULL, *cpus = NULL;
+  const char *lock_file = NULL, *cpus = NULL, *old = NULL;
   int next = 1;
   for (; next < argc && strcmp(argv[next], "--") != 0; next += 2) {
     if (next + 1 >= argc) return usage();
     if (strcmp(argv[next], "--lock") == 0) lock_file = argv[next + 1];
     else if (strcmp(argv[next], "--cpus") == 0) cpus = argv[next + 1];
+    else if (strcmp(argv[next], "--successor-of") == 0) old = argv[next + 1];
     else return usage();
   }
   char **program = argv + next + 1;
   if (!lock_file || next + 1 >= argc) return usage();
 
-  int result = lock(lock_file);
+  int result = old ? succeed(atoi(old), lock_file) : lock(lock_file);
   if (result == EX_OK && cpus) result = set_cpus(cpus);
   if (result != EX_OK) return result;
   execvp(program[0], program);

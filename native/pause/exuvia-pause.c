@@ -13,7 +13,7 @@
  *     |                                      | seal-state: fsync, checksums        |
  *     |                                      | sync-file-systems                   |
  *     |                                      | commit: append the journal's record |
- *     |                                      | jump: reboot(KEXEC)                 X
+ *     |                                      | jump: watchdog, reboot(KEXEC)       X
  *
  * With `--hold STEP` it stops after that step, says `held STEP` and waits for `continue STEP`. `abort`, the
  * end of its input (the agent died) and any failure, a refused jump included, make it undo everything: the
@@ -24,14 +24,18 @@
  * tells from the missing or present commit record whether the new side had to be expected.
  *
  * The plan, a directive a line:
- *   exuvia-pause 1                     the format's version
- *   vm NAME QMP-SOCKET STATE-FILE
- *   manifest FILE                      written: `state NAME BYTES CRC32` for every VM
+ *   exuvia-pause 2                     the format's version
+ *   vm NAME QMP-SOCKET STATE-FILE RAM-FILE [leave]
+ *                                      leave: when it cannot be saved, the others go on without it
+ *   manifest FILE                      written: `exuvia-manifest 1`, then for every VM `state NAME BYTES CRC32` and
+ *                                      `ram NAME BYTES STRIDE CRC32` (samples.h), or `left NAME`
  *   stamps FILE                        written: `stamp NAME VM|- TSC`; in the store, so that it outlives the kernel
  *   sync MOUNT-POINT                   file systems to sync, in this order
  *   journal FILE                       the commit record's place
  *   commit JSON                        the commit record itself
+ *   watchdog DEVICE SECONDS            armed right before the jump
  *   timeout-ms N                       for each step
+ *   checksum CRC32                     of everything before it
  */
 #include <signal.h>
 #include <sys/mman.h>
@@ -78,12 +82,13 @@ int main(int argc, char **argv) {
   for (int i = 2; i + 1 < argc && hold_count < sizeof holds / sizeof holds[0]; i += 2)
     if (strcmp(argv[i], "--hold") == 0) holds[hold_count++] = argv[i + 1];
   signal(SIGPIPE, SIG_IGN);
+  crc32_prepare();
   if (!read_plan(argv[1])) {
     say("failed prepare %s", failure);
     return 2;
   }
-  crc32_prepare();
   mlockall(MCL_CURRENT | MCL_FUTURE);
+  mlockall(MCL_FUTURE | MCL_ONFAULT); /* of the VMs' memory only what is looked at */
   setpriority(PRIO_PROCESS, 0, -20);
   if (!prepare()) {
     say("failed prepare %s", failure);

@@ -11,6 +11,7 @@ const PROGRAMS = [
   'exuvia-guest-stop',
   'exuvia-launch',
   'exuvia-pause',
+  'exuvia-transfer',
 ] as const;
 
 /**

@@ -19,6 +19,7 @@ export function packageFiles(licenses: string): TreeFile[] {
     text('usr/bin/exuvia', 'files/exuvia.sh', 0o755),
     text('usr/lib/systemd/system/exuvia-agent.service', 'files/exuvia-agent.service'),
     text('usr/lib/systemd/system/exuvia.slice', 'files/exuvia.slice'),
+    text('usr/lib/modprobe.d/exuvia.conf', 'files/modprobe.conf'),
     text('etc/exuvia/agent.yaml', 'files/agent.yaml'),
     zipped('usr/share/man/man1/exuvia.1.gz', read('files/exuvia.1')),
     zipped('usr/share/man/man5/agent.yaml.5.gz', read('files/agent.yaml.5')),

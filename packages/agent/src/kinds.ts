@@ -4,9 +4,10 @@ import type {
   HandoverKind,
   PhaseName,
   Plan,
-  PlanRequest,
+  QemuTarget,
   Report,
   Vm,
+  VmmMethod,
   VmSpec,
 } from '@exuvia/contract';
 
@@ -24,6 +25,13 @@ export interface StepContext {
   /** Aborted when somebody asks to abort: long steps give up early, short ones need not look. */
   readonly signal: AbortSignal;
   log(message: string): void;
+  /** Where an injected fault may happen inside a step, for example `switch-vms/web`. */
+  pass(point: string, when: Fault['when']): Promise<void>;
+  /**
+   * Writes the point of no return to the journal, durably; for handovers that stay in the boot. The native programs
+   * of the others do that by themselves.
+   */
+  commit(): Promise<void>;
   /** Writes a small JSON document durably (fsync'ed), for this step's undo in a later process. */
   remember(key: string, value: unknown): Promise<void>;
   /** Reads it back; `undefined` when it was never written. */
@@ -45,13 +53,25 @@ export interface Step {
   undo?(context: StepContext): Promise<void>;
 }
 
+/** What an update is to bring, looked up: an installed kernel, a QEMU that answers, modules that are there. */
+export interface PlanTarget {
+  readonly kernel: string;
+  readonly qemu: QemuTarget | null;
+  readonly modules: readonly string[];
+  readonly method: VmmMethod | null;
+}
+
 /** A way in which control passes from old software to new. */
 export interface Handover {
   readonly kind: HandoverKind;
+  /** The kernel runs on: the last step comes back, and `finish` follows in the same process. */
+  readonly staysInBoot: boolean;
   /** Everything that must hold before an update of this kind may start; never throws for a failed check. */
-  checks(request: PlanRequest & { kernel: string }, vms: readonly Vm[]): Promise<Check[]>;
-  /** In order; the last one jumps and does not return when it succeeds. */
-  steps(plan: Pick<Plan, 'id' | 'target' | 'vms'>): readonly Step[];
+  checks(target: PlanTarget, vms: readonly Vm[]): Promise<Check[]>;
+  /** What the plan says of each VM for this handover. */
+  planVms(vms: Plan['vms'], target: PlanTarget): Promise<Plan['vms']>;
+  /** In order; the last one jumps and does not return when it succeeds, unless the handover stays in the boot. */
+  steps(plan: Pick<Plan, 'id' | 'target' | 'vms' | 'leftOut'>): readonly Step[];
   /** True when this boot is the one that the update's jump led to; false: the machine was reset instead. */
   arrived(plan: Pick<Plan, 'id'>): Promise<boolean>;
   /**
@@ -59,6 +79,20 @@ export interface Handover {
    * and returns the report. Idempotent: the agent may be killed anywhere in it.
    */
   finish(context: StepContext): Promise<Report>;
+  /**
+   * Instead of `finish`, in a boot that is not the jump's: the new kernel has gone back to the old one, or the
+   * machine was reset, perhaps before the jump. Takes up what is whole and keeps the rest for `exuvia recover`.
+   * Absent: nothing of this handover outlives a reset. Idempotent.
+   */
+  salvage?(context: StepContext): Promise<Salvage>;
+}
+
+export interface Salvage {
+  readonly report: Report;
+  /** One or more sentences: what has happened, and what became of the VMs. */
+  readonly reason: string;
+  /** The host is as it was before the update: no VM is to be started by itself. */
+  readonly wentBack: boolean;
 }
 
 /** Where a workload's memory and state outlive the kernel. */
@@ -100,18 +134,65 @@ export interface VmManager {
   checks(name: string): Promise<Check[]>;
   /** The complete argv that starts this VM so that it waits for its saved state (`-incoming defer`). */
   restoreArguments(name: string): Promise<readonly string[]>;
+  /**
+   * Takes up a VM that was saved for an update and is kept. Throws `vm-nothing-to-recover`, `vm-state-unsealed`,
+   * `vm-state-damaged`, `vm-memory-damaged`, `vm-restore-failed`; state and memory are left as they are then.
+   */
+  recover(name: string): Promise<Vm>;
+  /** The QEMU that the VM runs in, by its own word; `null` when there is none or it does not answer. */
+  runningQemu(name: string): Promise<RunningQemu | null>;
   /** Resumes a VM that a failed or aborted update left paused. Idempotent. */
   resume(name: string): Promise<void>;
 }
 
+/** What a program needs to move a VM into a QEMU that waits for it; all but `pid` are sockets. */
+export interface Successor {
+  readonly pid: number;
+  readonly oldMonitor: string;
+  readonly newMonitor: string;
+  readonly cpr: string;
+  readonly state: string;
+}
+
+/** How a running VM gets another QEMU, without its memory being copied. */
+export interface Successors {
+  /** Starts a QEMU that waits for the VM. One that waited before is ended. Throws `successor-failed`, `vm-not-running`. */
+  start(name: string, binary: string): Promise<Successor>;
+  /** Kills a QEMU that waits, and waits until it is dead. Idempotent. Never for one that has taken over. */
+  end(name: string): Promise<void>;
+  /** What another QEMU's machine would have more or less than the one that runs; QEMU itself does not notice. */
+  differences(name: string, binary: string): Promise<readonly string[]>;
+  /** Makes the QEMU that has taken over the VM's own, and ends the old one. Idempotent. */
+  install(name: string, binary: string): Promise<void>;
+  /** Lets the VM's QEMU execute another one in its own place (cpr-exec). Throws `exec-failed`. */
+  exec(name: string, binary: string): Promise<void>;
+  /** Brings a VM whose change of QEMU was interrupted into the one or the other. */
+  settle(name: string, binary: string): Promise<'new' | 'old' | 'lost'>;
+  /** Notes that the VM was restored in another QEMU, for the next restore. */
+  record(name: string, binary: string): Promise<void>;
+}
+
+/** A QEMU that runs a VM. */
+export interface RunningQemu {
+  readonly version: string;
+  /** The distribution’s version; empty for a build of one’s own. */
+  readonly package: string;
+  /** Where it was started from; the file may have been replaced since. */
+  readonly binary: string;
+  readonly pid: number;
+  readonly migrationModes: readonly string[];
+}
+
 /** How handovers put VMs away and take them up again by themselves. */
 export interface SavedVms {
+  /** Saves a VM's device state into the store, beside its memory, and leaves it paused. */
+  saveInPlace(name: string): Promise<void>;
   /** Takes up a VM whose RAM and device state an update left in the store, when the early restore did not. */
-  restoreInPlace(name: string): Promise<Vm>;
+  restoreInPlace(name: string, options?: { readonly binary?: string }): Promise<Vm>;
   /** Saves a VM, RAM included, to a file outside of the store, and leaves it paused. */
   saveTo(name: string, stateFile: string, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Ends the QEMU of a VM that has been saved. Idempotent. */
   endSaved(name: string): Promise<void>;
   /** Takes up a VM from the file that `saveTo` wrote, RAM included; the file is removed. */
-  restoreFrom(name: string, stateFile: string): Promise<Vm>;
+  restoreFrom(name: string, stateFile: string, options?: { readonly binary?: string }): Promise<Vm>;
 }

@@ -60,6 +60,33 @@ test('a spec is read from standard input, and the VM started at once', async () 
   expect((await exuvia('vm create - --start', { stdin })).out).toBe('VM new is created and running.\n');
 });
 
+test('VMs whose state is kept are recovered, one that has none is refused with status 3', async () => {
+  expect(await exuvia('recover')).toEqual({
+    status: 0,
+    out: 'No saved state is kept: there is nothing to recover.\n',
+    err: '',
+  });
+  await restart({
+    vms: new FakeVms(
+      fakeVm('web', { state: 'failed', saved: true }),
+      fakeVm('db', { state: 'failed', saved: true }),
+    ),
+  });
+  expect(await exuvia('recover web')).toEqual({
+    status: 0,
+    out: 'VM web runs on from where it was saved.\n',
+    err: '',
+  });
+  expect(await json('recover')).toEqual({
+    vms: [{ name: 'db', recovered: true, refused: false, error: null }],
+  });
+  expect(await exuvia('recover web nothing')).toEqual({
+    status: 3,
+    out: 'VM web is not recovered: No state of VM web is kept.\nVM nothing is not recovered: There is no VM nothing.\n',
+    err: '',
+  });
+});
+
 test('a host without VMs says how to make one', async () => {
   await restart({ vms: new FakeVms() });
   expect((await exuvia('vm list')).out).toBe('No VMs. Create one: exuvia vm create FILE\n');
@@ -102,7 +129,12 @@ test.each([
     2,
     'exuvia: --timeout soon is not a number of seconds.\n',
   ],
-  ['no kernel and no plan', 'update', 2, /^exuvia: Give either --kernel RELEASE or --plan ID\./],
+  [
+    'no kernel and no plan',
+    'update',
+    2,
+    /^exuvia: Give either --plan ID, or --all, --kernel, --qemu or --module\./,
+  ],
   [
     'a fault that is none',
     'update --kernel 7.2 --fault load:dance',
@@ -186,7 +218,7 @@ test('an update that fails before its jump shows its steps, then its report, and
   const { status, out, err } = await exuvia('update --kernel 7.2');
   expect(status).toBe(1);
   expect(err).toMatch(
-    /^Update \S+: 6\.12\.107\+deb13-amd64 -> 7\.2\.12\+deb13-amd64 by kexec, 1 VM\.\nThis command ends with the jump, as everything on this host but its VMs; afterwards: exuvia report\n/,
+    /^Update \S+: kernel 6\.12\.107\+deb13-amd64 -> 7\.2\.12\+deb13-amd64 by kexec, 1 VM\.\nThis command ends with the jump, as everything on this host but its VMs; afterwards: exuvia report\n/,
   );
   expect(err).toMatch(/\n {2}\+ load +\S+ m?s\n/);
   expect(err).toMatch(/\n {2}x quit +\S+ m?s {2}\[QEMU shutdown\]\n/);

@@ -1,3 +1,4 @@
+import { handoverKindSchema, vmmMethodSchema } from '@exuvia/contract';
 import { Command, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import type { GlobalOptions } from './connect.ts';
@@ -17,7 +18,7 @@ type Run<Options> = (invocation: Invocation<Options>) => Promise<ExitStatus>;
 /** The tree of commands. Nothing but commander is loaded until one of them runs. */
 export function createProgram(io: Io, finish: (status: ExitStatus) => void): Command {
   const program = new Command('exuvia')
-    .description("Replaces a host's kernel underneath its running virtual machines.")
+    .description("Replaces a host's software underneath its running virtual machines.")
     .version(manifest.version)
     .option('--json', 'output for programs: one JSON document')
     .option('--host <url>', 'ask the agent of another host, https://HOST:PORT')
@@ -51,7 +52,7 @@ export function createProgram(io: Io, finish: (status: ExitStatus) => void): Com
     .description('everything about a VM')
     .action(action(async () => (await vms()).show));
   vm.command('start <name>')
-    .description('start a VM')
+    .description('start a VM, or let one run on that a full disk has stopped')
     .action(action(async () => (await vms()).start));
   vm.command('stop <name>')
     .description('power a VM down')
@@ -78,24 +79,18 @@ export function createProgram(io: Io, finish: (status: ExitStatus) => void): Com
     .command('doctor')
     .description('what of this host can be updated how, and what stands in the way')
     .action(action(async () => (await import('./commands/doctor.ts')).doctor));
-  program
-    .command('plan')
+  addWishes(program.command('plan'))
     .description('what an update would do; changes nothing')
-    .requiredOption('--kernel <release>', 'an installed kernel, or the beginning of its release')
-    .addOption(handoverOption())
-    .addHelpText('after', '\nExample:\n  exuvia plan --kernel 7.2\n')
+    .addHelpText('after', '\nExamples:\n  exuvia plan --kernel 7.2\n  exuvia plan --all\n')
     .action(action(async () => (await import('./commands/plan.ts')).plan));
-  program
-    .command('update')
+  addWishes(program.command('update'))
     .description('update the host underneath its running VMs')
-    .option('--kernel <release>', 'an installed kernel, or the beginning of its release')
     .option('--plan <id>', 'execute a plan made before')
-    .addOption(handoverOption())
     .option('--no-wait', 'return when the update has begun')
-    .addOption(new Option('--fault <step:action[:when]>', 'inject a fault (tests)').hideHelp())
+    .addOption(new Option('--fault <step:action[:when[:vm]]>', 'inject a fault (tests)').hideHelp())
     .addHelpText(
       'after',
-      '\nExamples:\n  exuvia update --kernel 7.2\n  exuvia update --plan 20261121-103000-3f2a\n',
+      '\nExamples:\n  exuvia update --all\n  exuvia update --kernel 7.2\n  exuvia update --qemu 11.1 --parallel 4\n  exuvia update --plan 20261121-103000-3f2a\n',
     )
     .action(action(async () => (await import('./commands/update.ts')).update));
   program
@@ -117,6 +112,22 @@ export function createProgram(io: Io, finish: (status: ExitStatus) => void): Com
     .description('end an update that has not jumped: every VM runs on, on the old kernel')
     .option('--no-wait', 'return when the abort has been asked for')
     .action(action(async () => (await import('./commands/update.ts')).abort));
+  program
+    .command('recover [names...]')
+    .description('try again to restore VMs whose saved state an update has kept (default: all of them)')
+    .addHelpText(
+      'after',
+      `
+A VM that was saved for an update and could not be restored is shown by \`exuvia vm list\` as failed; its memory and
+device state are kept. They are loaded only when they are exactly what was saved, and at most once.
+To give such a VM up: exuvia vm stop NAME.
+
+Examples:
+  exuvia recover
+  exuvia recover web --json
+`,
+    )
+    .action(action(async () => (await import('./commands/recover.ts')).recover));
   program
     .command('continue [update]', { hidden: true })
     .description('let an update go on that an injected fault holds (tests)')
@@ -151,8 +162,27 @@ export function createProgram(io: Io, finish: (status: ExitStatus) => void): Com
   return program;
 }
 
-function handoverOption(): Option {
-  return new Option('--handover <kind>', 'how control passes to the new kernel').choices(['kexec', 'reboot']);
+/** What an update is to bring, and how. */
+function addWishes(command: Command): Command {
+  const number = (text: string) => Number(text);
+  return command
+    .option('--all', 'everything that is installed and newer than what runs')
+    .option('--kernel <release>', 'an installed kernel, or the beginning of its release')
+    .option('--qemu <version>', 'another QEMU for the running VMs: the beginning of its version, or its path')
+    .option('--module <name...>', 'kernel modules to load anew from their files')
+    .addOption(
+      new Option('--handover <kind>', 'an order; else the cheapest that does it').choices(
+        handoverKindSchema.options,
+      ),
+    )
+    .addOption(
+      new Option('--method <method>', 'how VMs get another QEMU; else the cheapest').choices(
+        vmmMethodSchema.options,
+      ),
+    )
+    .addOption(
+      new Option('--parallel <n>', 'so many VMs at once get another QEMU (default: 1)').argParser(number),
+    );
 }
 
 const EXAMPLES = `

@@ -29,6 +29,7 @@ const SPEC = {
   serial: true,
   priority: 100,
   autostart: false,
+  onFailure: 'abort',
   heartbeat: false,
   extraArgs: [],
 } as const;

@@ -41,6 +41,8 @@ export interface Client {
   startVm(name: string): Promise<Vm>;
   stopVm(name: string, timeoutMs?: number): Promise<Vm>;
   destroyVm(name: string): Promise<void>;
+  /** Tries again to restore a VM whose saved state is kept. */
+  recoverVm(name: string): Promise<Vm>;
   heartbeat(name: string): Promise<HeartbeatBody>;
   makePlan(request: PlanRequest): Promise<Plan>;
   plan(id: string): Promise<Plan>;
@@ -78,6 +80,7 @@ export function createClient(endpoint: Endpoint): Client {
     async destroyVm(name) {
       await text('DELETE', vm(name));
     },
+    recoverVm: (name) => call('POST', `${vm(name)}/recover`, vmSchema),
     heartbeat: (name) => call('GET', `${vm(name)}/heartbeat`, heartbeatSchema),
     makePlan: (request) => call('POST', '/v1/plans', planSchema, request),
     plan: (id) => call('GET', `/v1/plans/${encodeURIComponent(id)}`, planSchema),

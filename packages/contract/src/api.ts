@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { checkSchema } from './check.ts';
-import { handoverKindSchema, planStepSchema } from './plan.ts';
+import { handoverKindSchema, planRequestSchema, planStepSchema } from './plan.ts';
 import { sizeSchema } from './size.ts';
 import { vmNameSchema, vmSpecSchema } from './spec.ts';
 
@@ -46,6 +46,7 @@ export const vmSchema = z.object({
   startedAt: z.string().nullable(),
   ramFile: z.string().nullable(),
   console: z.string().nullable(),
+  qemu: z.string().nullable().optional().describe('Version of the QEMU that it runs in'),
   reason: z.string().optional().describe('Why it is paused or failed'),
   saved: z.boolean().optional().describe('A state that was not restored lies in the store'),
 });
@@ -92,19 +93,27 @@ export const setupResultSchema = z.object({
 });
 export type SetupResult = z.infer<typeof setupResultSchema>;
 
+/** The step under which faults happen in the new kernel, before its userland. */
+export const EARLY_RESTORE = 'early-restore';
+
 /** Faults that tests inject for real; refused unless the agent's configuration allows it. */
 export const faultSchema = z.strictObject({
   step: z.string(),
-  /** `hold`: wait in front of the step until aborted or continued; `fail`: make it fail; `kill`: SIGKILL the agent. */
-  action: z.enum(['hold', 'fail', 'kill']),
+  /**
+   * `hold`: wait in front of the step until aborted or continued; `fail`: make it fail; `kill`: SIGKILL the agent.
+   * In `early-restore`: `panic` the kernel, `hang`, `fail` as a whole, `kill` the QEMU of `vm`, or every one.
+   */
+  action: z.enum(['hold', 'fail', 'kill', 'panic', 'hang']),
   when: z.enum(['before', 'after']).default('after'),
+  /** Of `early-restore`: at its start, before the VMs are restored, or when they run. */
+  at: z.enum(['start', 'restore', 'resumed']).optional(),
+  vm: vmNameSchema.optional(),
 });
 export type Fault = z.infer<typeof faultSchema>;
 
 export const updateRequestSchema = z.strictObject({
-  plan: z.string().optional().describe('Id of a plan made before; else kernel'),
-  kernel: z.string().optional(),
-  handover: handoverKindSchema.optional(),
+  plan: z.string().optional().describe('Id of a plan made before; else what is wanted'),
+  ...planRequestSchema.shape,
   fault: faultSchema.optional(),
 });
 export type UpdateRequest = z.infer<typeof updateRequestSchema>;

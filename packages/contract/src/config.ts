@@ -25,10 +25,30 @@ export const agentConfigSchema = z.strictObject({
     .array(z.string().regex(/^[A-Za-z0-9:_.@\\*-]+$/))
     .default([])
     .describe('Units (globs) that an update does not stop beforehand'),
+  qemus: z
+    .array(path)
+    .default([])
+    .describe('Further QEMUs (paths of qemu-system-x86_64) that running VMs may be moved into'),
+  allowExec: z
+    .boolean()
+    .default(false)
+    .describe('VMs are started so that their QEMU may execute another program, which cpr-exec needs'),
   kernelArguments: z
     .array(z.string().regex(/^\S+$/))
     .default([])
     .describe('Further arguments for the kernel command line of an update'),
+  watchdogSeconds: z
+    .int()
+    .min(30)
+    .max(600)
+    .default(120)
+    .describe('A new kernel that hangs is reset after so long, where the machine has a watchdog'),
+  crashRecovery: z
+    .boolean()
+    .default(false)
+    .describe(
+      'After a crash of the kernel restart the host and its VMs at once; needs crashkernel= (doctor)',
+    ),
   allowFaultInjection: z
     .boolean()
     .default(false)

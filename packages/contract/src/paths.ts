@@ -30,8 +30,12 @@ export function vmPaths(name: string) {
     ram: `${store}/ram`,
     deviceState: `${store}/device-state`,
     instance: `${store}/instance.json`,
+    /** On disk, memory included: an update by reboot. */
+    savedState: `${HOST_PATHS.saved}/${name}.state`,
     /** In /run: sockets and pid file of the running QEMU. */
     runtime,
+    /** The same files of a QEMU that is about to take the running one's place; no VM's name has a dot. */
+    next: `${runtime}.next`,
     qmp: `${runtime}/qmp.sock`,
     /** A second monitor, for the native program that pauses and saves. */
     handoverQmp: `${runtime}/handover.sock`,

@@ -49,7 +49,9 @@ export const reportSchema = z.object({
   vms: z.array(
     z.object({
       name: vmNameSchema,
-      outcome: z.enum(['running', 'lost', 'untouched']),
+      outcome: z
+        .enum(['running', 'lost', 'untouched', 'left'])
+        .describe('left: it could not be saved and ended with the old kernel, as its spec says'),
       phases: z.array(phaseTimingSchema).describe("The VM's own times where they differ from the host's"),
       /** First stop to last resume by the host's own stamps: a lower bound, never called a blackout. */
       pausedMs: z.number().nullable(),

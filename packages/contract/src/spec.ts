@@ -36,6 +36,9 @@ const bootSchema = z.union([
   z.strictObject({ firmware: absolutePath }),
 ]);
 
+/** abort: the update does not happen; shutdown: the VM is powered down for it; leave: it is left behind. */
+export const onFailureSchema = z.enum(['abort', 'shutdown', 'leave']);
+
 /** What a VM is; one YAML file a VM in /etc/exuvia/vms, named after the VM. */
 export const vmSpecSchema = z.strictObject({
   version: z.literal(1).default(1),
@@ -58,6 +61,11 @@ export const vmSpecSchema = z.strictObject({
   serial: z.boolean().default(true).describe('A serial console with a log and a socket'),
   priority: z.int().min(0).max(1000).default(100).describe('Lower is restored first'),
   autostart: z.boolean().default(false),
+  onFailure: onFailureSchema
+    .default('abort')
+    .describe(
+      'What happens when it cannot be saved for an update: the update is refused or aborted; or it is shut down beforehand and started again afterwards; or it is left behind and ends with the old kernel. A failure that shows in the pause only: abort and shutdown both abort. In an update of QEMU, leave means that it stays in its old QEMU; in one of kernel modules it aborts, and before a restart every VM must be saved',
+    ),
   heartbeat: z
     .boolean()
     .default(false)

@@ -54,7 +54,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     updatesDirectory: paths.updates,
     config: () => config,
     examine: async () =>
-      withChecks(await parts.doctor(), [journalCheck(journal), remoteCheck(config, remote?.problem ?? null)]),
+      withChecks(await parts.doctor(), [
+        journalCheck(journal),
+        remoteCheck(config, remote?.problem ?? null),
+        ...(await parts.crash.checks()),
+      ]),
   });
   const app = createApp(services);
   const fetch = (request: Request) => app.fetch(request);
@@ -77,6 +81,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     async reload(next) {
       config = next;
       await remote?.reopen(next.remote);
+      await parts.crash.arm();
     },
     async stop() {
       // The listeners stay open meanwhile: somebody may follow the abort.

@@ -25,6 +25,14 @@ export function remoteCheck(config: AgentConfig, problem: ExuviaError | null): C
   return { ...about, verdict: 'ok', reason };
 }
 
+/** Loaded kernel livepatches: what the running kernel owes to them is not in its version. */
+export function livepatchCheck(names: readonly string[]): Check {
+  const about = { id: 'livepatch', subject: 'host', verdict: 'ok' } as const;
+  if (names.length === 0) return { ...about, reason: 'No kernel livepatch is loaded.' };
+  const reason = `Kernel livepatches are loaded: ${names.join(', ')}. A plan says what becomes of them.`;
+  return { ...about, reason };
+}
+
 /**
  * Spec files that cannot be used; `problems` is by the name that the file has. One of a VM that does not run
  * keeps nothing but that VM from starting.

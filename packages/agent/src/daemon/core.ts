@@ -6,7 +6,7 @@ import type { Journal } from '../journal/index.ts';
 import { createMetrics } from '../metrics/index.ts';
 import { createPlanner, createPlanStore } from '../planner/index.ts';
 import { createUpdateService } from '../updates/index.ts';
-import { heartbeatOf, recentReports } from './lookups.ts';
+import { heartbeatOf, recentReports, runningQemus } from './lookups.ts';
 import type { Parts } from './parts.ts';
 
 export interface CoreOptions {
@@ -51,6 +51,8 @@ export function createCore(options: CoreOptions): Core {
     doctor: examine,
     executed: (plan) => engine.ledger.get(plan) !== undefined,
     aptLine: parts.aptLine,
+    software: parts.software,
+    runningQemus: () => runningQemus(vms),
   });
   const updates = createUpdateService({
     ...{ journal, engine, planner, reports, inventory, vms },

@@ -2,7 +2,7 @@ import type { HeartbeatBody, Report } from '@exuvia/contract';
 import { type Ledger, type ReportStore, sentenceOf } from '../engine/index.ts';
 import type { HeartbeatReader } from '../heartbeat/index.ts';
 import { isEnded } from '../journal/index.ts';
-import type { VmManager } from '../kinds.ts';
+import type { RunningQemu, VmManager } from '../kinds.ts';
 
 /** So many updates back are looked at for what the next one will cost. */
 const RECENT = 50;
@@ -44,4 +44,15 @@ export function heartbeatOf(
       clockBackwards: String(beat.clockBackwards),
     };
   };
+}
+
+/** The QEMUs that VMs run in, by the VM's name. One that does not answer is left out. */
+export async function runningQemus(
+  vms: Pick<VmManager, 'list' | 'runningQemu'>,
+): Promise<ReadonlyMap<string, RunningQemu>> {
+  const alive = (await vms.list()).filter(({ pid }) => pid !== null);
+  const found = await Promise.all(
+    alive.map(async ({ name }) => [name, await vms.runningQemu(name).catch(() => null)] as const),
+  );
+  return new Map(found.flatMap(([name, qemu]) => (qemu === null ? [] : [[name, qemu] as const])));
 }

@@ -1,6 +1,8 @@
 import type { Doctor, HandoverKind, SetupResult } from '@exuvia/contract';
+import type { CrashRecovery } from '../crash/index.ts';
 import type { Inventory } from '../inventory/inventory.ts';
 import type { Handover, Store, VmManager } from '../kinds.ts';
+import type { Software } from '../planner/index.ts';
 
 /** What this machine gives an agent. Only these differ in tests. */
 export interface Parts {
@@ -13,7 +15,9 @@ export interface Parts {
   doctor(): Promise<Doctor>;
   setup(memoryBytes: number): Promise<SetupResult>;
   undoSetup(): Promise<SetupResult>;
+  readonly software: Software;
   aptLine(kernel: string, running: string): Promise<string | null>;
+  readonly crash: CrashRecovery;
   /** Ends this process as SIGKILL does (fault injection). */
   kill(): void;
   /** Lets go of what the parts hold; VMs run on. */

@@ -46,8 +46,13 @@ export async function startUp(context: StartUp): Promise<void> {
     }),
   );
   if (recovered === null) return;
+  await attempt(log, 'What a crash of the kernel left could not be dealt with', () =>
+    parts.crash.takeUp(parts.bootId),
+  );
   await attempt(log, 'Memory that belongs to no VM could not be scrubbed', () => scrub(context, recovered));
   await attempt(log, 'VMs could not be started', () => autostart(context, recovered));
+  await attempt(log, 'The crash kernel could not be loaded', () => parts.crash.arm());
+  await attempt(log, 'The loaded modules could not be kept', () => parts.software.keepLoaded());
 }
 
 /** After a boot without a jump what runs has a use for its memory, and what was saved; else every VM that there is. */
@@ -67,7 +72,9 @@ async function autostart(context: StartUp, recovered: Recovery['kind']): Promise
   await writeFileDurably(markerOf(context), parts.bootId);
   // After a jump the host is as it was: a VM that did not run before does not run now.
   if (recovered === 'finish') return;
-  const waiting = (await parts.vms.list()).filter((vm) => vm.spec.autostart && !isAlive(vm));
+  const waiting = (await parts.vms.list()).filter(
+    (vm) => vm.spec.autostart && !isAlive(vm) && vm.saved !== true,
+  );
   for (const { name } of waiting.sort((a, b) => a.spec.priority - b.spec.priority)) {
     await attempt(log, `VM ${name} could not be started`, () => parts.vms.start(name));
   }

@@ -1,17 +1,23 @@
 import type { AgentConfig } from '@exuvia/contract';
 import { probeQemu } from '@exuvia/qemu';
 import { bootId, kernelRelease } from '@exuvia/sys';
+import { CRASH_KERNEL_ARGUMENT, createCrashRecovery } from '../crash/index.ts';
 import { doctor } from '../doctor/index.ts';
 import type { HandoverDependencies } from '../handover/dependencies.ts';
 import { createKexecHandover } from '../handover/kexec/index.ts';
+import { createModuleHandover } from '../handover/module/index.ts';
 import { createRebootHandover } from '../handover/reboot/index.ts';
+import { withLeftOut } from '../handover/shared/left-out.ts';
+import { createVmmHandover } from '../handover/vmm/index.ts';
 import type { Log } from '../http/services.ts';
 import { createInventory } from '../inventory/inventory.ts';
+import { createSoftware, loadedLivepatches } from '../inventory/software.ts';
+import type { Handover } from '../kinds.ts';
 import { aptLineForKernel } from '../planner/index.ts';
 import { createSetup } from '../setup/index.ts';
 import { createDaxStore } from '../store/dax/index.ts';
 import { createHostVms, QEMU_BINARY } from '../workload/vm/index.ts';
-import { specChecks, withChecks } from './checks.ts';
+import { livepatchCheck, specChecks, withChecks } from './checks.ts';
 import type { Parts } from './parts.ts';
 
 /**
@@ -20,7 +26,7 @@ import type { Parts } from './parts.ts';
 export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> {
   const store = createDaxStore();
   const vms = createHostVms({ store, config, log });
-  const setup = createSetup(store);
+  const setup = createSetup(store, undefined, () => (config().crashRecovery ? [CRASH_KERNEL_ARGUMENT] : []));
   const inventory: Parts['inventory'] = (currentUpdate) =>
     createInventory({ store, currentUpdate, qemuVersion });
   const given: HandoverDependencies = {
@@ -30,10 +36,21 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     host: () => inventory(() => null).host(),
     heartbeat: (name) => vms.readHeartbeat(name),
   };
-  const handovers = [createKexecHandover(given), createRebootHandover(given)];
+  const crash = createCrashRecovery({
+    ...{ vms, config },
+    now: () => new Date(),
+    log: (message) => log.warn({}, message),
+  });
+  const handovers: readonly Handover[] = [
+    withLeftOut(createVmmHandover(given), given),
+    withLeftOut(createModuleHandover(given), given),
+    createKexecHandover(given),
+    createRebootHandover(given),
+  ];
   return {
     store,
     vms,
+    crash,
     inventory,
     handovers: new Map(handovers.map((handover) => [handover.kind, handover])),
     bootId: await bootId(),
@@ -41,11 +58,12 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     setup: (bytes) => setup.run(bytes),
     undoSetup: () => setup.undo(),
     doctor: async () =>
-      withChecks(
-        await doctor({ store, vms, probeQemu: () => probeQemu(QEMU_BINARY) }),
-        specChecks(await vms.specProblems(), await vms.list()),
-      ),
+      withChecks(await doctor({ store, vms, probeQemu: () => probeQemu(QEMU_BINARY) }), [
+        livepatchCheck(await loadedLivepatches()),
+        ...specChecks(await vms.specProblems(), await vms.list()),
+      ]),
     close: () => vms.close(),
+    software: createSoftware({ qemu: QEMU_BINARY, config }),
     aptLine: aptLineForKernel,
     kill: () => process.kill(process.pid, 'SIGKILL'),
   };

@@ -215,21 +215,27 @@ test('what fails has a remedy', () => {
   }
 });
 
-test('a host without faults can be updated by both handovers', () => {
+test('a host without faults can be updated by every handover', () => {
   expect(diagnose(hostChecks(GOOD)).handovers).toEqual([
+    { handover: 'vmm', possible: true, reasons: [] },
+    { handover: 'module', possible: true, reasons: [] },
     { handover: 'kexec', possible: true, reasons: [] },
     { handover: 'reboot', possible: true, reasons: [] },
   ]);
 });
 
-test('what stops a kexec need not stop a reboot; what stops a VM from being saved stops both', () => {
+test('what stops a kexec need not stop the others; what stops a VM from being saved stops all', () => {
   const root = { type: 'ext4', source: '/dev/mapper/root', below: 'device-mapper' } as const;
   expect(diagnose(hostChecks({ ...GOOD, root })).handovers.map(({ possible }) => possible)).toEqual([
+    true,
+    true,
     false,
     true,
   ]);
   const blocked: Check = { id: 'vm-migration-blockers', subject: 'tiny', verdict: 'fail', reason: 'No.' };
   expect(diagnose([...hostChecks(GOOD), blocked]).handovers).toEqual([
+    { handover: 'vmm', possible: false, reasons: ['VM tiny: No.'] },
+    { handover: 'module', possible: false, reasons: ['VM tiny: No.'] },
     { handover: 'kexec', possible: false, reasons: ['VM tiny: No.'] },
     { handover: 'reboot', possible: false, reasons: ['VM tiny: No.'] },
   ]);

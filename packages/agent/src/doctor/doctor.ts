@@ -61,6 +61,9 @@ const KEXEC_ONLY = new Set([
   'store-content',
 ]);
 
+/** What an update needs that leaves the kernel alone: memory in the store, and a QEMU. */
+const NEEDS_NEW_BOOT = new Set([...KEXEC_ONLY, 'boot-loader', 'secure-boot', 'clock']);
+
 /** Draws the conclusion: which handover is possible. */
 export function diagnose(checks: readonly Check[]): Doctor {
   const failed = checks.filter((check) => check.verdict === 'fail');
@@ -70,9 +73,12 @@ export function diagnose(checks: readonly Check[]): Doctor {
     );
   const kexec = reasons(failed);
   const reboot = reasons(failed.filter((check) => !KEXEC_ONLY.has(check.id)));
+  const sameBoot = reasons(failed.filter((check) => !NEEDS_NEW_BOOT.has(check.id)));
   return {
     checks: [...checks],
     handovers: [
+      { handover: 'vmm', possible: sameBoot.length === 0, reasons: sameBoot },
+      { handover: 'module', possible: sameBoot.length === 0, reasons: sameBoot },
       { handover: 'kexec', possible: kexec.length === 0, reasons: kexec },
       { handover: 'reboot', possible: reboot.length === 0, reasons: reboot },
     ],

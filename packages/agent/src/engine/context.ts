@@ -10,6 +10,8 @@ export interface ContextOptions {
   readonly fault: Fault | undefined;
   readonly signal: AbortSignal;
   log(message: string): void;
+  pass?(point: string, when: Fault['when']): Promise<void>;
+  commit?(): Promise<void>;
 }
 
 const KEY = /^[a-z0-9][a-z0-9._-]{0,60}$/;
@@ -26,6 +28,8 @@ export function createContext(options: ContextOptions): StepContext {
     fault: options.fault,
     signal: options.signal,
     log: (message) => options.log(message),
+    pass: async (point, when) => options.pass?.(point, when),
+    commit: async () => options.commit?.(),
     async remember(key, value) {
       await writeFileDurably(fileOf(key), `${JSON.stringify(value)}\n`, { mode: 0o600 });
     },

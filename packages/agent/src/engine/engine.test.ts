@@ -232,7 +232,8 @@ test('a fault at a step that does not exist is refused', async () => {
     body: {
       error: {
         code: 'fault-step-unknown',
-        message: 'There is no step dance. The steps: load, stop-services, save, quit, jump, finish.',
+        message:
+          'There is no step dance. The steps: load, stop-services, save, quit, jump, early-restore, finish.',
       },
     },
   });

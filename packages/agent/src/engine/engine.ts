@@ -11,9 +11,10 @@ import type { Handover, VmManager } from '../kinds.ts';
 import { type Closing, closeUpdate } from './closing.ts';
 import { createContext } from './context.ts';
 import { createFaultGate, type FaultGate } from './faults.ts';
+import { finishUpdate } from './finishing.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import type { ReportStore } from './reports.ts';
-import { runSteps, sentenceOf, undoSteps } from './transaction.ts';
+import { jumpReturned, runSteps, sentenceOf, undoSteps } from './transaction.ts';
 
 export interface EngineDependencies {
   readonly journal: Journal;
@@ -79,13 +80,18 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       ledger.say(plan.id, message);
     };
     const steps = handover.steps(plan);
-    const contextWith = (signal: AbortSignal) =>
-      createContext({ plan, directory: reports.directory(plan.id), fault, signal, log: say });
     const { signal } = own.controller;
     const gate = createFaultGate(fault, { signal, kill: dependencies.kill, consume: async () => {}, say });
     own.gate = gate;
+    const contextWith = (aborted: AbortSignal) =>
+      createContext({
+        ...{ plan, directory: reports.directory(plan.id), fault, signal: aborted, log: say },
+        pass: (point, when) => gate.pass(point, when),
+        commit: () => commitUpdate(ledger, plan.id),
+      });
     try {
       await runSteps({ context: contextWith(signal), steps, ledger, gate });
+      if (!handover.staysInBoot) throw jumpReturned();
     } catch (error) {
       const reason = signal.aborted ? sentenceOf(signal.reason) : sentenceOf(error);
       const begun = ledger.get(plan.id)?.begun ?? {};
@@ -93,7 +99,10 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       const context = contextWith(new AbortController().signal);
       const problems = await undoSteps({ context, steps: started, ledger }, vms);
       await closeUpdate(closing, plan.id, outcomeOfUndo(reason, problems));
+      return;
     }
+    await ledger.flush();
+    await finishUpdate(closing, handover, contextWith(new AbortController().signal), gate);
   };
 
   return {
@@ -158,6 +167,12 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       await done;
     },
   };
+}
+
+/** What was kept back is written with it: the record must be on the disk before anything cannot be undone. */
+async function commitUpdate(ledger: Ledger, update: string): Promise<void> {
+  await ledger.flush();
+  await ledger.record({ kind: 'commit', update }, 'The point of no return.');
 }
 
 /** How an update ends whose steps were undone. */

@@ -11,18 +11,21 @@ export interface Transaction {
 }
 
 /**
- * Runs the steps up to and including the jump. Only ever throws: the last step does not come back when it
- * succeeds.
+ * Runs the steps up to and including the last one, which comes back only in a handover that stays in the boot.
  *
  * From the first step on during which VMs stand still nothing is written to the journal, except for that
  * step's own beginning, which is durable before it runs.
  */
-export async function runSteps(transaction: Transaction): Promise<never> {
+export async function runSteps(transaction: Transaction): Promise<void> {
   for (const step of transaction.steps) {
     transaction.context.signal.throwIfAborted();
     await runStep(transaction, step);
   }
-  throw new ExuviaError('jump-returned', 'The last step came back: the host is still on its old side.');
+}
+
+/** A step that should have left this kernel came back. */
+export function jumpReturned(): ExuviaError {
+  return new ExuviaError('jump-returned', 'The last step came back: the host is still on its old side.');
 }
 
 async function runStep({ context, ledger, gate }: Transaction, step: Step): Promise<void> {

@@ -1,9 +1,9 @@
 import type { AgentConfig, Heartbeat, Host } from '@exuvia/contract';
-import type { SavedVms, Store, VmManager } from '../kinds.ts';
+import type { SavedVms, Store, Successors, VmManager } from '../kinds.ts';
 
 /** What every handover is given. */
 export interface HandoverDependencies {
-  readonly vms: VmManager & SavedVms;
+  readonly vms: VmManager & SavedVms & { readonly successors: Successors };
   readonly store: Store;
   config(): AgentConfig;
   host(): Promise<Host>;

@@ -189,12 +189,12 @@ test.each([
   [
     'neither plan nor kernel',
     {},
-    '400 request-invalid: An update needs either a plan, or a kernel and perhaps a handover.',
+    '400 request-invalid: An update needs either a plan, or what is wanted: a kernel, a QEMU, modules or all.',
   ],
   [
     'both',
     { plan: 'a', kernel: '7.2' },
-    '400 request-invalid: An update needs either a plan, or a kernel and perhaps a handover.',
+    '400 request-invalid: An update needs either a plan, or what is wanted: a kernel, a QEMU, modules or all.',
   ],
   ['an unknown plan', { plan: 'a' }, '404 plan-unknown: There is no plan a.'],
 ])('an update of %s is refused', async (_, body, expected) => {

@@ -18,6 +18,10 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   'body-too-large': 413,
   'kernel-unknown': 422,
   'journal-invalid': 409,
+  'vm-state-unsealed': 409,
+  'vm-state-damaged': 409,
+  'vm-memory-damaged': 409,
+  'vm-nothing-to-recover': 409,
   'illegal-transition': 409,
 };
 

@@ -1,7 +1,7 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ExuviaError, type JournalRecord } from '@exuvia/contract';
-import { syncDirectory } from '@exuvia/sys';
+import { isErrno, syncDirectory } from '@exuvia/sys';
 import { journalInvalid, type ParsedJournal, parseJournal } from './parse.ts';
 import { renderRecord } from './render.ts';
 import { type UpdateState, updateStates } from './states.ts';
@@ -19,6 +19,7 @@ export interface Journal {
 }
 
 const CHUNK_BYTES = 64 * 1024;
+const RESERVE_BYTES = 1024 * 1024;
 
 /**
  * Opens the journal, creating it when there is none. A torn last line is cut off and `log` is told; an
@@ -27,6 +28,7 @@ const CHUNK_BYTES = 64 * 1024;
 export async function openJournal(file: string, log: (message: string) => void): Promise<Journal> {
   await mkdir(dirname(file), { recursive: true, mode: 0o750 });
   const handle = await open(file, 'a+', 0o640);
+  await keepReserve(file);
   await syncDirectory(dirname(file));
   try {
     const { updates, tornBytes } = understand(await handle.readFile(), file);
@@ -68,7 +70,7 @@ function journalOn(
     problem,
     append(...records) {
       if (problem !== null) return Promise.reject(problem);
-      const written = queue.then(() => appendRecords(handle, records));
+      const written = queue.then(() => appendRecords(handle, file, records));
       queue = written.catch(() => {});
       return written;
     },
@@ -79,11 +81,37 @@ function journalOn(
   };
 }
 
-async function appendRecords(handle: FileHandle, records: readonly JournalRecord[]): Promise<void> {
-  // A write that failed halfway (a full disk) may have left half a line.
-  await cutTornLine(handle);
-  await handle.appendFile(records.map(renderRecord).join(''));
-  await handle.sync();
+async function appendRecords(
+  handle: FileHandle,
+  file: string,
+  records: readonly JournalRecord[],
+): Promise<void> {
+  const append = async () => {
+    // A write that failed halfway (a full disk) may have left half a line.
+    await cutTornLine(handle);
+    await handle.appendFile(records.map(renderRecord).join(''));
+    await handle.sync();
+  };
+  try {
+    await append();
+  } catch (error) {
+    if (!isErrno(error, 'ENOSPC')) throw error;
+    // An update must be able to end on a full disk.
+    await rm(reserveOf(file), { force: true });
+    await append();
+  }
+}
+
+/** Space that is given back when the disk is full, so that what is under way can be written down. */
+async function keepReserve(file: string): Promise<void> {
+  const reserve = reserveOf(file);
+  const there = await stat(reserve).catch(() => null);
+  if (there?.size === RESERVE_BYTES) return;
+  await writeFile(reserve, Buffer.alloc(RESERVE_BYTES, 0xff), { mode: 0o600 }).catch(() => {});
+}
+
+function reserveOf(file: string): string {
+  return `${file}.reserve`;
 }
 
 /** Shortens the file to its last line break. */

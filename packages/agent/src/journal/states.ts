@@ -1,4 +1,11 @@
-import { ExuviaError, type JournalRecord, type Plan, type PlanStep, type Update } from '@exuvia/contract';
+import {
+  ExuviaError,
+  type JournalRecord,
+  type Plan,
+  type PlanStep,
+  staysInBoot,
+  type Update,
+} from '@exuvia/contract';
 import { transition } from './machine.ts';
 
 /** What the journal says of one update. Immutable; {@link applyRecord} makes the next one. */
@@ -83,14 +90,26 @@ function begin(plan: Plan, at: string, bootId: string): UpdateState {
       id: plan.id,
       state: 'preparing',
       handover: plan.handover,
-      from: plan.host.kernel,
-      to: plan.target.kernel,
+      ...fromAndTo(plan),
       startedAt: at,
       finishedAt: null,
       reason: null,
       steps: plan.steps.map((step) => ({ ...step, state: 'pending', ms: null })),
     },
   };
+}
+
+/** What is replaced by what; of an update that leaves the kernel alone not its release. */
+function fromAndTo({ handover, host, target, vms }: Plan): Pick<Update, 'from' | 'to'> {
+  if (handover === 'vmm') {
+    const versions = [...new Set(vms.map(({ qemu }) => qemu ?? 'unknown'))];
+    return { from: `QEMU ${versions.join(', ')}`, to: `QEMU ${target.qemu?.version ?? 'unknown'}` };
+  }
+  if (handover === 'module') {
+    const modules = target.modules.join(', ');
+    return { from: modules, to: `${modules} loaded anew` };
+  }
+  return { from: host.kernel, to: target.kernel };
 }
 
 function startStep(state: UpdateState, name: string, at: string): UpdateState {
@@ -112,7 +131,10 @@ function enterJump(state: UpdateState): UpdateState {
 }
 
 function close(state: UpdateState, record: Extract<JournalRecord, { kind: 'closed' }>): UpdateState {
-  const jumped = state.view.state === 'jumping' && record.bootId !== state.bootId;
+  // In a handover that stays in the boot the commit record is all that tells.
+  const forward = staysInBoot(state.plan.handover) && state.committed;
+  const passed = record.bootId !== state.bootId || (forward && record.outcome !== 'aborted');
+  const jumped = state.view.state === 'jumping' && passed;
   const before = jumped ? verifying(state) : state;
   const by = { completed: 'complete', aborted: 'abort', failed: 'fail' } as const;
   const closed = withView(before, {

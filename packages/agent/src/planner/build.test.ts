@@ -1,15 +1,27 @@
 import type { Check, Doctor, Report } from '@exuvia/contract';
 import { expect, test } from 'vitest';
 import { FAKE_STEPS, fakeHost, fakeReport, fakeVm } from '../testing/fakes.ts';
-import { buildPlan, checksFor, expectedBlackoutMs, type PlanInputs, plannedVms } from './build.ts';
+import {
+  buildPlan,
+  checksFor,
+  expectedBlackoutMs,
+  leftOutChecks,
+  leftOutOf,
+  type PlanInputs,
+  plannedVms,
+} from './build.ts';
 
 const inputs: PlanInputs = {
   id: '20261121-100000-abcd',
   createdAt: new Date('2026-11-21T10:00:00.000Z'),
   host: fakeHost(),
-  kernel: '7.2.12+deb13-amd64',
+  target: { kernel: '7.2.12+deb13-amd64', qemu: null, modules: [] },
+  parallel: 1,
+  alternatives: [],
+  livepatches: [],
   handover: 'kexec',
   vms: [],
+  leftOut: [],
   checks: [],
   steps: FAKE_STEPS.map(([name, phase]) => ({ name, phase, description: `does ${name}` })),
   pastReports: [],
@@ -24,15 +36,24 @@ const check = (verdict: Check['verdict'], change: Partial<Check> = {}): Check =>
 
 test('a plan is made of what was looked up, and nothing else', () => {
   const web = fakeVm('web');
-  expect(buildPlan({ ...inputs, vms: [web] })).toEqual({
+  expect(buildPlan({ ...inputs, vms: plannedVms([web]) })).toEqual({
     version: 1,
     id: '20261121-100000-abcd',
     createdAt: '2026-11-21T10:00:00.000Z',
     host: { hostname: 'testhost', bootId: 'boot-1', kernel: '6.12.107+deb13-amd64', qemu: '10.0.13' },
-    target: { kernel: '7.2.12+deb13-amd64' },
+    target: { kernel: '7.2.12+deb13-amd64', qemu: null, modules: [] },
     handover: 'kexec',
     store: 'dax',
-    vms: [{ name: 'web', priority: 100, memoryBytes: 128 * 2 ** 20 }],
+    vms: [
+      {
+        ...{ name: 'web', priority: 100, memoryBytes: 128 * 2 ** 20 },
+        ...{ onFailure: 'abort', qemu: null, method: null },
+      },
+    ],
+    leftOut: [],
+    parallel: 1,
+    alternatives: [],
+    livepatches: [],
     checks: [],
     steps: inputs.steps,
     expectedBlackoutMs: null,
@@ -113,7 +134,7 @@ const observed = (...blackouts: number[]): Partial<Report> => ({
   },
 });
 const report = (change: Partial<Report> = {}) =>
-  fakeReport(buildPlan({ ...inputs, vms: [fakeVm('web')] }), change);
+  fakeReport(buildPlan({ ...inputs, vms: plannedVms([fakeVm('web')]) }), change);
 
 test.each([
   ['nothing is known without past updates', [], null],
@@ -130,4 +151,35 @@ test.each([
   ['an update without VMs does not count', [report({ vms: [] })], null],
 ])('expected blackout: %s', (_, reports, expected) => {
   expect(expectedBlackoutMs(reports, 'kexec')).toBe(expected);
+});
+
+test('VMs that cannot be saved are left out as their specs say; by default they stop the update', () => {
+  const vm = (name: string, onFailure: 'abort' | 'shutdown' | 'leave') => {
+    const { spec, ...rest } = fakeVm(name);
+    return { ...rest, spec: { ...spec, onFailure } };
+  };
+  const vms = [vm('good', 'leave'), vm('stops', 'abort'), vm('down', 'shutdown'), vm('left', 'leave')];
+  const reason = 'QEMU cannot save its state: nvme.';
+  const failed = ['stops', 'down', 'left'].map((subject) => check('fail', { subject, reason }));
+  const leftOut = leftOutOf('kexec', failed, vms);
+  expect(leftOut).toEqual([
+    { name: 'down', action: 'shutdown' },
+    { name: 'left', action: 'leave' },
+  ]);
+  expect(leftOutOf('vmm', failed, vms)).toEqual(leftOut);
+  expect(leftOutOf('module', failed, vms)).toEqual([{ name: 'down', action: 'shutdown' }]);
+  expect(leftOutOf('reboot', failed, vms)).toEqual([]);
+  expect(leftOutChecks('vmm', leftOut.slice(1), failed)[0]?.reason).toBe(
+    `It cannot be moved; as its spec says (onFailure: leave), it stays in its old QEMU. ${reason}`,
+  );
+  expect(leftOutChecks('kexec', leftOut, failed).map(({ verdict, reason: why }) => [verdict, why])).toEqual([
+    [
+      'warn',
+      `It cannot be saved; as its spec says (onFailure: shutdown), it is shut down beforehand and started again afterwards. ${reason}`,
+    ],
+    [
+      'warn',
+      `It cannot be saved; as its spec says (onFailure: leave), it is left behind and ends with the old kernel. ${reason}`,
+    ],
+  ]);
 });

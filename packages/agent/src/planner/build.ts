@@ -1,8 +1,10 @@
 import {
+  type Alternative,
   type Check,
   type Doctor,
   type HandoverKind,
   type Host,
+  type Livepatch,
   type Plan,
   type PlanStep,
   parseSize,
@@ -10,15 +12,21 @@ import {
   type Report,
   type Vm,
 } from '@exuvia/contract';
+import type { PlanTarget, RunningQemu } from '../kinds.ts';
 
 export interface PlanInputs {
   readonly id: string;
   readonly createdAt: Date;
   readonly host: Host;
-  readonly kernel: string;
+  readonly target: Omit<PlanTarget, 'method'>;
   readonly handover: HandoverKind;
   /** Those that run: the others need nothing from an update. */
-  readonly vms: readonly Vm[];
+  readonly vms: Plan['vms'];
+  /** Those that cannot be saved, and what their specs say of that. */
+  readonly leftOut: Plan['leftOut'];
+  readonly parallel: number;
+  readonly alternatives: readonly Alternative[];
+  readonly livepatches: readonly Livepatch[];
   readonly checks: readonly Check[];
   readonly steps: readonly PlanStep[];
   readonly pastReports: readonly Report[];
@@ -26,7 +34,7 @@ export interface PlanInputs {
 
 /** The plan of an update, from everything that was looked up for it. Pure. */
 export function buildPlan(inputs: PlanInputs): Plan {
-  const { host, handover } = inputs;
+  const { host, handover, target } = inputs;
   const checks = withoutRepeats(inputs.checks);
   return {
     version: 1,
@@ -38,12 +46,16 @@ export function buildPlan(inputs: PlanInputs): Plan {
       kernel: host.kernel,
       qemu: host.qemu ?? 'none',
     },
-    target: { kernel: inputs.kernel },
+    target: { kernel: target.kernel, qemu: target.qemu, modules: [...target.modules] },
     handover,
     store: handover === 'reboot' ? 'disk' : 'dax',
-    vms: plannedVms(inputs.vms),
+    vms: inputs.vms,
+    leftOut: inputs.leftOut,
+    parallel: inputs.parallel,
     checks,
     steps: inputs.steps.map(({ name, phase, description }) => ({ name, phase, description })),
+    alternatives: [...inputs.alternatives],
+    livepatches: [...inputs.livepatches],
     expectedBlackoutMs: expectedBlackoutMs(inputs.pastReports, handover),
     aptLine: aptLineOf(checks),
     executable: passes(checks),
@@ -63,11 +75,51 @@ export function checksFor(kind: HandoverKind, doctor: Doctor, carried: ReadonlyS
     .filter((check) => check.verdict !== 'fail' || stands(check));
 }
 
+/** VMs that fail their checks and whose specs say that the update goes on without them. Pure. */
+export function leftOutOf(kind: HandoverKind, checks: readonly Check[], vms: readonly Vm[]): Plan['leftOut'] {
+  if (kind === 'reboot') return [];
+  return vms.flatMap(({ name, spec: { onFailure } }) => {
+    const fails = checks.some(({ subject, verdict }) => subject === name && verdict === 'fail');
+    // A VM that runs on holds the modules.
+    const helps = onFailure !== 'abort' && !(kind === 'module' && onFailure === 'leave');
+    return fails && helps ? [{ name, action: onFailure }] : [];
+  });
+}
+
+/** A check for each of them, in place of those that failed. Pure. */
+export function leftOutChecks(
+  kind: HandoverKind,
+  leftOut: Plan['leftOut'],
+  checks: readonly Check[],
+): Check[] {
+  const left = kind === 'vmm' ? 'it stays in its old QEMU' : 'it is left behind and ends with the old kernel';
+  return leftOut.map(({ name, action }) => {
+    const failed = checks.filter(({ subject, verdict }) => subject === name && verdict === 'fail');
+    const what = action === 'shutdown' ? 'it is shut down beforehand and started again afterwards' : left;
+    return {
+      id: 'vm-on-failure',
+      subject: name,
+      verdict: 'warn',
+      reason: `It cannot be ${kind === 'vmm' ? 'moved' : 'saved'}; as its spec says (onFailure: ${action}), ${what}. ${failed.map(({ reason }) => reason).join(' ')}`,
+    };
+  });
+}
+
 /** The VMs that an update has to carry over, in the order in which they are restored. Pure. */
-export function plannedVms(vms: readonly Vm[]): Plan['vms'] {
+export function plannedVms(
+  vms: readonly Vm[],
+  running: ReadonlyMap<string, Pick<RunningQemu, 'version'>> = new Map(),
+): Plan['vms'] {
   return vms
     .filter((vm) => vm.state === 'running' || vm.state === 'paused')
-    .map(({ name, spec }) => ({ name, priority: spec.priority, memoryBytes: parseSize(spec.memory) ?? 0 }))
+    .map(({ name, spec }) => ({
+      name,
+      priority: spec.priority,
+      memoryBytes: parseSize(spec.memory) ?? 0,
+      onFailure: spec.onFailure,
+      qemu: running.get(name)?.version ?? null,
+      method: null,
+    }))
     .sort((a, b) => a.priority - b.priority || a.name.localeCompare(b.name));
 }
 

@@ -19,6 +19,11 @@ export function chooseKernel(
   return sameVersion.find((release) => flavourOf(release) === flavourOf(running)) ?? newest;
 }
 
+/** `cloud-amd64` and `amd64` are two flavours. Pure. */
+export function sameFlavour(a: string, b: string): boolean {
+  return flavourOf(a) === flavourOf(b);
+}
+
 /** The Debian package that brings such a kernel, from the names that apt knows. `null` without one. Pure. */
 export function choosePackage(
   requested: string,

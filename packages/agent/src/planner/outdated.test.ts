@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { FAKE_STEPS, fakeHost, fakeVm } from '../testing/fakes.ts';
-import { buildPlan } from './build.ts';
+import { buildPlan, plannedVms } from './build.ts';
 import { planDeviations, requireExecutable } from './outdated.ts';
 
 const steps = FAKE_STEPS.map(([name, phase]) => ({ name, phase, description: `does ${name}` }));
@@ -10,9 +10,10 @@ const plan = buildPlan({
   id: '20261121-100000-abcd',
   createdAt: new Date(0),
   host,
-  kernel: '7.2.12+deb13-amd64',
+  target: { kernel: '7.2.12+deb13-amd64', qemu: null, modules: [] },
+  ...{ parallel: 1, leftOut: [], alternatives: [], livepatches: [] },
   handover: 'kexec',
-  vms,
+  vms: plannedVms(vms),
   steps,
   checks: [],
   pastReports: [],

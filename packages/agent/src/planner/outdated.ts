@@ -19,7 +19,8 @@ export function planDeviations(plan: Plan, { host, vms, steps }: HostNow): strin
   if (!host.kernels.includes(plan.target.kernel)) {
     deviations.push(`the kernel ${plan.target.kernel} is no longer installed`);
   }
-  const now = describeVms(plannedVms(vms));
+  const leftOut = new Set(plan.leftOut.map(({ name }) => name));
+  const now = describeVms(plannedVms(vms).filter(({ name }) => !leftOut.has(name)));
   const then = describeVms(plan.vms);
   if (now !== then) deviations.push(`the running VMs are ${now}, not ${then}`);
   if (nameSteps(steps) !== nameSteps(plan.steps)) deviations.push('the agent does other steps now');

@@ -8,16 +8,21 @@ import {
   type Report,
   type Vm,
 } from '@exuvia/contract';
-import type { Handover } from '../kinds.ts';
-import { buildPlan, checksFor, plannedVms } from './build.ts';
-import { chooseKernel, kernelUnknown } from './kernel.ts';
+import type { Handover, PlanTarget, RunningQemu } from '../kinds.ts';
+import { type Candidate, chooseHandover, explainAlternatives, HANDOVERS, shortfall } from './alternatives.ts';
+import { buildPlan, checksFor, expectedBlackoutMs, leftOutChecks, leftOutOf, plannedVms } from './build.ts';
 import { requireExecutable } from './outdated.ts';
+import type { Software } from './software.ts';
 import { newPlanId, type PlanStore } from './store.ts';
+import { resolveTarget } from './target.ts';
 
 export interface PlannerDependencies {
   readonly handovers: ReadonlyMap<HandoverKind, Handover>;
   readonly plans: PlanStore;
   readonly now: () => Date;
+  readonly software: Software;
+  /** The QEMUs that VMs run in, by the VM's name. */
+  runningQemus(): Promise<ReadonlyMap<string, RunningQemu>>;
   host(): Promise<Host>;
   vms(): Promise<readonly Vm[]>;
   /** What the doctor finds: the checks, and which of them stand in the way of which handover. */
@@ -48,28 +53,44 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
   return {
     read: (id) => plans.read(id),
     async plan(request) {
-      const [host, allVms] = await Promise.all([dependencies.host(), dependencies.vms()]);
-      const kernel = await resolveKernel(dependencies, request.kernel, host);
-      const kind = request.handover ?? 'kexec';
-      const handover = handoverOf(kind);
-      const carried = new Set(plannedVms(allVms).map((vm) => vm.name));
-      const vms = allVms.filter((vm) => carried.has(vm.name));
-      const id = newPlanId(now());
-      const [doctor, own, pastReports] = await Promise.all([
+      const [host, allVms, doctor, pastReports, running] = await Promise.all([
+        dependencies.host(),
+        dependencies.vms(),
         dependencies.doctor(),
-        handover.checks({ ...request, kernel, handover: kind }, vms),
         dependencies.pastReports(),
+        dependencies.runningQemus(),
       ]);
+      const target = await resolveTarget(dependencies, request, host, [...running.values()]);
+      const carriable = new Set(plannedVms(allVms).map(({ name }) => name));
+      const found = { doctor, pastReports, host, vms: allVms.filter(({ name }) => carriable.has(name)) };
+      const candidates = await Promise.all(
+        [...dependencies.handovers.values()]
+          .sort((a, b) => HANDOVERS.indexOf(a.kind) - HANDOVERS.indexOf(b.kind))
+          .map((handover) => lookInto(handover, target, found)),
+      );
+      const chosen = chooseHandover(candidates, request.handover);
+      if (chosen?.checks == null) {
+        throw insufficient(request.handover ?? 'reboot', chosen?.shortfall ?? 'There is no such handover.');
+      }
+      const handover = handoverOf(chosen.kind);
+      const id = newPlanId(now());
+      const { leftOut } = chosen;
+      const livepatches = await dependencies.software.livepatches(target.kernel, handover.staysInBoot);
+      const planned = await handover.planVms(plannedVms(chosen.vms, running), target);
       const plan = buildPlan({
-        id,
+        ...{ id, host, vms: planned, leftOut, pastReports, checks: chosen.checks, livepatches },
+        target: { ...target, modules: [...target.modules] },
         createdAt: now(),
-        host,
-        kernel,
-        handover: kind,
-        vms,
-        pastReports,
-        checks: [...checksFor(kind, doctor, carried), ...own],
-        steps: handover.steps({ id, target: { kernel }, vms: plannedVms(vms) }),
+        ...{ handover: chosen.kind, leftOut },
+        parallel: request.parallel ?? 1,
+        alternatives: explainAlternatives(candidates, chosen, {
+          ordered: request.handover !== undefined,
+          livepatches: livepatches.length,
+        }),
+        steps: handover.steps({
+          ...{ id, leftOut, vms: planned },
+          target: { ...target, modules: [...target.modules] },
+        }),
       });
       await plans.write(plan);
       await plans.prune(new Date(now().getTime() - DAY_MS), dependencies.executed);
@@ -84,12 +105,56 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
   };
 }
 
-async function resolveKernel(
-  { aptLine }: PlannerDependencies,
-  requested: string,
-  host: Host,
-): Promise<string> {
-  const kernel = chooseKernel(requested, host.kernels, host.kernel);
-  if (kernel !== null) return kernel;
-  throw kernelUnknown(requested, host.kernels, await aptLine(requested, host.kernel));
+interface Found {
+  readonly doctor: Doctor;
+  readonly pastReports: readonly Report[];
+  readonly host: Host;
+  /** Those that run. */
+  readonly vms: readonly Vm[];
+}
+
+interface Prospect extends Candidate {
+  readonly vms: readonly Vm[];
+}
+
+/** What an update by one handover would do and what stands in its way; VMs that it leaves out are not looked at. */
+async function lookInto(handover: Handover, target: PlanTarget, found: Found): Promise<Prospect> {
+  const { kind } = handover;
+  const { doctor, pastReports, host } = found;
+  const about = {
+    kind,
+    shortfall: shortfall(kind, target, host.kernel),
+    expectedBlackoutMs: expectedBlackoutMs(pastReports, kind),
+  };
+  if (about.shortfall !== null) return { ...about, checks: null, vms: found.vms, leftOut: [] };
+  const before = checksFor(kind, doctor, namesOf(found.vms));
+  const early = leftOutOf(kind, before, found.vms);
+  const candidates = without(found.vms, early);
+  const own = await handover.checks(target, candidates);
+  const late = leftOutOf(kind, own, candidates);
+  const leftOut = [...early, ...late];
+  const left = namesOf(leftOut);
+  const all = [...before, ...own];
+  const others = all.filter(({ subject }) => !left.has(subject));
+  return {
+    ...about,
+    vms: without(candidates, late),
+    leftOut,
+    checks: [...others, ...leftOutChecks(kind, leftOut, all)],
+  };
+}
+
+function namesOf(some: readonly { readonly name: string }[]): ReadonlySet<string> {
+  return new Set(some.map(({ name }) => name));
+}
+
+function without(vms: readonly Vm[], leftOut: Plan['leftOut']): Vm[] {
+  const left = namesOf(leftOut);
+  return vms.filter(({ name }) => !left.has(name));
+}
+
+function insufficient(kind: HandoverKind, why: string): ExuviaError {
+  return new ExuviaError('handover-insufficient', `The handover ${kind} is not enough. ${why}`, {
+    hint: 'Leave --handover out: the cheapest that does it is taken.',
+  });
 }

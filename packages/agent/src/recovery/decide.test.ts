@@ -23,6 +23,16 @@ test.each([
   expect(state && decideRecovery(state, bootId)).toEqual({ kind: expected });
 });
 
+test.each([
+  ['just begun, same boot', [started], 'boot-1', 'undo'],
+  ['committed, same boot', [started, commit], 'boot-1', 'finish'],
+  ['committed, then being undone, same boot', [started, commit, undoing], 'boot-1', 'undo'],
+  ['committed, other boot', [started, commit], 'boot-2', 'host-died'],
+] as const)('an update that stays in the boot and is %s', (_, records, bootId, expected) => {
+  const state = updateStates([begin(), ...records]).get('u1');
+  expect(state && decideRecovery(state, bootId, true)).toEqual({ kind: expected });
+});
+
 const steps = [
   { name: 'load', phase: null },
   { name: 'stop', phase: null },

@@ -15,12 +15,17 @@ export type Recovery =
 /**
  * Decides from the journal and the boot id alone. Pure.
  *
- * A commit record in the same boot is no proof of a jump: the program that would have jumped is gone. An undo
+ * A commit record in the same boot is no proof of a jump: the program that would have jumped is gone. A handover that
+ * stays in the boot (`staysInBoot`) goes forward from there; its VMs end with the boot. An undo
  * in another boot had begun on the old side, after which the saved states were no longer to be restored.
  */
-export function decideRecovery(state: UpdateState, bootIdNow: string): Recovery {
+export function decideRecovery(state: UpdateState, bootIdNow: string, staysInBoot = false): Recovery {
   if (isEnded(state.view.state)) return { kind: 'nothing' };
-  if (state.bootId === bootIdNow) return { kind: 'undo' };
+  if (state.bootId === bootIdNow) {
+    const forward = staysInBoot && state.committed && state.view.state !== 'undoing';
+    return { kind: forward ? 'finish' : 'undo' };
+  }
+  if (staysInBoot) return { kind: 'host-died' };
   const finish = state.committed && state.view.state !== 'undoing';
   return finish ? { kind: 'finish' } : { kind: 'host-died' };
 }

@@ -7,6 +7,7 @@ import {
   createFaultGate,
   type Engine,
   FINISH,
+  finishUpdate,
   outcomeOfUndo,
   type ReportStore,
   sentenceOf,
@@ -30,18 +31,20 @@ export interface RecoveryDependencies {
 /**
  * Does what the journal says has been left to do, at the agent's start.
  *
- * @returns what was done for the newest update; `nothing` when no update was open.
+ * @returns what was done for the newest update; `nothing` when no update was open. One that went back to the old
+ *   kernel counts as finished: the host is as an update leaves it.
  * @throws what kept an update from being closed; the next start tries again.
  */
 export async function recover(dependencies: RecoveryDependencies): Promise<Recovery['kind']> {
   const { engine, bootId, log } = dependencies;
   let done: Recovery['kind'] = 'nothing';
   for (const state of engine.ledger.list().reverse()) {
-    const { kind } = decideRecovery(state, bootId);
+    const { kind } = decideRecovery(state, bootId, handoverOf(dependencies, state).staysInBoot);
     if (kind === 'nothing') continue;
     const reset = kind === 'finish' && !(await handoverOf(dependencies, state).arrived(state.plan));
     const recovery = reset ? 'host-died' : kind;
     log(`Update ${state.plan.id} was left ${state.view.state}: ${EXPLANATION[recovery]}`);
+    let wentBack = false;
     await engine.exclusively(state.plan.id, async (own) => {
       switch (recovery) {
         case 'undo':
@@ -51,13 +54,10 @@ export async function recover(dependencies: RecoveryDependencies): Promise<Recov
             own.gate = gate;
           });
         case 'host-died':
-          return await closeUpdate(engine.closing, state.plan.id, {
-            outcome: 'failed',
-            reason: reset ? HOST_RESET : HOST_DIED,
-          });
+          wentBack = await salvage(dependencies, state, reset ? HOST_RESET : HOST_DIED);
       }
     });
-    done = recovery;
+    done = wentBack ? 'finish' : recovery;
   }
   return done;
 }
@@ -70,7 +70,7 @@ const HOST_RESET =
 
 const EXPLANATION = {
   undo: 'the agent ended, the host did not; it is undone.',
-  finish: 'the host has jumped; the new side is verified.',
+  finish: 'it was past its point of no return; the new side is verified.',
   'host-died': 'the host went down, and its VMs with it.',
 } as const;
 
@@ -88,13 +88,35 @@ async function undo(dependencies: RecoveryDependencies, state: UpdateState): Pro
   await closeUpdate(engine.closing, state.plan.id, outcomeOfUndo(reason, problems));
 }
 
+/** @returns true when the host went back to the old kernel, as if there had been no update. */
+async function salvage(
+  dependencies: RecoveryDependencies,
+  state: UpdateState,
+  withoutSalvage: string,
+): Promise<boolean> {
+  const { closing } = dependencies.engine;
+  const handover = handoverOf(dependencies, state);
+  try {
+    const found = await handover.salvage?.(contextOf(dependencies, state, undefined));
+    const { reason, report } = found ?? { reason: withoutSalvage };
+    await closeUpdate(closing, state.plan.id, {
+      outcome: 'failed',
+      reason,
+      ...(report === undefined ? {} : { report }),
+    });
+    return found?.wentBack === true;
+  } catch (error) {
+    const reason = `${withoutSalvage} What is left could not be taken up: ${sentenceOf(error)}`;
+    await closeUpdate(closing, state.plan.id, { outcome: 'failed', reason });
+    return false;
+  }
+}
+
 async function finish(
   dependencies: RecoveryDependencies,
   state: UpdateState,
   watch: (gate: ReturnType<typeof createFaultGate>) => void,
 ): Promise<void> {
-  const { engine } = dependencies;
-  engine.ledger.verifying(state.plan.id);
   const fault = await readFault(dependencies, state);
   const context = contextOf(dependencies, state, fault);
   const gate = createFaultGate(fault, {
@@ -104,22 +126,7 @@ async function finish(
     say: context.log,
   });
   watch(gate);
-  try {
-    await gate.pass(FINISH, 'before');
-    const report = await handoverOf(dependencies, state).finish(context);
-    await gate.pass(FINISH, 'after');
-    const lost = report.vms.filter((vm) => vm.outcome === 'lost').map((vm) => vm.name);
-    const reason =
-      lost.length === 0 ? null : `${lost.length} of ${report.vms.length} VMs were lost: ${lost.join(', ')}.`;
-    await closeUpdate(engine.closing, state.plan.id, {
-      outcome: lost.length === 0 ? 'completed' : 'failed',
-      reason,
-      report,
-    });
-  } catch (error) {
-    const reason = `The new side could not be verified: ${sentenceOf(error)}`;
-    await closeUpdate(engine.closing, state.plan.id, { outcome: 'failed', reason });
-  }
+  await finishUpdate(dependencies.engine.closing, handoverOf(dependencies, state), context, gate);
 }
 
 /** Keeps a fault for the work after the jump, where only files are left of this process. */

@@ -206,3 +206,40 @@ test('a reset after the commit is no jump: states are kept, not restored, and VM
       'The machine was reset after the point of no return, or the new kernel did not come up. Saved states are kept, but are not restored by themselves: the memory that belongs to them may have been lost.',
   });
 });
+
+test.each([
+  ['went back to the old kernel: nothing is started by itself', true, []],
+  ['was reset: VMs start as after a power failure, but none of which a state is kept', false, ['start auto']],
+] as const)('what a handover salvages is the update’s end; the host %s', async (_, wentBack, started) => {
+  const { id } = await killedBy({ step: 'jump', action: 'kill', when: 'before' });
+  await commit(id);
+  const auto = fakeVm('auto', { state: 'stopped' });
+  const kept = fakeVm('kept', { state: 'failed', saved: true });
+  const autostart = { autostart: true };
+  const vms = new FakeVms(
+    { ...auto, spec: { ...auto.spec, ...autostart } },
+    { ...kept, spec: { ...kept.spec, ...autostart } },
+  );
+  const handover = new FakeHandover();
+  handover.wasReset = true;
+  handover.salvage = async ({ plan }) => ({
+    report: fakeReport(plan),
+    reason: 'Two of three run.',
+    wentBack,
+  });
+  const running = await restart({ vms, handover, host: { bootId: 'boot-2' } });
+  expect(vms.events).toEqual(started);
+  expect(await updateOf(running, id)).toMatchObject({ state: 'failed', reason: 'Two of three run.' });
+});
+
+test('a salvage that fails ends the update as well, and says why', async () => {
+  const { id } = await killedBy({ step: 'jump', action: 'kill', when: 'before' });
+  await commit(id);
+  const handover = new FakeHandover();
+  handover.wasReset = true;
+  handover.salvage = () => Promise.reject(new Error('The store is gone.'));
+  const running = await restart({ handover, host: { bootId: 'boot-2' } });
+  const { state, reason } = await updateOf(running, id);
+  expect(state).toBe('failed');
+  expect(reason).toMatch(/What is left could not be taken up: The store is gone\.$/);
+});

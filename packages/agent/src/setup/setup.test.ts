@@ -64,6 +64,7 @@ class TestHost implements SetupHost {
       removeArguments: (before: readonly FileBefore[]) => restoreFiles(before),
       async setDefaultKernel() {},
       async setNextKernel() {},
+      async clearNextKernel() {},
     };
   }
   file(path: string) {

@@ -34,21 +34,30 @@ export interface Setup {
   undo(): Promise<SetupResult>;
 }
 
-export function createSetup(store: Pick<Store, 'open'>, host: SetupHost = setupHost()): Setup {
+export function createSetup(
+  store: Pick<Store, 'open'>,
+  host: SetupHost = setupHost(),
+  further: () => readonly string[] = () => [],
+): Setup {
   return {
     async run(bytes) {
       const record = await host.readRecord();
       const plan = planSetup(bytes, { ...(await host.facts()), record });
       if (plan.kind === 'again' && plan.record.before.length === 0) return open(store, host, plan.record);
       if (plan.kind === 'use') return open(store, host, await remember(host, plan, []));
-      return reserve(store, host, plan);
+      return reserve(store, host, plan, further());
     },
     undo: () => undo(host),
   };
 }
 
 /** Writes what the next boot needs. The record comes first: whatever happens then can be undone. */
-async function reserve(store: Pick<Store, 'open'>, host: SetupHost, plan: SetupPlan): Promise<SetupResult> {
+async function reserve(
+  store: Pick<Store, 'open'>,
+  host: SetupHost,
+  plan: SetupPlan,
+  further: readonly string[],
+): Promise<SetupResult> {
   const region = plan.kind === 'again' ? rangeOf(plan.record) : plan.region;
   const argument = `memmap=${formatPmemMemmap(region)}`;
   const loader = await requireBootLoader(host, argument);
@@ -61,7 +70,7 @@ async function reserve(store: Pick<Store, 'open'>, host: SetupHost, plan: SetupP
   const record = plan.kind === 'again' ? plan.record : await remember(host, plan, before);
   try {
     await writeFileDurably(modulesLoad, MODULES_LOAD);
-    await loader.setArguments([argument]);
+    await loader.setArguments([argument, ...further]);
   } catch (error) {
     await restoreFiles(before.filter((file) => file.path === modulesLoad));
     if (previous === null) await host.writeRecord({ ...record, state: 'undone', before: [] });

@@ -1,5 +1,11 @@
 import { join } from 'node:path';
-import { type AgentConfig, agentConfigSchema, type Host } from '@exuvia/contract';
+import {
+  type AgentConfig,
+  agentConfigSchema,
+  ExuviaError,
+  type HandoverKind,
+  type Host,
+} from '@exuvia/contract';
 import { type Agent, type AgentPaths, startAgent } from '../daemon/agent.ts';
 import { FakeHandover, FakeStore, FakeVms, fakeHost, fakeVm } from './fakes.ts';
 import { temporaryFolder } from './folder.ts';
@@ -61,7 +67,7 @@ export async function startTestAgent(options: TestAgentOptions = {}): Promise<Te
     parts: {
       store,
       vms,
-      handovers: new Map([[handover.kind, handover]]),
+      handovers: new Map<HandoverKind, FakeHandover>([[handover.kind, handover]]),
       bootId: host.bootId,
       kernel: host.kernel,
       inventory: (currentUpdate) => ({ host: async () => ({ ...host, update: currentUpdate() }) }),
@@ -83,7 +89,17 @@ export async function startTestAgent(options: TestAgentOptions = {}): Promise<Te
         changedFiles: [],
         message: 'There was no setup.',
       }),
+      software: {
+        qemus: async () => [],
+        qemuAt: async (binary) => {
+          throw new ExuviaError('qemu-missing', `There is no QEMU at ${binary}.`);
+        },
+        changedModules: async () => [],
+        keepLoaded: async () => {},
+        livepatches: async () => [],
+      },
       aptLine: async (kernel) => (kernel.startsWith('7.') ? `apt install linux-image-${kernel}-amd64` : null),
+      crash: { takeUp: async () => {}, arm: async () => {}, checks: async () => [] },
       close: async () => {},
       kill: () => {
         kills.count += 1;

@@ -1,15 +1,17 @@
 import {
   type Check,
   ExuviaError,
+  type HandoverKind,
   type Host,
   PHASES,
   type PhaseName,
   type Plan,
   type Report,
+  staysInBoot,
   type Vm,
   type VmSpec,
 } from '@exuvia/contract';
-import type { Handover, Step, StepContext, Store, VmManager } from '../kinds.ts';
+import type { Handover, RunningQemu, Salvage, Step, StepContext, Store, VmManager } from '../kinds.ts';
 
 /**
  * Stand-ins for what cannot run in a unit test: the QEMU processes of a host, its PMEM, and a jump into
@@ -28,6 +30,7 @@ export function fakeVm(name: string, change: Partial<Vm> = {}): Vm {
     serial: true,
     priority: 100,
     autostart: false,
+    onFailure: 'abort',
     heartbeat: false,
     extraArgs: [],
   };
@@ -93,6 +96,10 @@ export class FakeVms implements VmManager {
     return this.checksOf(name);
   }
 
+  async runningQemu(): Promise<RunningQemu | null> {
+    return null;
+  }
+
   async restoreArguments(): Promise<readonly string[]> {
     return [];
   }
@@ -101,6 +108,14 @@ export class FakeVms implements VmManager {
     this.events.push(`resume ${name}`);
     if (this.unresumable.has(name)) throw new Error(`${name} does not answer.`);
     await this.#set({ ...(await this.get(name)), state: 'running' });
+  }
+
+  async recover(name: string): Promise<Vm> {
+    this.events.push(`recover ${name}`);
+    const vm = await this.get(name);
+    if (vm.saved !== true) throw new ExuviaError('vm-nothing-to-recover', `No state of VM ${name} is kept.`);
+    const { saved: _, ...rest } = vm;
+    return this.#set({ ...rest, state: 'running' });
   }
 
   pause(name: string): void {
@@ -153,19 +168,27 @@ export class FakeHandover implements Handover {
   /** The machine was reset instead of having jumped. */
   wasReset = false;
   report: (plan: Plan) => Report = (plan) => fakeReport(plan);
-  readonly kind: 'kexec' | 'reboot';
+  /** What is found after a reset; without it nothing of this handover outlives one. */
+  salvage?: (context: StepContext) => Promise<Salvage>;
+  readonly kind: HandoverKind;
+  readonly staysInBoot: boolean;
   readonly #names: readonly (readonly [string, PhaseName | null])[];
 
   constructor(
-    kind: 'kexec' | 'reboot' = 'kexec',
+    kind: HandoverKind = 'kexec',
     names: readonly (readonly [string, PhaseName | null])[] = FAKE_STEPS,
   ) {
     this.kind = kind;
+    this.staysInBoot = staysInBoot(kind);
     this.#names = names;
   }
 
   async checks(): Promise<Check[]> {
     return this.checksFound;
+  }
+
+  async planVms(vms: Plan['vms']): Promise<Plan['vms']> {
+    return vms;
   }
 
   steps(): Step[] {

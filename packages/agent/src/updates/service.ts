@@ -1,4 +1,5 @@
 import {
+  EARLY_RESTORE,
   ExuviaError,
   type Fault,
   type Observation,
@@ -118,20 +119,24 @@ export function createUpdateService(dependencies: UpdateServiceDependencies): Up
 }
 
 async function planOf(request: UpdateRequest, planner: Planner): Promise<string> {
-  const { plan, kernel, handover } = request;
-  if (plan !== undefined && kernel === undefined && handover === undefined) return plan;
-  if (plan === undefined && kernel !== undefined) {
-    return (await planner.plan({ kernel, ...(handover === undefined ? {} : { handover }) })).id;
-  }
+  const { plan, fault: _, ...wishes } = request;
+  const wished = Object.values(wishes).some((value) => value !== undefined);
+  if (plan !== undefined && !wished) return plan;
+  if (plan === undefined && wished) return (await planner.plan(wishes)).id;
   throw new ExuviaError(
     'request-invalid',
-    'An update needs either a plan, or a kernel and perhaps a handover.',
+    'An update needs either a plan, or what is wanted: a kernel, a QEMU, modules or all.',
   );
 }
 
 function requireStep(plan: Plan, fault: Fault): void {
-  const names = [...plan.steps.map((step) => step.name), FINISH];
-  if (names.includes(fault.step)) return;
+  const early = plan.handover === 'kexec' ? [EARLY_RESTORE] : [];
+  const names = [...plan.steps.map((step) => step.name), ...early, FINISH];
+  if ((fault.action === 'panic' || fault.action === 'hang') && fault.step !== EARLY_RESTORE) {
+    throw new ExuviaError('request-invalid', `Only ${EARLY_RESTORE} can ${fault.action}.`);
+  }
+  // A step may have points of its own: `switch-vms/web`.
+  if (names.includes(fault.step.split('/')[0] ?? '')) return;
   throw new ExuviaError(
     'fault-step-unknown',
     `There is no step ${fault.step}. The steps: ${names.join(', ')}.`,

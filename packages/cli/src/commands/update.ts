@@ -1,24 +1,24 @@
 import type { Client } from '@exuvia/client';
 import {
+  EARLY_RESTORE,
   ExuviaError,
   type Fault,
   faultSchema,
-  type HandoverKind,
   type Plan,
+  staysInBoot,
   type Update,
 } from '@exuvia/contract';
-import { formatSpan, renderPlanText, renderReportText } from '@exuvia/report';
+import { formatSpan, planChanges, renderPlanText, renderReportText } from '@exuvia/report';
 import { isRemote, withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
 import { runningUpdate } from '../newest.ts';
 import { show } from '../print.ts';
 import type { Invocation } from '../program.ts';
 import { createProgress } from '../progress.ts';
+import { requestOf, type Wishes } from '../wishes.ts';
 
-interface UpdateOptions {
-  readonly kernel?: string;
+interface UpdateOptions extends Wishes {
   readonly plan?: string;
-  readonly handover?: HandoverKind;
   readonly wait: boolean;
   readonly fault?: string;
 }
@@ -67,22 +67,30 @@ export async function goOn({ args, options, io }: Invocation): Promise<ExitStatu
   return EXIT.ok;
 }
 
-async function planOf(client: Client, { plan, kernel, handover }: UpdateOptions): Promise<Plan> {
-  if (plan !== undefined && kernel === undefined && handover === undefined) return await client.plan(plan);
-  if (plan === undefined && kernel !== undefined) {
-    return await client.makePlan({ kernel, ...(handover === undefined ? {} : { handover }) });
-  }
-  throw new ExuviaError('usage', 'Give either --kernel RELEASE or --plan ID.', {
+async function planOf(client: Client, options: UpdateOptions): Promise<Plan> {
+  const request = requestOf(options);
+  if (options.plan !== undefined && request === null) return await client.plan(options.plan);
+  if (options.plan === undefined && request !== null) return await client.makePlan(request);
+  throw new ExuviaError('usage', 'Give either --plan ID, or --all, --kernel, --qemu or --module.', {
     hint: 'See `exuvia update --help`.',
   });
 }
 
 function faultOf(text: string | undefined): { fault?: Fault } {
   if (text === undefined) return {};
-  const [step, action, when] = text.split(':');
-  const result = faultSchema.safeParse({ step, action, ...(when === undefined ? {} : { when }) });
+  const [step, action, when, vm] = text.split(':');
+  const moment = step === EARLY_RESTORE ? { at: when } : { when };
+  const result = faultSchema.safeParse({
+    step,
+    action,
+    ...(when === undefined ? {} : moment),
+    ...(vm === undefined ? {} : { vm }),
+  });
   if (result.success) return { fault: result.data };
-  throw new ExuviaError('usage', `--fault ${text} is not STEP:hold|fail|kill[:before|after].`);
+  throw new ExuviaError(
+    'usage',
+    `--fault ${text} is not STEP:hold|fail|kill[:before|after], nor early-restore:fail|kill|panic|hang[:start|restore|resumed[:VM]].`,
+  );
 }
 
 function announcement(plan: Plan, remote: boolean): string {
@@ -94,7 +102,7 @@ function announcement(plan: Plan, remote: boolean): string {
   const connection = remote
     ? 'This connection breaks with the jump and is made anew on the other side.'
     : 'This command ends with the jump, as everything on this host but its VMs; afterwards: exuvia report';
-  return `Update ${plan.id}: ${plan.host.kernel} -> ${plan.target.kernel} by ${plan.handover}, ${count}.${expected}\n${connection}\n`;
+  return `Update ${plan.id}: ${planChanges(plan).join(', ')} by ${plan.handover}, ${count}.${expected}\n${staysInBoot(plan.handover) ? '' : `${connection}\n`}`;
 }
 
 async function watch(client: Client, id: string, invocation: Invocation): Promise<ExitStatus> {

@@ -94,6 +94,13 @@ export async function snapshotOf(lab: LabState): Promise<HostSnapshot> {
   };
 }
 
+/** Sets a field of the agent's configuration, and waits until an agent serves that goes by it. */
+export async function configureAgent(lab: LabState, field: string, value: string): Promise<void> {
+  const file = '/etc/exuvia/agent.yaml';
+  await labRun(lab, `sed -i '/^${field}:/d; $a ${field}: ${value}' ${file}; systemctl restart exuvia-agent`);
+  await waitForAgent(lab, AGENT_LIMIT_MS);
+}
+
 /** Waits for the end of an update, through the death of an agent or of a kernel. */
 export function endOf(lab: LabState, id: string): Promise<Update> {
   return waitUntil(lab, `The end of update ${id}`, UPDATE_LIMIT_MS, async () => {
@@ -110,6 +117,27 @@ export function untilAtStep(lab: LabState, id: string, step: string): Promise<Up
     if (ENDED.includes(update.state)) throw new Error(`Update ${id} ended before ${step}: ${update.reason}`);
     return found?.state === 'running' ? update : null;
   });
+}
+
+/** Waits until the lab host has another boot id than `before`. */
+export async function untilRebooted(lab: LabState, before: string): Promise<void> {
+  await waitUntil(lab, 'Another boot', AGENT_LIMIT_MS, async () => {
+    const { stdout } = await labRun(lab, 'cat /proc/sys/kernel/random/boot_id', { timeoutMs: 20_000 });
+    return stdout !== '' && stdout !== before ? true : null;
+  });
+}
+
+/** Waits until a fault holds an update behind a step. */
+export async function untilHeld(lab: LabState, id: string, step: string): Promise<void> {
+  const client = await agentClient(lab);
+  try {
+    for await (const { message } of client.follow(id)) {
+      if (message === `Held after step ${step}.`) return;
+    }
+  } finally {
+    await client.close();
+  }
+  throw new Error(`Update ${id} ended before it was held after ${step}.`);
 }
 
 /** The names of the steps of an update to the other kernel, as its plan lists them. */
@@ -136,4 +164,15 @@ export async function qemusByVm(lab: LabState): Promise<Record<string, number>> 
       return [name, Number(count)];
     }),
   );
+}
+
+/** Waits until an update has said something, as its event stream has it. */
+export async function untilSaid(lab: LabState, id: string, message: string): Promise<void> {
+  const client = await agentClient(lab);
+  try {
+    for await (const event of client.follow(id)) if (event.message === message) return;
+  } finally {
+    await client.close();
+  }
+  throw new Error(`Update ${id} ended without having said: ${message}`);
 }

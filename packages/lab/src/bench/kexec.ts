@@ -106,14 +106,20 @@ async function floorSeries(
   }
 }
 
-async function freshGuests(state: LabState, busyMemory: string, progress: Progress): Promise<Observer> {
+/** VMs that have just been started, all others gone, and an observer that has seen them beat. */
+export async function freshGuests(
+  state: LabState,
+  busyMemory: string,
+  progress: Progress,
+  names: readonly string[] = GUEST_NAMES,
+): Promise<Observer> {
   await destroyGuests(state);
   const client = await agentClient(state);
   try {
     await progress.step(`bench: starting the VMs, busy with ${busyMemory}`, () =>
-      startGuests(client, GUEST_NAMES, { busyMemory }),
+      startGuests(client, names, { busyMemory }),
     );
-    const observer = observeLab(state, await client.host(), GUEST_NAMES);
+    const observer = observeLab(state, await client.host(), names);
     await observer.waitForBeats(GUEST_BOOT_LIMIT_MS, 500);
     return observer;
   } finally {
@@ -121,7 +127,7 @@ async function freshGuests(state: LabState, busyMemory: string, progress: Progre
   }
 }
 
-async function destroyGuests(state: LabState): Promise<void> {
+export async function destroyGuests(state: LabState): Promise<void> {
   const client = await agentClient(state);
   try {
     for (const vm of await client.vms()) {

@@ -20,7 +20,11 @@ export interface DemoResult {
 }
 
 /** Judges an update by what was seen from outside; `ok` only when nothing at all was lost. */
-export function demoResult(seen: ObservedUpdate, accelerator: Accelerator, report: string): DemoResult {
+export function demoResult(
+  seen: Omit<ObservedUpdate, 'plan'>,
+  accelerator: Accelerator,
+  report: string,
+): DemoResult {
   const vms = seen.observation.vms.map((vm) => {
     const inReport = seen.report.vms.find(({ name }) => name === vm.name);
     return {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from '@exuvia/client';
 import { ExuviaError, type Host } from '@exuvia/contract';
+import { patiently } from '../support/patience.ts';
 import { waitUntil } from './machine.ts';
 import type { LabState } from './state.ts';
 
@@ -26,7 +27,8 @@ export async function askAgent<T>(
 ): Promise<T> {
   const client = await agentClient(state);
   try {
-    return await Promise.race([question(client), tooLate(limitMs)]);
+    const limit = limitMs === ATTEMPT_MS ? limitMs : patiently(limitMs);
+    return await Promise.race([question(client), tooLate(limit)]);
   } finally {
     await client.close();
   }

@@ -8,6 +8,7 @@ import type { Base } from '../image/base.ts';
 import { AGENT_PORT } from '../image/configure.ts';
 import type { Credentials } from '../image/credentials.ts';
 import { OVMF, toolPath } from '../image/toolbox.ts';
+import { patiently } from '../support/patience.ts';
 import { freePorts } from './ports.ts';
 import { labArguments } from './qemu-command.ts';
 import { labRun, type SshTarget, writeKnownHosts } from './ssh.ts';
@@ -80,7 +81,7 @@ export async function endMachine(state: LabState): Promise<void> {
 
 /** Waits until the machine's process ends by itself (after a power-off from inside). */
 export async function waitForEnd(state: LabState, limitMs: number): Promise<void> {
-  for (const until = performance.now() + limitMs; performance.now() < until; ) {
+  for (const until = performance.now() + patiently(limitMs); performance.now() < until; ) {
     if ((await processStartTime(state.pid)) !== state.startTime) return;
     await sleep(100);
   }
@@ -101,7 +102,7 @@ export async function waitUntil<T>(
   ready: () => Promise<T | null>,
 ): Promise<T> {
   let last: unknown;
-  for (const until = performance.now() + limitMs; performance.now() < until; ) {
+  for (const until = performance.now() + patiently(limitMs); performance.now() < until; ) {
     const answer = await ready().catch((error: unknown) => {
       last = error;
       return null;

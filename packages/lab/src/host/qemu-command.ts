@@ -48,6 +48,8 @@ export function labArguments(machine: LabMachine): string[] {
     ],
     ...['-netdev', network(machine), '-device', 'virtio-net-pci,netdev=net,romfile='],
     ...['-device', 'virtio-rng-pci'],
+    // As servers have one: resets a kernel that hangs.
+    ...['-device', 'i6300esb', '-action', 'watchdog=reset'],
     ...['-chardev', `socket,id=con,path=${machine.console},server=on,wait=off,logfile=${machine.consoleLog}`],
     ...['-serial', 'chardev:con', '-qmp', `unix:${machine.qmp},server=on,wait=off`],
     ...['-pidfile', machine.pidFile, '-daemonize'],

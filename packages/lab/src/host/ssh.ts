@@ -2,11 +2,16 @@ import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { type RunOptions, type RunResult, run } from '@exuvia/sys';
 import { type Credentials, LAB_HOSTNAME } from '../image/credentials.ts';
+import { patiently } from '../support/patience.ts';
 import type { LabState } from './state.ts';
+
+const DEFAULT_LIMIT_MS = 60_000;
 
 /** Runs a shell command as root on the lab host. Throws as {@link run} does. */
 export function labRun(state: SshTarget, command: string, options: RunOptions = {}): Promise<RunResult> {
-  return run('ssh', [...sshOptions(state), '-o', 'BatchMode=yes', 'root@127.0.0.1', command], options);
+  const timeoutMs = patiently(options.timeoutMs ?? DEFAULT_LIMIT_MS);
+  const args = [...sshOptions(state), '-o', 'BatchMode=yes', 'root@127.0.0.1', command];
+  return run('ssh', args, { ...options, timeoutMs });
 }
 
 /** The same with this terminal's input and output; resolves with the exit code. */

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ExuviaError } from '@exuvia/contract';
 import { readIfExists, writeFileDurably } from '@exuvia/sys';
 import { z } from 'zod';
@@ -34,7 +34,7 @@ const stateSchema = z.object({
 /** A lab host that was started; kept in state.json beside its sockets and logs. */
 export type LabState = z.infer<typeof stateSchema>;
 
-/** Files of the one lab host that a machine runs at a time. */
+/** Files of the one lab host that a machine runs at a time; another $EXUVIA_CACHE is another machine's. */
 export function labPaths() {
   const folder = join(cacheFolder(), 'lab');
   const file = (name: string) => join(folder, name);
@@ -50,7 +50,7 @@ export function labPaths() {
     pidFile: file('qemu.pid'),
     knownHosts: file('known_hosts'),
     /** On tmpfs, so that it can be mapped and watched without touching a disk. */
-    ramFile: '/dev/shm/exuvia-lab-ram',
+    ramFile: `/dev/shm/exuvia-lab-ram${process.env.EXUVIA_CACHE === undefined ? '' : `-${basename(cacheFolder())}`}`,
   } as const;
 }
 

@@ -47,7 +47,7 @@ const MASKED = [
 export async function configureHost(
   root: string,
   credentials: Credentials,
-  options: { vmCpus: string | null },
+  options: { vmCpus: string | null; qemus: readonly string[] },
 ): Promise<void> {
   for (const [path, text] of Object.entries(await textFiles(root, credentials, options))) {
     await write(join(root, path), text);
@@ -69,7 +69,7 @@ export async function configureHost(
 async function textFiles(
   root: string,
   credentials: Credentials,
-  options: { vmCpus: string | null },
+  options: { vmCpus: string | null; qemus: readonly string[] },
 ): Promise<Record<string, string>> {
   const publicKey = await readFile(`${credentials.sshKey}.pub`, 'utf8');
   const passwd = await readFile(join(root, 'etc/shadow'), 'utf8');
@@ -89,7 +89,7 @@ async function textFiles(
     'etc/default/grub.d/10-lab.cfg': GRUB_DEFAULTS,
     [`${TLS.slice(1)}/ca.crt`]: await readFile(credentials.ca, 'utf8'),
     [`${TLS.slice(1)}/server.crt`]: await readFile(credentials.server.cert, 'utf8'),
-    [HOST_PATHS.config.slice(1)]: agentConfiguration(options.vmCpus),
+    [HOST_PATHS.config.slice(1)]: agentConfiguration(options),
   };
 }
 
@@ -107,7 +107,7 @@ export function kernelArguments(): string {
   return 'console=ttyS0 net.ifnames=0';
 }
 
-function agentConfiguration(vmCpus: string | null): string {
+function agentConfiguration({ vmCpus, qemus }: { vmCpus: string | null; qemus: readonly string[] }): string {
   const cpus = vmCpus === null ? '' : `vmCpus: '${vmCpus}'\n`;
   return `version: 1
 remote:
@@ -115,7 +115,8 @@ remote:
   ca: ${TLS}/ca.crt
   cert: ${TLS}/server.crt
   key: ${TLS}/server.key
-${cpus}allowFaultInjection: true
+${cpus}qemus: ${JSON.stringify(qemus)}
+allowFaultInjection: true
 `;
 }
 

@@ -45,7 +45,10 @@ export async function buildHostDisk(
         const root = join(work, 'root');
         await run('cp', ['-a', '--reflink=auto', base.root, root], { timeoutMs: 600_000 });
         if (options.deb !== null) await installPackage(root, options.deb);
-        await configureHost(root, credentials, options);
+        await configureHost(root, credentials, {
+          ...options,
+          qemus: base.pins.newQemu === null ? [] : [`${base.newQemuFolder}/usr/bin/qemu-system-x86_64`],
+        });
         await copyGuests(guests.folder, root);
         await makeDisk(root, join(into, 'disk.raw'), base.pins);
       } finally {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { ExuviaError, type Observation } from '@exuvia/contract';
+import { patiently } from '../support/patience.ts';
 import type { Extent } from './pages.ts';
 import { observationOf, type Window } from './record.ts';
 import type { Glimpse, WorkerInput, WorkerReply, WorkerRequest } from './worker.ts';
@@ -65,12 +66,12 @@ export class Observer {
   }
 
   /**
-   * Waits until every VM has verified more of its work than it had.
+   * Waits until every VM (or those of `names`) has verified more of its work than it had.
    *
    * @throws ExuviaError `work-missing`, naming the VMs that have not.
    */
-  async waitForWork(limitMs: number): Promise<void> {
-    const idle = await this.#waitFor(limitMs, (vm) => vm.verified, 1);
+  async waitForWork(limitMs: number, names?: readonly string[]): Promise<void> {
+    const idle = await this.#waitFor(limitMs, (vm) => vm.verified, 1, names);
     if (idle.length === 0) return;
     throw new ExuviaError('work-missing', `${idle.join(', ')} verified nothing within ${limitMs / 1000} s.`, {
       hint: "See the VMs' consoles.",
@@ -78,11 +79,17 @@ export class Observer {
   }
 
   /** The VMs whose count has not grown by `growth` within the limit. */
-  async #waitFor(limitMs: number, count: (vm: Glimpse) => number, growth: number): Promise<string[]> {
+  async #waitFor(
+    limitMs: number,
+    count: (vm: Glimpse) => number,
+    growth: number,
+    names?: readonly string[],
+  ): Promise<string[]> {
     const before = new Map((await this.peek()).vms.map((vm) => [vm.name, count(vm)]));
-    for (const until = performance.now() + limitMs; ; await sleep(100)) {
+    for (const until = performance.now() + patiently(limitMs); ; await sleep(100)) {
       const { vms } = await this.peek();
-      const waiting = vms.filter((vm) => count(vm) < (before.get(vm.name) ?? 0) + growth);
+      const watched = vms.filter(({ name }) => names?.includes(name) ?? true);
+      const waiting = watched.filter((vm) => count(vm) < (before.get(vm.name) ?? 0) + growth);
       if (waiting.length === 0 || performance.now() > until) return waiting.map((vm) => vm.name);
     }
   }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ExuviaError, type Update } from '@exuvia/contract';
 import { agentClient, askAgent } from '../host/agent.ts';
 import { type LabState, processStartTime } from '../host/state.ts';
+import { patiently } from '../support/patience.ts';
 import type { Progress } from '../support/progress.ts';
 
 const ENDED: ReadonlySet<Update['state']> = new Set(['completed', 'aborted', 'failed']);
@@ -24,7 +25,11 @@ export async function followToEnd(
   const ended = new AbortController();
   const following = followEvents(state, id, ended.signal, tell);
   try {
-    for (const until = performance.now() + limitMs; performance.now() < until; await sleep(POLL_MS)) {
+    for (
+      const until = performance.now() + patiently(limitMs);
+      performance.now() < until;
+      await sleep(POLL_MS)
+    ) {
       const update = await askAgent(state, (client) => client.update(id)).catch(() => null);
       if (update !== null) tell(update);
       if (update !== null && ENDED.has(update.state)) return update;

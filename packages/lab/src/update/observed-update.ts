@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ExuviaError,
-  type HandoverKind,
   type Host,
   type Observation,
+  type Plan,
+  type PlanRequest,
   passes,
   type Report,
   type Update,
 } from '@exuvia/contract';
-import { renderPlanText } from '@exuvia/report';
+import { planChanges, renderPlanText } from '@exuvia/report';
 import { agentClient, askAgent, waitForAgent } from '../host/agent.ts';
 import type { LabState } from '../host/state.ts';
 import type { Observer } from '../observer/observer.ts';
@@ -16,6 +17,7 @@ import type { Progress } from '../support/progress.ts';
 import { followToEnd } from './follow.ts';
 
 export interface ObservedUpdate {
+  readonly plan: Plan;
   readonly before: Host;
   readonly after: Host;
   readonly update: Update;
@@ -38,7 +40,7 @@ const MARGIN_MS = 2000;
 export async function observedUpdate(
   state: LabState,
   observer: Observer,
-  request: { kernel: string; handover?: HandoverKind },
+  request: PlanRequest,
   progress: Progress,
 ): Promise<ObservedUpdate> {
   const client = await agentClient(state);
@@ -54,7 +56,7 @@ export async function observedUpdate(
     await observer.waitForWork(WORK_LIMIT_MS);
     const { now: from } = await observer.peek();
     await sleep(MARGIN_MS);
-    progress.say(`update: ${before.kernel} -> ${plan.target.kernel} by ${plan.handover}`);
+    progress.say(`update: ${planChanges(plan).join(', ')} by ${plan.handover}`);
     const started = await client.startUpdate({ plan: plan.id });
     const update = await followToEnd(state, started.id, UPDATE_LIMIT_MS, progress);
     const after = await waitForAgent(state, AGENT_LIMIT_MS);
@@ -63,7 +65,7 @@ export async function observedUpdate(
     const { longestPauseMs, ...observation } = await observer.observation(from);
     progress.say(`observer: its own longest pause was ${longestPauseMs.toFixed(1)} ms`);
     const report = await askAgent(state, (fresh) => fresh.observe(update.id, observation), AGENT_LIMIT_MS);
-    return { before, after, update, observation, report };
+    return { plan, before, after, update, observation, report };
   } finally {
     await client.close();
   }

@@ -70,7 +70,7 @@ test('the whole command line of a VM', () => {
     '-blockdev',
     '{"driver":"qcow2","node-name":"disk0","file":"disk0-file","read-only":false,"cache":{"direct":false,"no-flush":false}}',
     '-device',
-    '{"driver":"virtio-blk-pci","id":"virtio-disk0","drive":"disk0","bus":"pcie.0","addr":"0x3","write-cache":"on"}',
+    '{"driver":"virtio-blk-pci","id":"virtio-disk0","drive":"disk0","bus":"pcie.0","addr":"0x3","write-cache":"on","queue-size":1024}',
     '-device',
     'virtio-rng-pci',
   ]);

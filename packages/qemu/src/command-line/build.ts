@@ -18,6 +18,8 @@ export interface CommandLineOptions {
   readonly binary: string;
   /** `tcg` is for tests on machines without KVM; the CPU model `host` then becomes `max`. */
   readonly accelerator?: 'kvm' | 'tcg';
+  /** QEMU may execute another program, which cpr-exec needs. Default: no. */
+  readonly allowExec?: boolean;
 }
 
 /** What makes a QEMU wait for a saved state instead of starting the guest. */
@@ -39,7 +41,7 @@ export function startCommandLine(
   return [
     options.binary,
     ...identity(spec),
-    ...SANDBOX,
+    ...sandbox(options.allowExec ?? false),
     ...machine(spec, paths, options.accelerator ?? 'kvm'),
     ...monitors(paths),
     ...(spec.serial ? serialConsole(paths) : []),
@@ -58,11 +60,11 @@ export function restoreCommandLine(startedWith: readonly string[]): string[] {
   return [...startedWith, ...INCOMING_ARGUMENTS];
 }
 
-/** libvirt's set. With it QEMU can start no program and gain no privilege; it needs neither. */
-const SANDBOX = [
-  '-sandbox',
-  'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
-] as const;
+/** libvirt's set. With it QEMU can start no program (unless told to) and gain no privilege. */
+function sandbox(allowExec: boolean): string[] {
+  const spawn = allowExec ? 'allow' : 'deny';
+  return ['-sandbox', `on,obsolete=deny,elevateprivileges=deny,spawn=${spawn},resourcecontrol=deny`];
+}
 
 function identity({ name }: VmSpec): string[] {
   return [

@@ -3,7 +3,7 @@ import { QmpProtocolError } from '../errors.ts';
 import type { QmpCommands } from '../generated/qapi.ts';
 import type { QmpClient } from './client.ts';
 import type { MigrationInfo, VmStatus } from './replies.ts';
-import { migrationParametersSchema, migrationSchema, statusSchema } from './replies.ts';
+import { migrationParametersSchema, migrationSchema, statusSchema, versionSchema } from './replies.ts';
 
 /** Whether the guest runs, and QEMU's own word for its state. */
 export async function queryStatus(client: QmpClient, options?: { timeoutMs?: number }): Promise<VmStatus> {
@@ -18,6 +18,12 @@ export async function queryMigration(client: QmpClient): Promise<MigrationInfo> 
 export async function queryMigrationMode(client: QmpClient): Promise<string> {
   const value = await client.execute('query-migrate-parameters');
   return checked('query-migrate-parameters', migrationParametersSchema, value).mode ?? 'normal';
+}
+
+/** `10.0.13` */
+export async function queryVersion(client: QmpClient): Promise<string> {
+  const { qemu } = checked('query-version', versionSchema, await client.execute('query-version'));
+  return `${qemu.major}.${qemu.minor}.${qemu.micro}`;
 }
 
 /** @throws QmpProtocolError when a reply has not the shape that QEMU documents. */

@@ -7,13 +7,17 @@ const PLAN: Plan = {
   id: '20261121-104312-kexec',
   createdAt: '2026-11-21T10:43:12.000Z',
   host: { hostname: 'lab-host', bootId: '', kernel: '6.12.107+deb13-cloud-amd64', qemu: '10.0.13' },
-  target: { kernel: '7.2.12+deb13-cloud-amd64' },
+  target: { kernel: '7.2.12+deb13-cloud-amd64', qemu: null, modules: [] },
   handover: 'kexec',
   store: 'dax',
   vms: [
-    { name: 'busy', priority: 1, memoryBytes: 2 ** 30 },
-    { name: 'tiny', priority: 2, memoryBytes: 64 * 2 ** 20 },
+    { name: 'busy', priority: 1, memoryBytes: 2 ** 30, onFailure: 'abort', qemu: null, method: null },
+    { name: 'tiny', priority: 2, memoryBytes: 64 * 2 ** 20, onFailure: 'abort', qemu: null, method: null },
   ],
+  leftOut: [],
+  parallel: 1,
+  alternatives: [],
+  livepatches: [],
   checks: [
     { id: 'kexec-allowed', subject: 'host', verdict: 'ok', reason: 'kexec is allowed.' },
     {
@@ -36,7 +40,7 @@ const PLAN: Plan = {
 test('a plan shows what changes, every check with its remedy, and every step', () => {
   expect(renderPlanText(PLAN)).toBe(`Plan 20261121-104312-kexec
   host      lab-host, QEMU 10.0.13
-  kernel    6.12.107+deb13-cloud-amd64 -> 7.2.12+deb13-cloud-amd64
+  changes   kernel 6.12.107+deb13-cloud-amd64 -> 7.2.12+deb13-cloud-amd64
   handover  kexec, memory of VMs in store dax
   VMs       busy (1G), tiny (64M)
   blackout  about 2.60 s, the median of past updates
@@ -67,7 +71,7 @@ test('a plan that cannot be executed counts its failed checks and names what is 
   };
   expect(renderPlanText(plan)).toBe(`Plan 20261121-104312-kexec
   host      lab-host, QEMU 10.0.13
-  kernel    6.12.107+deb13-cloud-amd64 -> 7.2.12+deb13-cloud-amd64
+  changes   kernel 6.12.107+deb13-cloud-amd64 -> 7.2.12+deb13-cloud-amd64
   handover  kexec, memory of VMs in store dax
   VMs       none is running
   blackout  none: no VM is running

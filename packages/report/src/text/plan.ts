@@ -11,6 +11,12 @@ export function renderPlanText(untrusted: Plan, options: TextOptions = {}): stri
   const terminal = terminalOf(options);
   const blocks = [
     summary(plan, terminal),
+    ...(plan.alternatives.length === 0
+      ? []
+      : [[terminal.paint('bold', 'Ways'), ...alternativeLines(plan, terminal)]]),
+    ...(plan.livepatches.length === 0
+      ? []
+      : [[terminal.paint('bold', 'Livepatches'), ...livepatchLines(plan, terminal)]]),
     [terminal.paint('bold', 'Checks'), ...checkLines(plan.checks, terminal)],
     ...(plan.steps.length === 0 ? [] : [[terminal.paint('bold', 'Steps'), ...stepLines(plan, terminal)]]),
     conclusion(plan, terminal),
@@ -23,11 +29,43 @@ function summary(plan: Plan, terminal: Terminal): string[] {
   return [
     terminal.paint('bold', `Plan ${plan.id}`),
     ...hang('  host      ', `${plan.host.hostname}, QEMU ${plan.host.qemu}`, terminal.width),
-    ...hang('  kernel    ', `${plan.host.kernel} -> ${plan.target.kernel}`, terminal.width),
+    ...hang('  changes   ', planChanges(plan).join(', '), terminal.width),
     ...hang('  handover  ', `${plan.handover}, memory of VMs in store ${plan.store}`, terminal.width),
     ...hang('  VMs       ', vms.length === 0 ? 'none is running' : vms.join(', '), terminal.width),
+    ...plan.leftOut.flatMap(({ name, action }) =>
+      hang('  left out  ', `${name} (onFailure: ${action})`, terminal.width),
+    ),
     ...hang('  blackout  ', expectation(plan), terminal.width),
   ];
+}
+
+/** What an update changes, as `kernel 6.12 -> 7.2`. */
+export function planChanges(plan: Pick<Plan, 'host' | 'target' | 'vms'>): string[] {
+  const { kernel, qemu, modules } = plan.target;
+  const from = [...new Set(plan.vms.map((vm) => vm.qemu).filter((version) => version !== null))];
+  return [
+    ...(kernel === plan.host.kernel && (qemu !== null || modules.length > 0)
+      ? []
+      : [`kernel ${plan.host.kernel} -> ${kernel}`]),
+    ...(qemu === null ? [] : [`QEMU ${from.join(' and ') || plan.host.qemu} -> ${qemu.version}`]),
+    ...(modules.length === 0 ? [] : [`modules ${modules.join(', ')} loaded anew`]),
+  ];
+}
+
+function alternativeLines(plan: Plan, terminal: Terminal): string[] {
+  const nameWidth = Math.max(...plan.alternatives.map(({ handover }) => handover.length));
+  return plan.alternatives.flatMap(({ handover, chosen, expectedBlackoutMs, reason }) => {
+    const span = expectedBlackoutMs === null ? 'not measured' : `about ${formatSpan(expectedBlackoutMs)}`;
+    const head = `  ${chosen ? '>' : ' '} ${handover.padEnd(nameWidth)}  ${span.padEnd(14)}  `;
+    const lines = hang(head, reason, terminal.width);
+    return chosen ? lines.map((line) => terminal.paint('bold', line)) : lines;
+  });
+}
+
+function livepatchLines(plan: Plan, terminal: Terminal): string[] {
+  return plan.livepatches.flatMap(({ name, carried, reason }) =>
+    hang(`  ${name} ${carried ? 'stays in force' : 'is no longer in force'}: `, reason, terminal.width),
+  );
 }
 
 function expectation(plan: Plan): string {

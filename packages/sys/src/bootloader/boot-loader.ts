@@ -22,4 +22,6 @@ export interface BootLoader {
   setDefaultKernel(release: string): Promise<void>;
   /** Makes a kernel the one that boots next time only. @throws ExuviaError `boot-entry-missing`. */
   setNextKernel(release: string): Promise<void>;
+  /** Takes back {@link setNextKernel}: the next boot is the default's. Idempotent. */
+  clearNextKernel(): Promise<void>;
 }

@@ -49,6 +49,9 @@ export function grub(root = '/'): BootLoader {
     async setNextKernel(release) {
       await run('grub-reboot', [await entryPath(release)]);
     },
+    async clearNextKernel() {
+      await run('grub-editenv', ['-', 'unset', 'next_entry']);
+    },
   };
 }
 

@@ -44,6 +44,9 @@ export function kernelInstall(root = '/'): BootLoader {
     },
     setDefaultKernel: (release) => select('set-default', release),
     setNextKernel: (release) => select('set-oneshot', release),
+    async clearNextKernel() {
+      await run('bootctl', ['set-oneshot', '']);
+    },
   };
 }
 

@@ -22,6 +22,15 @@ const COMMAND_LINE_BYTES = 2048;
  * @throws ExuviaError `kexec-load-failed`; `command-line-too-long`.
  */
 export async function loadKexec(image: KexecImage): Promise<void> {
+  await load('-l', image);
+}
+
+/** The same for the kernel that a panic starts. Needs memory that was set aside by `crashkernel=`. */
+export async function loadCrashKernel(image: KexecImage): Promise<void> {
+  await load('-p', image);
+}
+
+async function load(how: '-l' | '-p', image: KexecImage): Promise<void> {
   const bytes = Buffer.byteLength(image.commandLine);
   if (bytes >= COMMAND_LINE_BYTES) {
     throw new ExuviaError(
@@ -30,7 +39,7 @@ export async function loadKexec(image: KexecImage): Promise<void> {
       { hint: 'Remove arguments from kernelArguments in /etc/exuvia/agent.yaml.' },
     );
   }
-  const args = ['-s', '-l', image.kernel, `--command-line=${image.commandLine}`];
+  const args = ['-s', how, image.kernel, `--command-line=${image.commandLine}`];
   if (image.initrd !== undefined) args.push(`--initrd=${image.initrd}`);
   const { exitCode, stderr } = await run('kexec', args, { allowFailure: true, timeoutMs: 120_000 });
   if (exitCode !== 0) {
@@ -48,6 +57,15 @@ export async function unloadKexec(): Promise<void> {
 /** True when a kernel is loaded and the jump is possible. */
 export async function isKexecLoaded(): Promise<boolean> {
   return (await readIfExists('/sys/kernel/kexec_loaded'))?.trim() === '1';
+}
+
+/** True when a panic starts a crash kernel. */
+export async function isCrashKernelLoaded(): Promise<boolean> {
+  return (await readIfExists('/sys/kernel/kexec_crash_loaded'))?.trim() === '1';
+}
+
+export async function unloadCrashKernel(): Promise<void> {
+  await run('kexec', ['-s', '-p', '-u']);
 }
 
 /** What decides whether this kernel lets a kernel be loaded. */

@@ -1,32 +1,44 @@
 import { statfs } from 'node:fs/promises';
-import { type Check, ExuviaError, HOST_PATHS, type PlanRequest, type Vm } from '@exuvia/contract';
-import { kexecFacts, readIfExists } from '@exuvia/sys';
+import { type Check, ExuviaError, HOST_PATHS, type Vm } from '@exuvia/contract';
+import {
+  detectBootLoader,
+  findWatchdog,
+  installedKernels,
+  kernelRelease,
+  kexecFacts,
+  readIfExists,
+} from '@exuvia/sys';
+import type { PlanTarget } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { kernelInstalled, vmRuns } from '../shared/checks.ts';
 import { earlyNeeds } from './needs.ts';
 
-/** Room for the copy of QEMU and for the state of each VM; measured: 59 MiB and 0.4 MiB (docs/measurements.md). */
+/** Room for a copy of QEMU and for the state of each VM; measured: 59 MiB and 0.4 MiB (docs/measurements.md). */
 const RUNTIME_BYTES = 96 * 2 ** 20;
 const STATE_BYTES = 16 * 2 ** 20;
 /** A guest's kernel and initrd are copied too; generous. */
 const BOOT_FILES_BYTES = 64 * 2 ** 20;
+/** The way back: the running kernel and its initramfs; generous. */
+const FALLBACK_BYTES = 48 * 2 ** 20;
 /** The new kernel, its initramfs and the copies that kexec makes of both. */
 const KEXEC_BYTES = 256 * 2 ** 20;
 
 /** Everything that must hold before an update by kexec may start. Never throws for a failed check. */
 export async function kexecChecks(
   { store }: HandoverDependencies,
-  request: PlanRequest & { kernel: string },
+  { kernel, qemu }: PlanTarget,
   vms: readonly Vm[],
 ): Promise<Check[]> {
   return Promise.all([
     ...(await store.checks()),
-    kernelInstalled(request.kernel),
+    kernelInstalled(kernel),
     kexecAllowed(),
     // Without a store its own check says so; there is no room to look at.
-    ...((await store.status()) === null ? [] : [storeSpace(vms.length)]),
+    ...((await store.status()) === null ? [] : [storeSpace(vms.length, qemu === null ? 1 : 2)]),
     memoryFree(),
-    earlyRestore(request.kernel, vms),
+    earlyRestore(kernel, vms),
+    wayBack(),
+    watchdog(),
     ...vms.map(vmRuns),
   ]);
 }
@@ -52,9 +64,10 @@ async function kexecAllowed(): Promise<Check> {
   return { id, subject: 'host', verdict: 'ok', reason: 'This kernel lets another one be loaded.' };
 }
 
-async function storeSpace(vmCount: number): Promise<Check> {
+/** @param qemus so many QEMUs are copied: the new one, and for the way back that which the VMs run in. */
+async function storeSpace(vmCount: number, qemus: number): Promise<Check> {
   const id = 'store-space';
-  const needed = RUNTIME_BYTES + BOOT_FILES_BYTES + vmCount * STATE_BYTES;
+  const needed = qemus * RUNTIME_BYTES + BOOT_FILES_BYTES + FALLBACK_BYTES + vmCount * STATE_BYTES;
   const { bavail, bsize } = await statfs(HOST_PATHS.store);
   const free = bavail * bsize;
   const reason = `The store has ${mebibytes(free)} free; an update needs up to ${mebibytes(needed)}.`;
@@ -91,6 +104,59 @@ async function earlyRestore(release: string, vms: readonly Vm[]): Promise<Check>
     const remedy = error instanceof ExuviaError ? error.hint : undefined;
     return { id, subject: 'host', verdict: 'fail', reason, ...(remedy === undefined ? {} : { remedy }) };
   }
+}
+
+/** What catches a new kernel that cannot restore the VMs, or that panics. */
+async function wayBack(): Promise<Check> {
+  const about = { id: 'way-back', subject: 'host' } as const;
+  const running = kernelRelease();
+  const installed = (await installedKernels()).some(({ release }) => release === running);
+  const loader = await detectBootLoader();
+  if (installed && loader !== null) {
+    const reason = `A new kernel that cannot restore the VMs goes back to ${running}; after a crash of it ${loader.kind} starts ${running}.`;
+    return { ...about, verdict: 'ok', reason };
+  }
+  return {
+    ...about,
+    verdict: 'warn',
+    reason: installed
+      ? 'No boot loader is known that would start the running kernel after a crash of the new one.'
+      : `The running kernel ${running} is no longer installed: a new kernel that cannot restore the VMs has no way back.`,
+    remedy: installed
+      ? 'Use GRUB or kernel-install.'
+      : 'Install it again, or restart the host into an installed kernel.',
+  };
+}
+
+/** What catches a new kernel that hangs. */
+async function watchdog(): Promise<Check> {
+  const about = { id: 'watchdog', subject: 'host' } as const;
+  const found = await findWatchdog();
+  const none = 'a new kernel that hangs before the VMs are restored stands still';
+  if (found === null) {
+    return {
+      ...about,
+      verdict: 'warn',
+      reason: `The machine has no watchdog: ${none}.`,
+      remedy: 'See docs/troubleshooting.md.',
+    };
+  }
+  if (found.inUse) {
+    return {
+      ...about,
+      verdict: 'ok',
+      reason: `${found.identity} is in use by another program, which ends with this kernel.`,
+    };
+  }
+  if (found.staysArmed === true) {
+    return { ...about, verdict: 'ok', reason: `${found.identity} resets a new kernel that hangs.` };
+  }
+  return {
+    ...about,
+    verdict: 'warn',
+    reason: `${found.identity} would be stopped by the jump: ${none}.`,
+    remedy: 'The module watchdog was loaded before Exuvia was installed: restart the host once.',
+  };
 }
 
 function mebibytes(bytes: number): string {

@@ -1,11 +1,18 @@
 import { commandLineValue, joinCommandLine, removeFromCommandLine, splitCommandLine } from '@exuvia/sys';
-import { UPDATE_ARGUMENT } from './arrival.ts';
+import { FALLBACK_ARGUMENT, UPDATE_ARGUMENT } from './arrival.ts';
 
 /** Arguments that a boot loader or an earlier update put there and that say nothing about the machine. */
-const TRANSIENT = ['BOOT_IMAGE', 'initrd', UPDATE_ARGUMENT, 'tsc_early_khz'];
+const TRANSIENT = [
+  'BOOT_IMAGE',
+  'initrd',
+  UPDATE_ARGUMENT,
+  FALLBACK_ARGUMENT,
+  'exuvia.crash',
+  'tsc_early_khz',
+];
 
 /** A new kernel that panics resets the machine instead of standing still, unless the administrator said otherwise. */
-const PANIC = 'panic=30';
+const PANIC = 'panic=10';
 
 /**
  * The command line for the new kernel: that of the running one, without what belongs to one boot only.

@@ -1,20 +1,20 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Report } from '@exuvia/contract';
 import { readIfExists } from '@exuvia/sys';
 import type { StepContext } from '../../kinds.ts';
-import { QEMU_BINARY } from '../../workload/vm/index.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
 import { makeDefault } from '../shared/default-kernel.ts';
-import { buildReport, type Timings } from '../shared/report.ts';
-import { verifyVms } from '../shared/verify.ts';
-import { clockReadingSchema } from './clock.ts';
-import { handoverFiles, RESTORE_RECORD } from './layout.ts';
-import { requireWhole } from './manifest.ts';
+import { startLeftOut } from '../shared/left-out.ts';
+import { loadLivepatches } from '../shared/livepatches.ts';
+import { buildReport } from '../shared/report.ts';
+import { parseStamps, type Stamps } from '../shared/stamp-lines.ts';
+import { type VerifiedVm, verifyVms } from '../shared/verify.ts';
+import { cleanUp } from './clean-up.ts';
+import { disarmFallback, stopJumpWatchdog } from './fallback.ts';
+import { RESTORE_RECORD } from './layout.ts';
 import { restorePanicTimeout } from './panic-timeout.ts';
-import { installRuntime, removeBootFiles, removeOldRuntimes } from './runtime.ts';
-import { computeTimings, parseStamps, type Stamps, tscKhz } from './stamps.ts';
+import { restoreTheRest } from './restore-rest.ts';
+import { timingsOf } from './timings.ts';
 
 /**
  * The new side's part: adopts and verifies the VMs, makes the kernel the default of the boot loader, removes
@@ -22,61 +22,40 @@ import { computeTimings, parseStamps, type Stamps, tscKhz } from './stamps.ts';
  */
 export async function finishKexec(dependencies: HandoverDependencies, context: StepContext): Promise<Report> {
   const { plan } = context;
+  await attempt(context, 'The watchdog runs on', () => stopJumpWatchdog(context));
   await dependencies.vms.adopt();
   const after = parseStamps((await readIfExists(RESTORE_RECORD)) ?? '');
   await restoreTheRest(dependencies, context, after);
-  const vms = await verifyVms(dependencies, context);
+  const vms = (await verifyVms(dependencies, context)).map((vm) => asLeft(vm, after));
+  await recordQemu(dependencies, context, after);
+  await loadLivepatches(context);
   const timings = await timingsOf(context, after);
   await attempt(context, 'The boot loader keeps its old default', () => makeDefault(plan.target.kernel));
+  await attempt(context, 'The boot loader starts the old kernel next', () => disarmFallback(context));
   await attempt(context, 'kernel.panic stays as the update set it', () => restorePanicTimeout(context));
+  await startLeftOut(dependencies, context);
   const report = await buildReport(dependencies, context, timings, vms);
-  await attempt(context, 'Files of the update stay behind', () => cleanUp(context));
+  await attempt(context, 'Files of the update stay behind', () => cleanUp(dependencies, context));
   return report;
 }
 
-/** VMs that the early restore did not bring back, but whose state is whole: their memory lies in the store. */
-async function restoreTheRest(
+/** What native/early-restore says of a VM that could not be saved and that may be left behind. */
+const LEFT = /^it could not be saved and was left behind/;
+
+function asLeft(vm: VerifiedVm, { fates }: Stamps): VerifiedVm {
+  return LEFT.test(fates.get(vm.name)?.detail ?? '') ? { ...vm, outcome: 'left' } : vm;
+}
+
+/** The next restore starts the QEMU that this update has brought. */
+async function recordQemu(
   { vms }: HandoverDependencies,
-  context: StepContext,
-  after: Stamps,
+  { plan }: StepContext,
+  { fates }: Stamps,
 ): Promise<void> {
-  for (const { name } of context.plan.vms) {
-    if ((await vms.get(name)).state === 'running') continue;
-    const fate = after.fates.get(name);
-    context.log(`VM ${name} does not run: ${fate?.detail ?? 'the early restore did not run'}`);
-    // A guest that has run on since has left its saved state behind.
-    if (fate?.restored === true) continue;
-    await attempt(context, `VM ${name} could not be restored; its state is kept`, async () => {
-      await requireWhole(name, context);
-      await vms.restoreInPlace(name);
-    });
+  const binary = plan.target.qemu?.binary;
+  if (binary === undefined) return;
+  for (const { name } of plan.vms) {
+    // One that the early restore did not bring back was taken up by the agent, which has written down in which QEMU.
+    if (fates.get(name)?.restored === true) await vms.successors.record(name, binary);
   }
-}
-
-async function timingsOf(context: StepContext, after: Stamps): Promise<Timings | null> {
-  const text = await readIfExists(handoverFiles(context.plan.id).stamps);
-  const kept = text ?? (await context.recall('stamps'));
-  if (typeof kept !== 'string') return null;
-  // In the store they last only as long as nobody destroys the store; the update's directory keeps them.
-  await context.remember('stamps', kept);
-  const before = parseStamps(kept.replaceAll(/\n+/g, '\n'));
-  const started = clockReadingSchema.safeParse(await context.recall('clock'));
-  const jumped = before.clocks.at(-1);
-  if (!started.success || jumped === undefined) return null;
-  const khz = tscKhz({ tsc: BigInt(started.data.tsc), ns: BigInt(started.data.ns) }, jumped);
-  if (khz === null) return null;
-  try {
-    return computeTimings(before, after, khz);
-  } catch (error) {
-    context.log(`The phases cannot be told: ${String(error)}`);
-    return null;
-  }
-}
-
-async function cleanUp(context: StepContext): Promise<void> {
-  await rm(join(context.directory, 'initramfs'), { force: true });
-  await rm(join(context.directory, 'pause-plan'), { force: true });
-  await rm(handoverFiles(context.plan.id).directory, { recursive: true, force: true });
-  await removeBootFiles();
-  await removeOldRuntimes(await installRuntime(QEMU_BINARY));
 }

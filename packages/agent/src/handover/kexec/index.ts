@@ -3,7 +3,12 @@ import type { HandoverDependencies } from '../dependencies.ts';
 import { arrivedBy } from './arrival.ts';
 import { kexecChecks } from './checks.ts';
 import { finishKexec } from './finish.ts';
+import { salvageKexec } from './salvage.ts';
 import { kexecSteps } from './steps.ts';
+
+export { buildInitramfs, earlyModuleFile } from './initramfs.ts';
+export { earlyNeeds } from './needs.ts';
+export { renderPlan } from './restore-plan.ts';
 
 /**
  * The host's kernel is replaced by kexec; guest memory stays where it is, in the store.
@@ -14,9 +19,12 @@ import { kexecSteps } from './steps.ts';
 export function createKexecHandover(dependencies: HandoverDependencies): Handover {
   return {
     kind: 'kexec',
-    checks: (request, vms) => kexecChecks(dependencies, request, vms),
+    staysInBoot: false,
+    checks: (target, vms) => kexecChecks(dependencies, target, vms),
+    planVms: async (vms) => vms,
     steps: (plan) => kexecSteps(dependencies, plan),
     arrived: ({ id }) => arrivedBy(id),
     finish: (context) => finishKexec(dependencies, context),
+    salvage: (context) => salvageKexec(dependencies, context),
   };
 }

@@ -10,6 +10,11 @@ export function handoverFiles(update: string, store: string = HOST_PATHS.store) 
     manifest: join(directory, 'manifest'),
     /** TSC stamps of the old side. */
     stamps: join(directory, 'stamps'),
+    /** The kernel to go back to, and what it restores the VMs with. */
+    fallbackKernel: join(directory, 'fallback-kernel'),
+    fallbackInitramfs: join(directory, 'fallback-initramfs'),
+    /** Why the new kernel has gone back. */
+    failure: join(directory, 'failure'),
   } as const;
 }
 

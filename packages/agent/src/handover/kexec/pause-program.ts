@@ -1,6 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { ExuviaError, HOST_PATHS } from '@exuvia/contract';
+import { HOST_PATHS } from '@exuvia/contract';
+import { LedProgram } from '../shared/led-program.ts';
 
 /** The steps of exuvia-pause, in its order. */
 export const PAUSE_STEPS = [
@@ -39,89 +38,19 @@ export interface PauseOptions {
 /** Starts exuvia-pause. */
 export function startPause(options: PauseOptions): PauseProgram {
   const holds = options.holdAfter === undefined ? [] : ['--hold', options.holdAfter];
-  const child = spawn(options.program ?? `${HOST_PATHS.native}/exuvia-pause`, [options.plan, ...holds], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+  const program = new LedProgram({
+    program: options.program ?? `${HOST_PATHS.native}/exuvia-pause`,
+    args: [options.plan, ...holds],
+    log: options.log,
   });
-  return new RunningPause(child, options);
-}
-
-class RunningPause implements PauseProgram {
-  readonly #child: ChildProcess;
-  readonly #log: (message: string) => void;
-  readonly #lines: string[] = [];
-  readonly #stuck: string[] = [];
-  readonly #ended: Promise<void>;
-  #failure: ExuviaError | null = null;
-  #over = false;
-  #wake: () => void = () => {};
-
-  constructor(child: ChildProcess, options: PauseOptions) {
-    this.#child = child;
-    this.#log = options.log;
-    // The program may end at any moment; a write that comes too late is no error of ours.
-    child.stdin?.on('error', () => {});
-    const ended = Promise.withResolvers<void>();
-    this.#ended = ended.promise;
-    if (child.stdout !== null) createInterface(child.stdout).on('line', (line) => this.#take(line));
-    child.on('error', (cause) => {
-      this.#failure ??= new ExuviaError('pause-missing', 'The program exuvia-pause could not be started.', {
-        cause,
-        hint: 'Install the exuvia package again.',
-      });
-    });
-    child.on('close', () => {
-      this.#over = true;
-      this.#wake();
-      ended.resolve();
-    });
-  }
-
-  get pid(): number | null {
-    return this.#child.pid ?? null;
-  }
-
-  async ready(): Promise<void> {
-    await this.#until('ready');
-  }
-
-  async complete(step: PauseStep): Promise<void> {
-    const before = PAUSE_STEPS[PAUSE_STEPS.indexOf(step) - 1];
-    this.#say(before === undefined ? 'go' : `continue ${before}`);
-    await this.#until(`done ${step}`);
-  }
-
-  async abort(): Promise<readonly string[]> {
-    this.#say('abort');
-    this.#child.stdin?.end();
-    await this.#ended;
-    return this.#stuck;
-  }
-
-  #say(line: string): void {
-    if (!this.#over) this.#child.stdin?.write(`${line}\n`);
-  }
-
-  #take(line: string): void {
-    const [word, subject, ...rest] = line.split(' ');
-    if (word === 'failed') {
-      this.#failure ??= new ExuviaError('pause-failed', `${rest.join(' ')}.`);
-    } else if (word === 'stuck' && subject !== undefined) {
-      this.#stuck.push(subject);
-    } else {
-      this.#lines.push(line);
-    }
-    this.#log(line);
-    this.#wake();
-  }
-
-  async #until(line: string): Promise<void> {
-    while (!this.#lines.includes(line)) {
-      if (this.#failure !== null || this.#over) {
-        throw this.#failure ?? new ExuviaError('pause-ended', 'The program exuvia-pause ended unexpectedly.');
-      }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
+  return {
+    pid: program.pid,
+    ready: () => program.until('ready'),
+    async complete(step) {
+      const before = PAUSE_STEPS[PAUSE_STEPS.indexOf(step) - 1];
+      program.say(before === undefined ? 'go' : `continue ${before}`);
+      await program.until(`done ${step}`);
+    },
+    abort: () => program.abort(),
+  };
 }

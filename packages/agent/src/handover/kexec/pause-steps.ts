@@ -1,8 +1,7 @@
-import { setTimeout } from 'node:timers/promises';
 import { ExuviaError, type PhaseName } from '@exuvia/contract';
-import { readIfExists } from '@exuvia/sys';
-import { z } from 'zod';
 import type { Step, StepContext } from '../../kinds.ts';
+import { unlessAborted } from '../shared/attempt.ts';
+import { endOfProgram } from '../shared/led-program.ts';
 import { PAUSE_STEPS, type PauseProgram, type PauseStep, startPause } from './pause-program.ts';
 
 const STEPS: Readonly<Record<PauseStep, { readonly phase: PhaseName; readonly description: string }>> = {
@@ -30,7 +29,8 @@ export function pauseSteps({ planFile }: PauseStepsOptions): readonly Step[] {
   let aborted: Promise<readonly string[]> | null = null;
 
   const undo = async (context: StepContext) => {
-    aborted ??= program?.abort() ?? endOfEarlierProgram(context);
+    aborted ??=
+      program?.abort() ?? endOfProgram('exuvia-pause', await context.recall('pause-pid')).then(() => []);
     const stuck = await aborted;
     if (stuck.length > 0) {
       throw new ExuviaError('vm-stuck', `${stuck.join(', ')} did not resume at once.`, {
@@ -67,33 +67,9 @@ export function pauseSteps({ planFile }: PauseStepsOptions): readonly Step[] {
   return [arm, ...paused];
 }
 
-/** The program of an agent that was killed undoes its pause by itself: wait for that, then nothing is left. */
-async function endOfEarlierProgram(context: StepContext): Promise<readonly string[]> {
-  const pid = z
-    .int()
-    .nullish()
-    .parse(await context.recall('pause-pid'));
-  while (pid && (await readIfExists(`/proc/${pid}/comm`))?.trim() === 'exuvia-pause') await setTimeout(50);
-  return [];
-}
-
 /** An injected fault must find the program waiting at its step, not steps ahead. */
 function holdFor({ fault }: StepContext): PauseStep | undefined {
   const at = PAUSE_STEPS.indexOf(fault?.step as PauseStep);
   if (at === -1) return undefined;
   return PAUSE_STEPS[fault?.when === 'before' ? at - 1 : at];
-}
-
-async function unlessAborted(context: StepContext, work: Promise<void>): Promise<void> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(context.signal.reason);
-  context.signal.addEventListener('abort', abort, { once: true });
-  try {
-    context.signal.throwIfAborted();
-    await Promise.race([work, aborted.promise]);
-  } finally {
-    context.signal.removeEventListener('abort', abort);
-    work.catch(() => {});
-    aborted.promise.catch(() => {});
-  }
 }

@@ -8,13 +8,18 @@ import { globToRegExp, isStoppable } from './services.ts';
 test('the pause plan names sockets, state files, syncs and the commit record', () => {
   const plan = renderPausePlan({
     update: 'u1',
-    vms: ['tiny'],
+    vms: [
+      { name: 'tiny', leave: false },
+      { name: 'odd', leave: true },
+    ],
     syncs: ['/var/lib/exuvia/store', '/'],
     commitRecord: '{"kind":"commit"}',
     timeoutMs: 60_000,
+    watchdog: { device: '/dev/watchdog0', seconds: 120 },
   });
-  expect(plan).toBe(`exuvia-pause 1
-vm tiny /run/exuvia/vms/tiny/handover.sock /var/lib/exuvia/store/vms/tiny/device-state
+  expect(plan).toBe(`exuvia-pause 2
+vm tiny /run/exuvia/vms/tiny/handover.sock /var/lib/exuvia/store/vms/tiny/device-state /var/lib/exuvia/store/vms/tiny/ram
+vm odd /run/exuvia/vms/odd/handover.sock /var/lib/exuvia/store/vms/odd/device-state /var/lib/exuvia/store/vms/odd/ram leave
 manifest /var/lib/exuvia/store/updates/u1/manifest
 stamps /var/lib/exuvia/store/updates/u1/stamps
 sync /var/lib/exuvia/store
@@ -22,6 +27,8 @@ sync /
 journal /var/lib/exuvia/journal.jsonl
 commit {"kind":"commit"}
 timeout-ms 60000
+watchdog /dev/watchdog0 120
+checksum 047c9fb2
 `);
 });
 
@@ -35,8 +42,14 @@ test('the restore plan names modules, file systems and every VM with its complet
     vmCpus: '1-2',
     vms: [{ name: 'tiny', argv: ['/bin/qemu', '-append', 'a b'], environment: { PATH: '/bin' } }],
     timeoutMs: 60_000,
+    fallback: {
+      images: [{ kernel: '/boot/old', initrd: '/old.cpio' }],
+      commandLine: 'root=UUID=1 exuvia.fallback=u1',
+      failure: '/var/lib/exuvia/store/updates/u1/failure',
+    },
+    fault: { step: 'early-restore', action: 'kill', when: 'after', at: 'restore', vm: 'tiny' },
   });
-  expect(plan).toBe(`exuvia-early-restore 1
+  expect(plan).toBe(`exuvia-early-restore 2
 module vm /modules/kvm_amd.ko npt=1
 root 1-2 ext4 rw,relatime
 mount 3-4 xfs /srv/disks rw
@@ -44,6 +57,10 @@ store exuvia-store ext4 /var/lib/exuvia/store rw,dax=always
 manifest /var/lib/exuvia/store/updates/u1/manifest
 timeout-ms 60000
 init /sbin/init
+fallback /boot/old /old.cpio
+fallback-arguments root=UUID=1 exuvia.fallback=u1
+failure /var/lib/exuvia/store/updates/u1/failure
+fault restore kill tiny
 vm tiny
 ram /var/lib/exuvia/store/vms/tiny/ram
 state /var/lib/exuvia/store/vms/tiny/device-state
@@ -55,14 +72,15 @@ env PATH=/bin
 arg /bin/qemu
 arg -append
 arg a b
+checksum 2ad0e3ea
 `);
 });
 
 test('the next command line keeps what describes the machine and drops what belonged to one boot', () => {
   const running =
-    'BOOT_IMAGE=/boot/vmlinuz-6 root=UUID=1 ro memmap=2G!5G tsc_early_khz=1 exuvia.update=old console=ttyS0\n';
+    'BOOT_IMAGE=/boot/vmlinuz-6 root=UUID=1 ro memmap=2G!5G tsc_early_khz=1 exuvia.update=old exuvia.fallback=old exuvia.crash=1 console=ttyS0\n';
   expect(nextCommandLine(running, 'new', 2_596_104.4, ['nosmt'])).toBe(
-    'root=UUID=1 ro memmap=2G!5G console=ttyS0 quiet cryptomgr.notests tsc_early_khz=2596104 panic=30 nosmt exuvia.update=new',
+    'root=UUID=1 ro memmap=2G!5G console=ttyS0 quiet cryptomgr.notests tsc_early_khz=2596104 panic=10 nosmt exuvia.update=new',
   );
   expect(nextCommandLine('root=/dev/vda quiet fips=1 panic=5', 'new', null, [])).toBe(
     'root=/dev/vda quiet fips=1 panic=5 exuvia.update=new',

@@ -3,26 +3,27 @@ import { join } from 'node:path';
 import { ExuviaError, HOST_PATHS, type Plan, parseSize, type Vm } from '@exuvia/contract';
 import { installedKernels, loadKexec, readIfExists, unloadKexec, writeFileDurably } from '@exuvia/sys';
 import type { Step, StepContext } from '../../kinds.ts';
-import { QEMU_BINARY } from '../../workload/vm/index.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { commitRecord } from '../shared/commit-record.ts';
+import { byPriority } from '../shared/parallel.ts';
+import { endRehearsal, rehearseRestore } from '../shared/rehearse.ts';
 import { runningVms } from '../shared/running-vms.ts';
+import { tscKhz } from '../shared/stamp-lines.ts';
 import { noteHeartbeats } from '../shared/verify.ts';
 import { clockReadingSchema, readClock } from './clock.ts';
 import { nextCommandLine } from './command-line.ts';
-import { buildInitramfs, earlyModuleFile } from './initramfs.ts';
-import { handoverFiles, RESTORE_QMP_FD } from './layout.ts';
+import { restorePlanOf } from './early-plan.ts';
+import { fallbackOf, noteWatchdog } from './fallback.ts';
+import { buildInitramfs } from './initramfs.ts';
+import { handoverFiles } from './layout.ts';
 import { type EarlyNeeds, earlyNeeds } from './needs.ts';
 import { notePanicTimeout } from './panic-timeout.ts';
 import { renderPausePlan } from './pause-plan.ts';
 import type { Prepared } from './prepared.ts';
-import { endRehearsal, rehearseRestore } from './rehearse.ts';
-import type { EarlyVm } from './restore-plan.ts';
-import { installBootFiles, installRuntime, type QemuRuntime, removeBootFiles } from './runtime.ts';
-import { tscKhz } from './stamps.ts';
+import { removeBootFiles } from './runtime.ts';
+import { installRuntimes, otherSaver } from './runtimes.ts';
 
 const PAUSE_TIMEOUT_MS = 60_000;
-const RESTORE_TIMEOUT_MS = 60_000;
 
 /** Changes nothing on the host; dying after it leaves two small files. */
 export function noteVms(dependencies: HandoverDependencies): Step {
@@ -40,13 +41,13 @@ export function noteVms(dependencies: HandoverDependencies): Step {
 }
 
 /** The copy is kept for the next update; a half-made one has another name and is removed by a later update. */
-export function copyQemu(prepared: Prepared): Step {
+export function copyQemu(dependencies: HandoverDependencies, prepared: Prepared): Step {
   return {
     name: 'copy-qemu',
     phase: null,
     description: 'copy QEMU into the store, where the new kernel executes it in place',
-    async run() {
-      prepared.runtime = await installRuntime(QEMU_BINARY);
+    async run({ plan }) {
+      prepared.runtimes = await installRuntimes(dependencies, plan);
     },
   };
 }
@@ -61,32 +62,24 @@ export function buildRestore(dependencies: HandoverDependencies, prepared: Prepa
       const { plan } = context;
       const vms = await runningVms(dependencies, plan);
       const needs = await earlyNeeds(plan.target.kernel, vms);
-      const runtime = prepared.runtime ?? (await installRuntime(QEMU_BINARY));
+      const runtimes = prepared.runtimes ?? (await installRuntimes(dependencies, plan));
       prepared.needs = needs;
-      prepared.vms = await earlyVms(dependencies, plan, vms, runtime);
-      const initramfs = await buildInitramfs(
-        {
-          update: plan.id,
-          modules: needs.modules.map(({ group, name, options }) => ({
-            group,
-            file: earlyModuleFile(name),
-            options,
-          })),
-          root: needs.root,
-          mounts: needs.mounts,
-          store: needs.store,
-          vmCpus: dependencies.config().vmCpus,
-          vms: prepared.vms,
-          timeoutMs: RESTORE_TIMEOUT_MS,
-        },
-        needs,
-      );
+      const restore = await restorePlanOf(dependencies, context, { vms, needs, runtimes });
+      prepared.vms = restore.vms;
+      const commandLine = await commandLineOf(context, dependencies.config().kernelArguments);
+      const fallback = await fallbackOf(context, commandLine);
+      const initramfs = await buildInitramfs({ ...restore, fallback }, needs);
       await writeFile(join(context.directory, 'initramfs'), initramfs, { mode: 0o600 });
       await context.remember('initramfs-bytes', initramfs.length);
       await mkdir(handoverFiles(plan.id).directory, { recursive: true, mode: 0o700 });
-      await writeFile(join(context.directory, 'pause-plan'), renderPausePlan(pausePlan(plan, needs)), {
-        mode: 0o600,
-      });
+      const watchdog = await noteWatchdog(context, dependencies.config().watchdogSeconds);
+      await writeFile(
+        join(context.directory, 'pause-plan'),
+        renderPausePlan(pausePlan(plan, vms, needs, watchdog)),
+        {
+          mode: 0o600,
+        },
+      );
     },
     async undo(context) {
       await rm(join(context.directory, 'initramfs'), { force: true });
@@ -112,7 +105,8 @@ export function rehearse(dependencies: HandoverDependencies, prepared: Prepared)
           );
           continue;
         }
-        await rehearseRestore(vm, {
+        const savedBy = await otherSaver(dependencies, context.plan, vm.name);
+        await rehearseRestore(savedBy === null ? vm : { ...vm, savedBy }, {
           record: join(HOST_PATHS.runtime, 'rehearsed'),
           directory: rehearsalDirectory(vm.name),
           memoryBytes: parseSize(spec.memory) ?? 0,
@@ -145,12 +139,7 @@ export function loadKernel({ config }: HandoverDependencies): Step {
           hint: 'Make a new plan.',
         });
       }
-      const commandLine = nextCommandLine(
-        (await readIfExists('/proc/cmdline')) ?? '',
-        context.plan.id,
-        await measuredTscKhz(context),
-        config().kernelArguments,
-      );
+      const commandLine = await commandLineOf(context, config().kernelArguments);
       await writeFileDurably(join(context.directory, 'kernel-command-line'), `${commandLine}\n`);
       await loadKexec({ kernel: kernel.image, initrd: join(context.directory, 'initramfs'), commandLine });
     },
@@ -158,67 +147,26 @@ export function loadKernel({ config }: HandoverDependencies): Step {
   };
 }
 
-function pausePlan(plan: Plan, needs: EarlyNeeds) {
+function pausePlan(
+  plan: Plan,
+  vms: readonly Vm[],
+  needs: EarlyNeeds,
+  watchdog: { readonly device: string; readonly seconds: number } | null,
+) {
+  const leave = new Set(vms.filter(({ spec }) => spec.onFailure === 'leave').map(({ name }) => name));
   return {
     update: plan.id,
-    vms: byPriority(plan),
+    vms: byPriority(plan).map(({ name }) => ({ name, leave: leave.has(name) })),
     syncs: [needs.store.path, '/', ...needs.mounts.map(({ path }) => path)],
     commitRecord: commitRecord(plan).trimEnd(),
     timeoutMs: PAUSE_TIMEOUT_MS,
+    watchdog,
   };
 }
 
-function byPriority({ vms }: Pick<Plan, 'vms'>): string[] {
-  return vms
-    .toSorted((a, b) => a.priority - b.priority || a.name.localeCompare(b.name))
-    .map(({ name }) => name);
-}
-
-async function earlyVms(
-  { vms }: HandoverDependencies,
-  plan: Plan,
-  found: readonly Vm[],
-  runtime: QemuRuntime,
-): Promise<EarlyVm[]> {
-  const bootFiles = found.flatMap(({ spec: { boot } }) =>
-    'kernel' in boot ? [boot.kernel, ...(boot.initrd === undefined ? [] : [boot.initrd])] : [],
-  );
-  const copies = await installBootFiles(bootFiles);
-  return Promise.all(
-    byPriority(plan).map(async (name) => ({
-      name,
-      argv: restoreArgv(await vms.restoreArguments(name), runtime, copies),
-      environment: runtime.environment,
-    })),
-  );
-}
-
-/**
- * QEMU from the copy in the store, led through a socket that the early restore holds. Mode and events are
- * properties, not QMP commands, because QEMU 10.0 reads QMP byte by byte.
- */
-function restoreArgv(
-  [, ...rest]: readonly string[],
-  runtime: QemuRuntime,
-  bootFiles: ReadonlyMap<string, string>,
-): string[] {
-  const moved = rest.map((word, index) =>
-    ['-kernel', '-initrd'].includes(rest[index - 1] ?? '') ? (bootFiles.get(word) ?? word) : word,
-  );
-  return [
-    runtime.binary,
-    '-L',
-    runtime.firmware,
-    ...moved,
-    '-global',
-    'migration.mode=cpr-reboot',
-    '-global',
-    'migration.x-events=on',
-    '-chardev',
-    `socket,id=early-restore,fd=${RESTORE_QMP_FD}`,
-    '-mon',
-    'chardev=early-restore,mode=control',
-  ];
+async function commandLineOf(context: StepContext, further: readonly string[]): Promise<string> {
+  const running = (await readIfExists('/proc/cmdline')) ?? '';
+  return nextCommandLine(running, context.plan.id, await measuredTscKhz(context), further);
 }
 
 async function measuredTscKhz(context: StepContext): Promise<number | null> {

@@ -5,6 +5,7 @@ import type { QemuRuntime } from './runtime.ts';
 /** What the later steps of one update take from the earlier ones; all of it can be computed again. */
 export interface Prepared {
   needs?: EarlyNeeds;
-  runtime?: QemuRuntime;
+  /** By the path of the QEMU that was copied. */
+  runtimes?: ReadonlyMap<string, QemuRuntime>;
   vms?: readonly EarlyVm[];
 }

@@ -1,4 +1,5 @@
-import { SLICE, vmPaths } from '@exuvia/contract';
+import { type Fault, SLICE, vmPaths } from '@exuvia/contract';
+import { withChecksum } from './checksum.ts';
 import { handoverFiles } from './layout.ts';
 
 /** A file system that exuvia-early-restore mounts; `path` is where the running host has it. */
@@ -33,22 +34,49 @@ export interface RestorePlan {
   readonly vmCpus: string | undefined;
   readonly vms: readonly EarlyVm[];
   readonly timeoutMs: number;
+  /** The way back; `null` in the kernel that was gone back to: a second failure in a row ends there. */
+  readonly fallback: {
+    readonly images: readonly { readonly kernel: string; readonly initrd: string }[];
+    readonly commandLine: string;
+    readonly failure: string;
+  } | null;
+  /** Only for tests of Exuvia itself. */
+  readonly fault: Fault | undefined;
 }
 
 /** Renders the plan that exuvia-early-restore executes; its format is documented in native/early-restore/plan.h. */
 export function renderRestorePlan(plan: RestorePlan): string {
   const lines = [
-    'exuvia-early-restore 1',
     ...plan.modules.map(({ group, file, options }) => `module ${group} ${file} ${options}`.trimEnd()),
     `root ${plan.root.uuid} ${plan.root.type} ${plan.root.options}`,
     ...plan.mounts.map(({ uuid, type, path, options }) => `mount ${uuid} ${type} ${path} ${options}`),
     `store ${plan.store.label} ext4 ${plan.store.path} ${plan.store.options}`,
-    `manifest ${handoverFiles(plan.update).manifest}`,
+    ...(plan.vms.length === 0 ? [] : [`manifest ${handoverFiles(plan.update).manifest}`]),
     `timeout-ms ${plan.timeoutMs}`,
     'init /sbin/init',
+    ...fallbackLines(plan),
+    ...(plan.fault === undefined ? [] : [faultLine(plan.fault)]),
     ...plan.vms.flatMap((vm) => vmLines(vm, plan.vmCpus)),
   ];
-  return `${lines.join('\n')}\n`;
+  return renderPlan(lines);
+}
+
+/** A plan for exuvia-early-restore: its version, its lines, its checksum. */
+export function renderPlan(lines: readonly string[]): string {
+  return withChecksum(['exuvia-early-restore 2', ...lines]);
+}
+
+function fallbackLines({ fallback }: RestorePlan): string[] {
+  if (fallback === null) return [];
+  return [
+    ...fallback.images.map(({ kernel, initrd }) => `fallback ${kernel} ${initrd}`),
+    `fallback-arguments ${fallback.commandLine}`,
+    `failure ${fallback.failure}`,
+  ];
+}
+
+function faultLine({ at, action, vm }: Fault): string {
+  return `fault ${at ?? 'restore'} ${action}${vm === undefined ? '' : ` ${vm}`}`;
 }
 
 function vmLines(vm: EarlyVm, cpus: string | undefined): string[] {

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { copyFile, mkdir, readdir, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { HOST_PATHS } from '@exuvia/contract';
 import { isErrno, run, syncDirectory } from '@exuvia/sys';
 
@@ -78,12 +78,15 @@ export async function removeBootFiles(store: string = HOST_PATHS.store): Promise
 }
 
 /** Removes copies that no process executes, except that of `keep`. */
-export async function removeOldRuntimes(keep: QemuRuntime, store: string = HOST_PATHS.store): Promise<void> {
+export async function removeOldRuntimes(
+  keep: readonly QemuRuntime[],
+  store: string = HOST_PATHS.store,
+): Promise<void> {
   const used = await executedFiles();
-  const kept = basename(join(keep.binary, '..'));
+  const kept = keep.map(({ binary }) => basename(join(binary, '..')));
   for (const name of await readdir(join(store, 'runtime'))) {
     const directory = join(store, 'runtime', name);
-    if (name === kept || used.some((file) => file.startsWith(`${directory}/`))) continue;
+    if (kept.includes(name) || used.some((file) => file.startsWith(`${directory}/`))) continue;
     await rm(directory, { recursive: true, force: true });
   }
 }
@@ -99,7 +102,8 @@ async function runtimeFiles(binary: string): Promise<RuntimeFile[]> {
     path === undefined ? [] : [path],
   );
   const firmware: RuntimeFile[] = [];
-  for (const directory of FIRMWARE) {
+  // What belongs to this build comes last: it replaces the host's files of the same name.
+  for (const directory of [...FIRMWARE, join(dirname(binary), '../share/qemu')]) {
     for (const name of await listOf(directory)) {
       const from = await realpath(join(directory, name));
       const { size } = await stat(from);

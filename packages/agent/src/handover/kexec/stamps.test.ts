@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { computeTimings, parseStamps, tscKhz } from './stamps.ts';
+import { parseStamps, tscKhz } from '../shared/stamp-lines.ts';
+import { computeTimings } from './stamps.ts';
 
 /** Ticks of a TSC that runs at 1 kHz: one tick is one millisecond. */
 const OLD_SIDE = `clock 900 0

@@ -1,22 +1,15 @@
 import { statfs } from 'node:fs/promises';
-import { type Check, HOST_PATHS, type PlanRequest, parseSize, type Vm } from '@exuvia/contract';
+import { type Check, HOST_PATHS, parseSize, type Vm } from '@exuvia/contract';
 import { detectBootLoader } from '@exuvia/sys';
+import type { PlanTarget } from '../../kinds.ts';
 import { kernelInstalled, vmRuns } from '../shared/checks.ts';
 
 /** Device state of a VM on top of its memory; generous. */
 const STATE_BYTES = 16 * 2 ** 20;
 
 /** Everything that must hold before an update by reboot may start. Never throws for a failed check. */
-export async function rebootChecks(
-  request: PlanRequest & { kernel: string },
-  vms: readonly Vm[],
-): Promise<Check[]> {
-  return Promise.all([
-    kernelInstalled(request.kernel),
-    bootLoaderKnown(),
-    diskSpace(vms),
-    ...vms.map(vmRuns),
-  ]);
+export async function rebootChecks({ kernel }: PlanTarget, vms: readonly Vm[]): Promise<Check[]> {
+  return Promise.all([kernelInstalled(kernel), bootLoaderKnown(), diskSpace(vms), ...vms.map(vmRuns)]);
 }
 
 async function bootLoaderKnown(): Promise<Check> {

@@ -18,6 +18,7 @@ export async function finishReboot(
 ): Promise<Report> {
   const { vms } = dependencies;
   const { plan } = context;
+  const binary = plan.target.qemu?.binary;
   await noteTime(context, 'agent');
   await Promise.all(
     plan.vms
@@ -27,7 +28,7 @@ export async function finishReboot(
         await attempt(
           context,
           `VM ${name} could not be restored; its state is kept in ${savedFile(name)}`,
-          () => vms.restoreFrom(name, savedFile(name)),
+          () => vms.restoreFrom(name, savedFile(name), binary === undefined ? {} : { binary }),
         );
       }),
   );

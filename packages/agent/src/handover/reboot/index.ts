@@ -8,7 +8,9 @@ import { rebootSteps } from './steps.ts';
 export function createRebootHandover(dependencies: HandoverDependencies): Handover {
   return {
     kind: 'reboot',
-    checks: (request, vms) => rebootChecks(request, vms),
+    staysInBoot: false,
+    checks: (target, vms) => rebootChecks(target, vms),
+    planVms: async (vms) => vms,
     steps: (plan) => rebootSteps(dependencies, plan),
     // Any other boot than the one before is what this handover leads to.
     arrived: async () => true,

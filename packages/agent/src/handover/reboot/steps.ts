@@ -83,6 +83,7 @@ function saveVms({ vms }: HandoverDependencies): Step {
         if ((await vms.get(name)).state !== 'running') await vms.resume(name);
         await rm(savedFile(name), { force: true });
         await rm(`${savedFile(name)}.instance.json`, { force: true });
+        await rm(`${savedFile(name)}.seal`, { force: true });
       }
     },
   };

@@ -45,7 +45,7 @@ const destroyVm = createRoute({
 const startVm = createRoute({
   method: 'post',
   path: `${one}/start`,
-  summary: 'Starts a VM',
+  summary: 'Starts a VM, or lets one run on that a full disk has stopped',
   tags,
   request,
   responses: answers(Vm, 'The VM'),
@@ -57,6 +57,15 @@ const stopVm = createRoute({
   summary: 'Powers a VM down',
   tags,
   request: { params: VmPath, body: { content: { 'application/json': { schema: StopRequest } } } },
+  responses: answers(Vm, 'The VM'),
+});
+
+const recoverVm = createRoute({
+  method: 'post',
+  path: `${one}/recover`,
+  summary: 'Restores a VM whose saved state an update has kept',
+  tags,
+  request,
   responses: answers(Vm, 'The VM'),
 });
 
@@ -90,6 +99,10 @@ export function addVmRoutes(app: OpenAPIHono, { vms, updates, heartbeat }: Servi
     // Without a body the validator has nothing to say and gives an empty object.
     const options = StopRequest.parse(context.req.valid('json'));
     return context.json(await updates.changing(() => vms.stop(name, options)), 200);
+  });
+  app.openapi(recoverVm, async (context) => {
+    const { name } = context.req.valid('param');
+    return context.json(await updates.changing(() => vms.recover(name)), 200);
   });
   app.openapi(getHeartbeat, async (context) => {
     const { name } = context.req.valid('param');

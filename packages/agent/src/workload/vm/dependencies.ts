@@ -16,12 +16,14 @@ interface VmLog {
 export interface VmDependencies {
   readonly store: Pick<Store, 'allocate' | 'scrub'>;
   /** As it is now: it may be read again while the agent runs. */
-  readonly config: () => Pick<AgentConfig, 'vmCpus'>;
+  readonly config: () => Partial<Pick<AgentConfig, 'vmCpus' | 'allowExec'>>;
   readonly log: VmLog;
   readonly scopes: Scopes;
   readonly paths: (name: string) => VmPaths;
   /** Directory of the spec files. */
   readonly specs: string;
+  /** Directory in the store with the manifests of updates: what every saved state must look like. */
+  readonly updates: string;
   /** Directory in the store that holds a directory for every VM that has memory. */
   readonly instances: string;
   readonly qemu: { readonly binary: string; readonly accelerator: 'kvm' | 'tcg' };

@@ -14,6 +14,7 @@ export function createHostVms(given: Pick<VmDependencies, 'store' | 'config' | '
     scopes: systemdScopes,
     paths: vmPaths,
     specs: HOST_PATHS.specs,
+    updates: `${HOST_PATHS.store}/updates`,
     instances: dirname(vmPaths('any').store),
     qemu: { binary: QEMU_BINARY, accelerator: 'kvm' },
     launcher: `${HOST_PATHS.native}/exuvia-launch`,

@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 const launch = (...args: string[]) => run(launcher, args, { allowFailure: true });
-const USAGE = 'usage: exuvia-launch --lock FILE [--cpus LIST] -- PROGRAM [ARGUMENT]...';
+const USAGE = 'usage: exuvia-launch --lock FILE [--cpus LIST | --successor-of PID] -- PROGRAM [ARGUMENT]...';
 
 test('the agent gives it the RAM file and the CPUs, then the command line as it is', () => {
   const command = ['/usr/bin/qemu', '--lock', 'x'];

@@ -1,21 +1,23 @@
 import { rm } from 'node:fs/promises';
 import { type Check, ExuviaError, type Heartbeat, type Vm, type VmSpec } from '@exuvia/contract';
-import { queryStatus, restoreCommandLine, saveToFile, undoSave } from '@exuvia/qemu';
-import { removeDurably } from '@exuvia/sys';
+import { describeQemu, queryStatus, restoreCommandLine, undoSave } from '@exuvia/qemu';
 import { createHeartbeatReader } from '../../heartbeat/index.ts';
-import type { VmManager } from '../../kinds.ts';
+import type { RunningQemu, Successors, VmManager } from '../../kinds.ts';
 import { checkVm } from './checks.ts';
 import type { VmDependencies } from './dependencies.ts';
 import { type Instance, listInstances } from './instance.ts';
-import { endAtOnce } from './launch.ts';
 import { Monitors } from './monitors.ts';
-import { checkedName, vmUnknown } from './names.ts';
+import { checkedName, nothingToRecover, notRunning, vmUnknown } from './names.ts';
 import { waitForEnd } from './process.ts';
-import { lookAt, type Reality, toVm } from './reality.ts';
-import { keepInstance, restoreVm } from './restore.ts';
-import { readSpec, readSpecs, removeSpec, writeSpec } from './specs.ts';
+import { gone, lookAt, type Reality, toVm } from './reality.ts';
+import { discardSavedFile, restoreVm } from './restore.ts';
+import { endSavedVm, saveVmInPlace, saveVmTo } from './save.ts';
+import { removeState } from './seal.ts';
+import { readSpec, readSpecIfValid, readSpecs, removeSpec, writeSpec } from './specs.ts';
 import { startVm } from './start.ts';
 import { stopVm } from './stop.ts';
+import { createSuccessors } from './succession.ts';
+import { sizeOf } from './text-file.ts';
 import { Turns } from './turns.ts';
 
 /**
@@ -28,10 +30,16 @@ export class QemuVms implements VmManager {
   readonly #monitors: Monitors;
   readonly #turns = new Turns();
   readonly #heartbeats = createHeartbeatReader();
+  readonly successors: Successors;
 
   constructor(dependencies: VmDependencies) {
     this.#dependencies = dependencies;
     this.#monitors = new Monitors(dependencies, (name) => this.#guestEnded(name));
+    this.successors = createSuccessors({
+      dependencies,
+      monitors: this.#monitors,
+      inTurn: (name, work) => this.#inTurn(name, work),
+    });
   }
 
   /** VMs with a spec, and VMs whose spec was removed or damaged while they run. Sorted by name. */
@@ -49,7 +57,7 @@ export class QemuVms implements VmManager {
 
   /** @throws ExuviaError `vm-unknown`, `vm-name-invalid`, `spec-invalid`. */
   async get(name: string): Promise<Vm> {
-    const vm = await this.#describe(checkedName(name), await this.#specOrNull(name));
+    const vm = await this.#describe(checkedName(name), await readSpecIfValid(this.#dependencies.specs, name));
     if (vm !== null) return vm;
     await readSpec(this.#dependencies.specs, name);
     throw vmUnknown(name);
@@ -85,7 +93,9 @@ export class QemuVms implements VmManager {
       await stopVm(name, timeoutMs, reality, this.#dependencies, this.#monitors);
       this.#dependencies.log.info({ vm: name }, 'A VM was stopped; its memory is overwritten.');
       // A VM whose spec had been removed is gone now.
-      return (await this.#describe(name, await this.#specOrNull(name))) ?? gone(before);
+      return (
+        (await this.#describe(name, await readSpecIfValid(this.#dependencies.specs, name))) ?? gone(before)
+      );
     });
   }
 
@@ -116,13 +126,27 @@ export class QemuVms implements VmManager {
     return this.#inTurn(name, async (reality) => {
       await this.get(name);
       const { paths } = this.#dependencies;
-      return checkVm(name, await this.#specOrNull(name), reality, paths(name), this.#monitors);
+      return checkVm(
+        name,
+        await readSpecIfValid(this.#dependencies.specs, name),
+        reality,
+        paths(name),
+        this.#monitors,
+      );
     });
   }
 
   /** Begins with QEMU's absolute path. @throws ExuviaError `vm-not-running` when it was never started. */
   async restoreArguments(name: string): Promise<readonly string[]> {
     return restoreCommandLine((await this.#instance(name)).commandLine);
+  }
+
+  async runningQemu(name: string): Promise<RunningQemu | null> {
+    return this.#inTurn(name, async ({ process, instance, status }) => {
+      if (process === null || status === null) return null;
+      const binary = instance?.commandLine[0] ?? '';
+      return { ...(await describeQemu(await this.#monitors.get(name))), binary, pid: process.pid };
+    });
   }
 
   async resume(name: string): Promise<void> {
@@ -135,7 +159,8 @@ export class QemuVms implements VmManager {
         throw new ExuviaError('vm-not-restored', `VM ${name} is still loading its saved state.`);
       }
       // From its next instruction on the saved state is stale; nobody may ever load it.
-      await removeDurably(paths(name).deviceState);
+      await removeState(paths(name).deviceState);
+      await discardSavedFile(paths(name));
       if (running) return;
       await undoSave(client, true);
       log.info({ vm: name, before: status }, 'A VM was resumed.');
@@ -152,21 +177,6 @@ export class QemuVms implements VmManager {
     return (await readSpecs(this.#dependencies.specs)).problems;
   }
 
-  /** Starts all VMs whose spec says `autostart` and that are stopped; failures are logged, the others go on. */
-  async autostart(): Promise<Vm[]> {
-    const { specs } = await readSpecs(this.#dependencies.specs);
-    const started: Vm[] = [];
-    for (const { name, autostart } of specs.values()) {
-      if (!autostart) continue;
-      try {
-        if ((await this.get(name)).state === 'stopped') started.push(await this.start(name));
-      } catch (error) {
-        this.#dependencies.log.error({ vm: name, err: error }, 'A VM could not be started.');
-      }
-    }
-    return started;
-  }
-
   /** The guest's heartbeat; `null` when its memory holds no heartbeat page, or it has no memory. */
   async readHeartbeat(name: string): Promise<Heartbeat | null> {
     return this.#heartbeats.read(name, this.#dependencies.paths(checkedName(name)).ram);
@@ -177,35 +187,45 @@ export class QemuVms implements VmManager {
    * or `resume`. On failure it runs on and there is no file.
    */
   async saveTo(name: string, stateFile: string, options: { signal?: AbortSignal } = {}): Promise<void> {
-    await this.#inTurn(name, async (reality) => {
-      if (reality.process === null) throw notRunning(name);
+    await this.#inTurn(name, async ({ process }) => {
+      if (process === null) throw notRunning(name);
       await this.#instance(name);
-      await saveToFile(await this.#monitors.get(name), stateFile, options);
-      await keepInstance(this.#dependencies.paths(name), stateFile);
+      await saveVmTo(name, stateFile, this.#dependencies, this.#monitors, options);
+    });
+  }
+
+  async saveInPlace(name: string): Promise<void> {
+    await this.#inTurn(name, async ({ process }) => {
+      if (process === null) throw notRunning(name);
+      await saveVmInPlace(name, this.#dependencies, this.#monitors);
     });
   }
 
   /** Ends the QEMU of a VM that has been saved. Its memory and instance stay in the store. Idempotent. */
   async endSaved(name: string): Promise<void> {
-    await this.#inTurn(name, async (reality) => {
-      const { paths, timeoutMs } = this.#dependencies;
-      if (reality.process === null) return;
-      const client = await this.#monitors.get(name);
-      const { running } = await queryStatus(client);
-      if (running) throw new ExuviaError('vm-not-saved', `VM ${name} runs: ending it would lose its state.`);
-      await client.execute('quit');
-      if (!(await waitForEnd(paths(name), timeoutMs))) await endAtOnce(name, this.#dependencies);
+    await this.#inTurn(name, async ({ process }) => {
+      if (process !== null) await endSavedVm(name, this.#dependencies, this.#monitors);
     });
   }
 
   /** Takes up a VM from the file that `saveTo` wrote, RAM included; the file is removed. */
-  async restoreFrom(name: string, stateFile: string): Promise<Vm> {
-    return this.#restore(name, stateFile, 'in-file');
+  async restoreFrom(name: string, stateFile: string, { binary }: { binary?: string } = {}): Promise<Vm> {
+    return this.#restore(name, stateFile, 'in-file', binary);
   }
 
   /** Takes up a VM whose RAM and device state an update left in the store, when the early restore did not. */
-  async restoreInPlace(name: string): Promise<Vm> {
-    return this.#restore(name, this.#dependencies.paths(checkedName(name)).deviceState, 'in-place');
+  async restoreInPlace(name: string, { binary }: { binary?: string } = {}): Promise<Vm> {
+    const { deviceState } = this.#dependencies.paths(checkedName(name));
+    return this.#restore(name, deviceState, 'in-place', binary);
+  }
+
+  /** What `exuvia recover` does: takes up a VM that was saved and is kept, from the store or from disk. */
+  async recover(name: string): Promise<Vm> {
+    const paths = this.#dependencies.paths(checkedName(name));
+    const vm = await this.get(name);
+    if (vm.saved !== true) throw nothingToRecover(vm);
+    const inStore = await sizeOf(paths.deviceState);
+    return inStore > 0 ? this.restoreInPlace(name) : this.restoreFrom(name, paths.savedState);
   }
 
   /** Lets go of all VMs; they run on. For the end of the agent. */
@@ -213,9 +233,9 @@ export class QemuVms implements VmManager {
     await this.#monitors.close();
   }
 
-  async #restore(name: string, stateFile: string, ram: 'in-file' | 'in-place'): Promise<Vm> {
+  async #restore(name: string, stateFile: string, ram: 'in-file' | 'in-place', binary?: string): Promise<Vm> {
     return this.#inTurn(name, async (reality) => {
-      await restoreVm(name, stateFile, ram, reality, this.#dependencies, this.#monitors);
+      await restoreVm(name, stateFile, ram, reality, this.#dependencies, this.#monitors, binary);
       this.#dependencies.log.info({ vm: name }, 'A VM was restored.');
       return this.get(name);
     });
@@ -230,7 +250,7 @@ export class QemuVms implements VmManager {
           return null;
         }
         await scopes.adopt(paths(name).scope, process.pid);
-        if (status === 'running') await removeDurably(paths(name).deviceState);
+        if (status === 'running') await removeState(paths(name).deviceState);
         log.info({ vm: name, pid: process.pid, status }, 'A running VM was adopted.');
         return this.get(name);
       });
@@ -276,20 +296,4 @@ export class QemuVms implements VmManager {
     if (instance !== null) return instance;
     throw instanceProblem === null ? notRunning(name) : new ExuviaError('instance-invalid', instanceProblem);
   }
-
-  /** `null` also for a spec that is invalid: a VM that runs is there all the same. */
-  async #specOrNull(name: string): Promise<VmSpec | null> {
-    return readSpec(this.#dependencies.specs, name).catch((error: unknown) => {
-      if (error instanceof ExuviaError) return null;
-      throw error;
-    });
-  }
-}
-
-function notRunning(name: string): ExuviaError {
-  return new ExuviaError('vm-not-running', `VM ${name} does not run.`, { hint: `exuvia vm start ${name}` });
-}
-
-function gone(vm: Vm): Vm {
-  return { ...vm, state: 'stopped', pid: null, scope: null, startedAt: null, ramFile: null, console: null };
 }

@@ -1,4 +1,4 @@
-import { ExuviaError, vmNameSchema } from '@exuvia/contract';
+import { ExuviaError, type Vm, vmNameSchema } from '@exuvia/contract';
 
 /**
  * Every name from outside passes here before a path or unit name is made of it.
@@ -19,4 +19,16 @@ export function isName(name: string): boolean {
 
 export function vmUnknown(name: string): ExuviaError {
   return new ExuviaError('vm-unknown', `There is no VM ${name}.`, { hint: 'See `exuvia vm list`.' });
+}
+
+export function notRunning(name: string): ExuviaError {
+  return new ExuviaError('vm-not-running', `VM ${name} does not run.`, { hint: `exuvia vm start ${name}` });
+}
+
+export function nothingToRecover({ name, state }: Pick<Vm, 'name' | 'state'>): ExuviaError {
+  return new ExuviaError(
+    'vm-nothing-to-recover',
+    `VM ${name} is ${state}: no saved state of it is kept.`,
+    state === 'running' ? {} : { hint: `To start it from its disks: exuvia vm start ${name}` },
+  );
 }

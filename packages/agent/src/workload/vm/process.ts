@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isErrno, readIfExists } from '@exuvia/sys';
+import { isErrno, listIfExists, readIfExists } from '@exuvia/sys';
 import type { VmPaths } from './dependencies.ts';
 
 /** The QEMU that runs on a VM's memory. */
@@ -11,17 +12,33 @@ export interface VmProcess {
 }
 
 /**
- * Finds the QEMU that runs on a VM's memory: who holds the lock on its RAM file, or whom its pid file names,
- * and in both cases only when that process's command line has the RAM file in it. A pid alone proves
- * nothing: it may have been given to another process since.
+ * Finds the QEMU that runs on a VM's memory: who took the lock on its RAM file, or whom its pid file names, or that
+ * of a QEMU that has taken another's place (with its lock: /proc/locks names whoever took it, dead or alive). In
+ * each case only when that process's command line has the RAM file in it. A pid alone proves nothing: it may have
+ * been given to another process since.
  */
 export async function findProcess(paths: VmPaths): Promise<VmProcess | null> {
   for (const pid of await lockHolders(paths.ram)) {
     if (await runsOn(pid, paths.ram)) return { pid, locked: true };
   }
-  const pid = Number(await readIfExists(paths.pidFile));
-  if (Number.isInteger(pid) && pid > 1 && (await runsOn(pid, paths.ram))) return { pid, locked: false };
+  for (const file of [paths.pidFile, join(paths.next, 'qemu.pid')]) {
+    const pid = await pidIn(file, paths.ram);
+    if (pid !== null) return { pid, locked: await carriesLock(pid, paths.ram) };
+  }
   return null;
+}
+
+/** The QEMU that is about to take the running one's place; `null` without one. */
+export async function findSuccessor(paths: VmPaths): Promise<number | null> {
+  return pidIn(join(paths.next, 'qemu.pid'), paths.ram);
+}
+
+/** Waits until a process is gone; false when `timeoutMs` have passed. */
+export async function waitForPidEnd(pid: number, ramFile: string, timeoutMs: number): Promise<boolean> {
+  for (const deadline = Date.now() + timeoutMs; await runsOn(pid, ramFile); await sleep(10)) {
+    if (Date.now() >= deadline) return false;
+  }
+  return true;
 }
 
 /**
@@ -60,6 +77,22 @@ async function lockHolders(path: string): Promise<number[]> {
     const [, kind, , , pid, place] = line.split(/\s+/);
     return kind === 'FLOCK' && place?.split(':').at(-1) === inode ? [Number(pid)] : [];
   });
+}
+
+async function pidIn(pidFile: string, ramFile: string): Promise<number | null> {
+  const pid = Number(await readIfExists(pidFile));
+  return Number.isInteger(pid) && pid > 1 && (await runsOn(pid, ramFile)) ? pid : null;
+}
+
+/** Whether a descriptor of the process carries a flock on the file (/proc/PID/fdinfo/N, `lock:`; Linux 4.1). */
+async function carriesLock(pid: number, path: string): Promise<boolean> {
+  const inode = await inodeOf(path);
+  const descriptors = await listIfExists(`/proc/${pid}/fdinfo`);
+  const infos = await Promise.all(
+    descriptors.map((fd) => readIfExists(`/proc/${pid}/fdinfo/${fd}`).catch(ignoreGone)),
+  );
+  const lock = new RegExp(`^lock:.* FLOCK .*:${inode} `, 'm');
+  return infos.some((info) => lock.test(info ?? ''));
 }
 
 async function inodeOf(path: string): Promise<string | null> {

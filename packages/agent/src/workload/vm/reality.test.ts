@@ -15,6 +15,7 @@ const NOTHING: Reality = {
   instanceProblem: null,
   process: null,
   status: null,
+  qemu: null,
   saved: false,
   lastLogLine: null,
 };
@@ -62,7 +63,7 @@ test.each<[string, Reality, { state: string; reason: string | null }]>([
 test('a running VM has the spec that it was started with, a stopped one that of its file', () => {
   const edited = { ...spec, vcpus: 4 };
   const paths = vmPaths('web');
-  expect(toVm('web', edited, { ...ALIVE, status: 'running' }, paths)).toEqual({
+  expect(toVm('web', edited, { ...ALIVE, status: 'running', qemu: '10.0.13' }, paths)).toEqual({
     name: 'web',
     state: 'running',
     spec,
@@ -71,6 +72,7 @@ test('a running VM has the spec that it was started with, a stopped one that of 
     startedAt: '2026-11-21T10:00:00.000Z',
     ramFile: '/var/lib/exuvia/store/vms/web/ram',
     console: '/run/exuvia/vms/web/console.sock',
+    qemu: '10.0.13',
   });
   expect(toVm('web', edited, NOTHING, paths)).toEqual({
     name: 'web',
@@ -81,5 +83,6 @@ test('a running VM has the spec that it was started with, a stopped one that of 
     startedAt: null,
     ramFile: null,
     console: null,
+    qemu: null,
   });
 });

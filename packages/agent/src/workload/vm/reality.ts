@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { ExuviaError, type Vm, type VmSpec } from '@exuvia/contract';
-import { queryStatus } from '@exuvia/qemu';
+import { queryStatus, queryVersion } from '@exuvia/qemu';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { type Instance, readInstance } from './instance.ts';
 import type { Monitors } from './monitors.ts';
@@ -15,7 +15,9 @@ export interface Reality {
   readonly process: VmProcess | null;
   /** QEMU's word for its state; `null` when it does not answer. Only with a process. */
   readonly status: string | null;
-  /** A device state from an update lies in the store. */
+  /** The version of that QEMU; `null` when it does not answer. */
+  readonly qemu: string | null;
+  /** A state from an update lies in the store, or on disk. */
   readonly saved: boolean;
   readonly lastLogLine: string | null;
 }
@@ -29,9 +31,9 @@ export async function lookAt(
   const [instance, found, saved] = await Promise.all([
     readInstance(paths.instance).catch(asProblem),
     findProcess(paths),
-    exists(paths.deviceState),
+    exists(paths.deviceState).then(async (inStore) => inStore || (await exists(paths.savedState))),
   ]);
-  const status = found === null ? null : await statusOf(name, monitors);
+  const { status, qemu } = found === null ? SILENT : await statusOf(name, monitors);
   // It may have ended instead of answering.
   const process = found === null || status !== null ? found : await findProcess(paths);
   return {
@@ -39,6 +41,7 @@ export async function lookAt(
     instanceProblem: typeof instance === 'string' ? instance : null,
     process,
     status,
+    qemu,
     saved,
     lastLogLine: process === null && instance !== null ? await lastLine(paths.qemuLog) : null,
   };
@@ -58,13 +61,22 @@ export function toVm(name: string, spec: VmSpec, reality: Reality, paths: VmPath
     startedAt: instance?.startedAt ?? null,
     ramFile: instance !== null ? paths.ram : null,
     console: process !== null && spec.serial ? paths.console : null,
+    qemu: reality.qemu,
     ...(reason === null ? {} : { reason }),
     ...(reality.saved && process === null ? { saved: true } : {}),
   };
 }
 
+/** A VM of which nothing is left. Pure. */
+export function gone(vm: Vm): Vm {
+  return { ...vm, state: 'stopped', pid: null, scope: null, startedAt: null, ramFile: null, console: null };
+}
+
 /** QEMU's states (RunState in qapi/run-state.json) in which the guest is in trouble. */
-const TROUBLE: ReadonlySet<string> = new Set(['guest-panicked', 'internal-error', 'io-error', 'watchdog']);
+const TROUBLE: ReadonlySet<string> = new Set(['guest-panicked', 'internal-error', 'watchdog']);
+
+const NO_ROOM =
+  'QEMU says: io-error. One of its disks could not be written; once there is room, `exuvia vm start` lets it run on.';
 
 export function stateOf(reality: Reality): { state: Vm['state']; reason: string | null } {
   const { process, status, instance, instanceProblem } = reality;
@@ -73,11 +85,12 @@ export function stateOf(reality: Reality): { state: Vm['state']; reason: string 
   }
   if (status !== null) {
     if (status === 'running') return { state: 'running', reason: null };
+    if (status === 'io-error') return { state: 'failed', reason: NO_ROOM };
     if (TROUBLE.has(status)) return { state: 'failed', reason: `QEMU says: ${status}.` };
     return { state: 'paused', reason: `QEMU says: ${status}.` };
   }
   if (instanceProblem !== null) return { state: 'failed', reason: instanceProblem };
-  if (instance === null) return { state: 'stopped', reason: null };
+  if (instance === null && !reality.saved) return { state: 'stopped', reason: null };
   return { state: 'failed', reason: whyItEnded(reality) };
 }
 
@@ -87,13 +100,16 @@ function whyItEnded({ saved, lastLogLine }: Reality): string {
   return `Its QEMU has ended.${log}`;
 }
 
-async function statusOf(name: string, monitors: Monitors): Promise<string | null> {
+const SILENT = { status: null, qemu: null } as const;
+
+async function statusOf(name: string, monitors: Monitors): Promise<Pick<Reality, 'status' | 'qemu'>> {
   try {
     const client = await monitors.get(name);
-    return (await queryStatus(client)).status;
+    const [{ status }, qemu] = await Promise.all([queryStatus(client), queryVersion(client)]);
+    return { status, qemu };
   } catch {
     // Silence is a fact about the VM here; whoever wants to talk to it gets the error.
-    return null;
+    return SILENT;
   }
 }
 

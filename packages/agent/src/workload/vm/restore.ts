@@ -1,12 +1,12 @@
 import { access, copyFile, rm } from 'node:fs/promises';
 import { ExuviaError, parseSize } from '@exuvia/contract';
-import { loadFromFile, type RestoreOptions, restoreCommandLine } from '@exuvia/qemu';
-import { removeDurably } from '@exuvia/sys';
+import { commandLineFor, loadFromFile, type RestoreOptions, restoreCommandLine } from '@exuvia/qemu';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { type Instance, readInstance, writeInstance } from './instance.ts';
 import { endAtOnce, launch } from './launch.ts';
 import type { Monitors } from './monitors.ts';
 import type { Reality } from './reality.ts';
+import { removeState, requireWhole, sealState } from './seal.ts';
 import { sizeOf } from './text-file.ts';
 
 /** Where `saveTo` puts what a VM was started with, beside its state. */
@@ -14,9 +14,17 @@ function instanceBeside(stateFile: string): string {
   return `${stateFile}.instance.json`;
 }
 
-/** Keeps the instance beside a state file that must be restorable even when the store is gone. */
-export async function keepInstance(paths: VmPaths, stateFile: string): Promise<void> {
+/** Keeps the instance beside a state file that must be restorable even when the store is gone, and seals the state. */
+export async function keepInstance(name: string, paths: VmPaths, stateFile: string): Promise<void> {
   await copyFile(paths.instance, instanceBeside(stateFile));
+  await sealState(name, stateFile);
+}
+
+/** Removes what `saveTo` wrote. */
+export async function discardSavedFile(paths: VmPaths): Promise<void> {
+  if (!(await isThere(paths.savedState))) return;
+  await removeState(paths.savedState);
+  await rm(instanceBeside(paths.savedState), { force: true });
 }
 
 /**
@@ -26,7 +34,7 @@ export async function keepInstance(paths: VmPaths, stateFile: string): Promise<v
  * second time would run an old device state on newer memory.
  *
  * @throws ExuviaError `vm-running`; `vm-not-saved` when there is no state or nothing to start it with;
- * `vm-start-failed`; `vm-restore-failed`. State and memory are left as they were then.
+ * `vm-state-unsealed`, `vm-state-damaged`, `vm-memory-damaged`: then nothing is loaded; `vm-start-failed`; `vm-restore-failed`. State and memory are left as they were then.
  */
 export async function restoreVm(
   name: string,
@@ -35,12 +43,14 @@ export async function restoreVm(
   reality: Reality,
   dependencies: VmDependencies,
   monitors: Monitors,
+  binary?: string,
 ): Promise<void> {
   if (reality.process !== null) {
     throw new ExuviaError('vm-running', `VM ${name} runs already (pid ${reality.process.pid}).`);
   }
   const paths = dependencies.paths(name);
-  const instance = await instanceOf(name, stateFile, reality);
+  const instance = inQemu(binary, await instanceOf(name, stateFile, reality));
+  await requireWhole(name, { state: stateFile, ram: paths.ram }, dependencies.updates);
   if (ram === 'in-file') await makeRoom(name, instance, paths, dependencies);
   const commandLine = [...restoreCommandLine(instance.commandLine), '-S'];
   const client = await launch(name, commandLine, dependencies, monitors);
@@ -50,20 +60,31 @@ export async function restoreVm(
     await endAtOnce(name, dependencies);
     throw error;
   }
-  await removeDurably(stateFile);
+  if (binary !== undefined) await writeInstance(paths.instance, instance);
+  await removeState(stateFile);
   await rm(instanceBeside(stateFile), { force: true });
   await client.execute('cont');
 }
 
+function inQemu(binary: string | undefined, instance: Instance): Instance {
+  return binary === undefined
+    ? instance
+    : { ...instance, commandLine: commandLineFor(binary, instance.commandLine) };
+}
+
 async function instanceOf(name: string, stateFile: string, reality: Reality): Promise<Instance> {
   const instance = reality.instance ?? (await readInstance(instanceBeside(stateFile)));
-  const saved = await access(stateFile).then(
-    () => true,
-    () => false,
-  );
+  const saved = await isThere(stateFile);
   if (instance !== null && saved) return instance;
   const what = saved ? 'what it was started with' : `its state ${stateFile}`;
   throw new ExuviaError('vm-not-saved', `VM ${name} cannot be restored: ${what} is missing.`);
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** A full save holds the RAM: the RAM file need only be there and of the right size, whatever is in it. */

@@ -7,6 +7,7 @@ import { adoptIntoScope, isUnitActive, unitOfPid } from '@exuvia/sys';
 
 /** A program that has been started and that the agent may outlive or be outlived by. */
 export interface Started {
+  readonly pid: number;
   /** The exit code as soon as it has ended while this agent lives; `null` before. */
   exitCode(): number | null;
 }
@@ -55,7 +56,10 @@ export async function startProgram(command: readonly string[], logFile: string):
     });
     await once(child, 'spawn');
     child.unref();
-    return { exitCode: () => child.exitCode ?? (child.signalCode === null ? null : 128) };
+    return {
+      pid: child.pid ?? 0,
+      exitCode: () => child.exitCode ?? (child.signalCode === null ? null : 128),
+    };
   } catch (cause) {
     throw new ExuviaError('command-missing', `The program \`${program}\` cannot be started.`, { cause });
   } finally {

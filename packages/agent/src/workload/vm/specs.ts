@@ -47,6 +47,14 @@ export async function readSpec(directory: string, name: string): Promise<VmSpec 
   return spec;
 }
 
+/** `null` also for a spec that is invalid: a VM that runs is there all the same. */
+export async function readSpecIfValid(directory: string, name: string): Promise<VmSpec | null> {
+  return readSpec(directory, name).catch((error: unknown) => {
+    if (error instanceof ExuviaError) return null;
+    throw error;
+  });
+}
+
 /** Writes a spec; the file is complete or not there, whatever happens. */
 export async function writeSpec(directory: string, spec: VmSpec): Promise<void> {
   const text = stringify(vmSpecSchema.parse(spec), { lineWidth: 0 });

@@ -8,7 +8,8 @@ import type { Reality } from './reality.ts';
 import { discardMemory } from './stop.ts';
 
 /**
- * Starts a VM from its spec. What a VM that died left in the store is overwritten first.
+ * Starts a VM from its spec. What a VM that died left in the store is overwritten first. One that a full disk has
+ * stopped goes on.
  *
  * @throws ExuviaError `vm-running`; `vm-state-not-restored` when a saved state would be lost; `store-full`,
  * `store-missing`; `vm-start-failed` with the end of QEMU's log. Nothing is left behind then.
@@ -19,10 +20,16 @@ export async function startVm(
   dependencies: VmDependencies,
   monitors: Monitors,
 ): Promise<void> {
+  // QEMU has stopped the guest rather than let a write fail (werror=enospc, its default), and tries that write again.
+  if (reality.status === 'io-error') {
+    await (await monitors.get(spec.name)).execute('cont');
+    return;
+  }
   refuse(spec.name, reality);
   const paths = dependencies.paths(spec.name);
   await discardMemory(spec.name, dependencies);
-  const commandLine = startCommandLine(spec, paths, dependencies.qemu);
+  const { allowExec } = dependencies.config();
+  const commandLine = startCommandLine(spec, paths, { ...dependencies.qemu, allowExec: allowExec ?? false });
   try {
     await dependencies.store.allocate(spec.name, parseSize(spec.memory) ?? 0);
     const startedAt = new Date().toISOString();
@@ -42,7 +49,7 @@ function refuse(name: string, { process, saved }: Reality): void {
     throw new ExuviaError(
       'vm-state-not-restored',
       `VM ${name} was saved for an update and has not been restored; starting it anew would lose its memory.`,
-      { hint: `To give the saved state up: exuvia vm stop ${name}` },
+      { hint: `To restore it: exuvia recover ${name}. To give the saved state up: exuvia vm stop ${name}` },
     );
   }
 }

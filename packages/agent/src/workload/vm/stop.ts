@@ -6,6 +6,7 @@ import { endAtOnce } from './launch.ts';
 import type { Monitors } from './monitors.ts';
 import { findProcess, waitForEnd } from './process.ts';
 import type { Reality } from './reality.ts';
+import { discardSavedFile } from './restore.ts';
 
 /**
  * Ends a VM: asks the guest to power down (ACPI), after `powerDownMs` asks QEMU to end, and kills a QEMU
@@ -38,6 +39,7 @@ export async function discardMemory(
 ): Promise<void> {
   await requireEnded(paths(name), name, timeoutMs);
   await store.scrub(name);
+  await discardSavedFile(paths(name));
   await rm(paths(name).runtime, { recursive: true, force: true });
 }
 

@@ -6,7 +6,7 @@ import { countingGuest, TEST_BOOT_ID } from '@exuvia/qemu/testing';
 import { run } from '@exuvia/sys';
 import type { VmDependencies } from './dependencies.ts';
 import { QemuVms } from './manager.ts';
-import { findProcess, kill, waitForEnd } from './process.ts';
+import { findProcess, kill, waitForPidEnd } from './process.ts';
 import { startProgram } from './scopes.ts';
 
 /** A host in a directory: real QEMUs and the real exuvia-launch; without systemd and without a PMEM store. */
@@ -45,6 +45,7 @@ export async function makeTestHost(qemu: string): Promise<TestHost> {
     },
     paths,
     specs: join(directory, 'specs'),
+    updates: join(store, 'updates'),
     instances: join(store, 'vms'),
     qemu: { binary: qemu, accelerator: 'tcg' },
     launcher,
@@ -93,7 +94,9 @@ function testPaths(directory: string, store: string): VmDependencies['paths'] {
       ram: join(store, 'vms', name, 'ram'),
       deviceState: join(store, 'vms', name, 'device-state'),
       instance: join(store, 'vms', name, 'instance.json'),
+      savedState: join(directory, 'saved', `${name}.state`),
       runtime,
+      next: `${runtime}.next`,
       qmp: join(runtime, 'qmp.sock'),
       handoverQmp: join(runtime, 'handover.sock'),
       console: join(runtime, 'console.sock'),
@@ -121,8 +124,8 @@ function directoryStore(paths: VmDependencies['paths']): VmDependencies['store']
 }
 
 async function endQemu(paths: ReturnType<VmDependencies['paths']>): Promise<void> {
-  const process = await findProcess(paths);
-  if (process === null) return;
-  kill(process.pid);
-  await waitForEnd(paths, 10_000);
+  for (let found = await findProcess(paths); found !== null; found = await findProcess(paths)) {
+    kill(found.pid);
+    await waitForPidEnd(found.pid, paths.ram, 10_000);
+  }
 }

@@ -1,10 +1,12 @@
 /* The agent's side of the pipe. */
-#ifndef EXUVIA_PAUSE_AGENT_H
-#define EXUVIA_PAUSE_AGENT_H
+#ifndef EXUVIA_AGENT_H
+#define EXUVIA_AGENT_H
 
+#include <errno.h>
 #include <poll.h>
+#include <string.h>
 
-#include "state.h"
+#include "tell.h"
 
 static const char *holds[16]; /* steps after which to wait (fault injection) */
 static size_t hold_count;

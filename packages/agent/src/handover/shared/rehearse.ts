@@ -14,9 +14,20 @@ import {
   saveToFile,
 } from '@exuvia/qemu';
 import { readIfExists } from '@exuvia/sys';
-import type { EarlyVm } from './restore-plan.ts';
 
 const START_TIMEOUT_MS = 60_000;
+
+export interface RehearsedVm {
+  readonly name: string;
+  /** The complete argv of the restore; the first element is an absolute path. */
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** The QEMU that saves, where it is another one than the one that restores. */
+  readonly savedBy?: {
+    readonly argv: readonly string[];
+    readonly environment: Readonly<Record<string, string>>;
+  };
+}
 
 export interface RehearsalOptions {
   /** A directory that lasts as long as this boot: what has been rehearsed in it once is not again. */
@@ -37,7 +48,7 @@ export interface RehearsalOptions {
  *
  * @throws ExuviaError `rehearsal-failed`, naming the VM, with what QEMU said.
  */
-export async function rehearseRestore(vm: EarlyVm, options: RehearsalOptions): Promise<void> {
+export async function rehearseRestore(vm: RehearsedVm, options: RehearsalOptions): Promise<void> {
   const { directory } = options;
   const done = join(options.record, keyOf(vm));
   if ((await readIfExists(done)) !== null) return;
@@ -50,8 +61,9 @@ export async function rehearseRestore(vm: EarlyVm, options: RehearsalOptions): P
     const memory = await open(join(directory, 'ram'), 'wx', 0o600);
     await memory.truncate(options.memoryBytes);
     await memory.close();
-    const source = commandLine.filter((word) => !incoming.has(word));
-    await withQemu(vm, [...source, '-S'], options, (client) =>
+    const saver = vm.savedBy ?? vm;
+    const source = rehearsalCommandLine(saver.argv, directory).filter((word) => !incoming.has(word));
+    await withQemu(saver, [...source, '-S'], options, (client) =>
       saveToFile(client, state, { ram: 'in-place' }),
     );
     await withQemu(vm, [...commandLine, '-S'], options, (client) =>
@@ -81,8 +93,11 @@ export async function rehearseRestore(vm: EarlyVm, options: RehearsalOptions): P
 }
 
 /** Same QEMU (its copy's path holds its build), same arguments: the same rehearsal. */
-function keyOf({ argv, environment }: EarlyVm): string {
-  return createHash('sha256').update(JSON.stringify({ argv, environment })).digest('hex').slice(0, 32);
+function keyOf({ argv, environment, savedBy }: RehearsedVm): string {
+  return createHash('sha256')
+    .update(JSON.stringify({ argv, environment, savedBy }))
+    .digest('hex')
+    .slice(0, 32);
 }
 
 /** Ends a rehearsal that an agent which was killed left behind, and removes its files. Idempotent. */
@@ -94,7 +109,7 @@ export async function endRehearsal(directory: string): Promise<void> {
 }
 
 async function withQemu(
-  vm: EarlyVm,
+  vm: Pick<RehearsedVm, 'environment'>,
   commandLine: readonly string[],
   { directory, cpus, signal, launcher = `${HOST_PATHS.native}/exuvia-launch` }: RehearsalOptions,
   work: (client: QmpClient) => Promise<void>,

@@ -1,0 +1,105 @@
+/*
+ * The way back: when this kernel cannot bring back a single VM, the machine jumps into the kernel that it came
+ * from, whose own early restore tries with what it had. The memory of the VMs stays where it is. Only when that
+ * is not possible the machine is reset through its firmware, where the boot loader has been told to start the
+ * old kernel once.
+ *
+ * Never once a guest has executed an instruction here: its saved state is stale from then on.
+ */
+#ifndef EXUVIA_FALLBACK_H
+#define EXUVIA_FALLBACK_H
+
+#include <fcntl.h>
+#include <linux/kexec.h>
+#include <linux/reboot.h>
+#include <signal.h>
+#include <sys/reboot.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "log.h"
+#include "plan.h"
+
+static pid_t guardian = -1;
+
+static void reset_machine(const char *why) {
+  logf_kernel("%s; resetting the machine", why);
+  sync();
+  sleep(3); /* so that a serial console has the message */
+  reboot(RB_AUTOBOOT);
+  for (;;) pause();
+}
+
+/* Puts down, in the store, what the agent of the old kernel will want to know. */
+static void leave_word(const char *why) {
+  char path[512];
+  if (!failure_file) return;
+  snprintf(path, sizeof path, "%s%s", SYSROOT, failure_file);
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return;
+  dprintf(fd, "failure %s\n", why);
+  write_fully(fd, record->text, record->used < sizeof record->text ? record->used : sizeof record->text);
+  fsync(fd);
+  close(fd);
+}
+
+static int open_below(const char *root, const char *path) {
+  char whole[512];
+  snprintf(whole, sizeof whole, "%s%s", root, path);
+  return open(whole, O_RDONLY | O_CLOEXEC);
+}
+
+static bool load_image(const struct image *image) {
+  const char *root = in_initramfs ? "" : SYSROOT;
+  int kernel = open_below(root, image->kernel), initrd = open_below(root, image->initrd);
+  /* Linux 6.12 kernel/kexec_file.c: the length counts the terminating NUL. */
+  bool loaded = kernel >= 0 && initrd >= 0 &&
+                syscall(SYS_kexec_file_load, kernel, initrd, strlen(fallback_arguments) + 1, fallback_arguments,
+                        0UL) == 0;
+  if (!loaded) logf_kernel("%s, %s: %s", image->kernel, image->initrd, strerror(errno));
+  if (kernel >= 0) close(kernel);
+  if (initrd >= 0) close(initrd);
+  return loaded;
+}
+
+/* No QEMU may be there any more that has a VM's memory open. */
+static void end_qemus(void) {
+  for (size_t i = 0; i < vm_count; i++)
+    if (vms[i].pid > 0) kill(vms[i].pid, SIGKILL);
+  for (size_t i = 0; i < vm_count; i++)
+    if (vms[i].pid > 0) waitpid(vms[i].pid, NULL, 0);
+}
+
+static void fall_back(const char *why) __attribute__((noreturn));
+static void fall_back(const char *why) {
+  logf_kernel("%s; going back to the kernel before", why);
+  end_qemus();
+  leave_word(why);
+  sync();
+  for (size_t i = 0; i < image_count; i++)
+    if (load_image(&images[i])) syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_KEXEC, NULL);
+  reset_machine(why);
+  _exit(1);
+}
+
+/*
+ * A process that ends a restore which hangs where it cannot look at a clock (a driver that does not come back
+ * from its loading): after `timeout_ms` and a while, unless a VM runs by then.
+ */
+static pid_t start_guardian(void) {
+  if (image_count == 0) return -1;
+  pid_t pid = fork();
+  if (pid != 0) return pid;
+  uint64_t until = monotonic_ms() + timeout_ms + 30000;
+  while (monotonic_ms() < until) usleep(500000);
+  if (record->resumed == 0) fall_back("the early restore hangs");
+  _exit(0);
+}
+
+static void stop_guardian(pid_t pid) {
+  if (pid <= 0) return;
+  kill(pid, SIGKILL);
+  waitpid(pid, NULL, 0);
+}
+
+#endif

@@ -1,0 +1,84 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from '@exuvia/sys';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type RestorePlan, renderPlan, renderRestorePlan } from './restore-plan.ts';
+
+/** The real exuvia-early-restore judges plans; what it does with them is the lab's to test. */
+let directory: string;
+let program: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'exuvia-plan-'));
+  program = join(directory, 'exuvia-early-restore');
+  const native = join(import.meta.dirname, '../../../../../native');
+  const source = `${native}/early-restore/exuvia-early-restore.c`;
+  await run('cc', ['-O1', '-D_GNU_SOURCE', `-I${native}/common`, '-o', program, source]);
+});
+afterAll(() => rm(directory, { recursive: true }));
+
+const PLAN: RestorePlan = {
+  update: 'u1',
+  modules: [{ group: 'vm', file: '/modules/kvm_amd.ko', options: '' }],
+  root: { uuid: '1-2', type: 'ext4', path: '/', options: 'rw' },
+  mounts: [{ uuid: '3-4', type: 'xfs', path: '/srv', options: 'rw' }],
+  store: { label: 'exuvia-store', path: '/var/lib/exuvia/store', options: 'rw,dax=always' },
+  vmCpus: '1-2',
+  vms: [{ name: 'tiny', argv: ['/bin/qemu', '-append', 'a b'], environment: { PATH: '/bin' } }],
+  timeoutMs: 60_000,
+  fallback: { images: [{ kernel: '/k', initrd: '/i' }], commandLine: 'a=b c', failure: '/f' },
+  fault: undefined,
+};
+
+async function judge(text: string): Promise<string> {
+  const file = join(directory, 'plan');
+  await writeFile(file, text);
+  const { exitCode, stderr } = await run(program, ['--check', file], { allowFailure: true });
+  return exitCode === 0 ? 'good' : stderr.trim().replace(file, 'PLAN');
+}
+
+test('a plan as the agent renders it is good, with and without VMs and a way back', async () => {
+  expect(await judge(renderRestorePlan(PLAN))).toBe('good');
+  expect(await judge(renderRestorePlan({ ...PLAN, vms: [], fallback: null }))).toBe('good');
+  expect(await judge(renderPlan(['fallback /k /i', 'fallback-arguments x', 'at-once fallback']))).toBe(
+    'good',
+  );
+});
+
+test('a plan with any one byte changed, or cut off anywhere, is not carried out', async () => {
+  const whole = renderRestorePlan(PLAN);
+  for (let at = 0; at < whole.length; at += 7) {
+    const damaged = Buffer.from(whole);
+    damaged.writeUInt8(damaged.readUInt8(at) ^ 1, at);
+    expect(await judge(damaged.toString('latin1')), `byte ${at}`).not.toBe('good');
+    expect(await judge(whole.slice(0, at)), `length ${at}`).not.toBe('good');
+  }
+  expect(await judge(whole.replace('tiny', 'tony'))).toBe(
+    'restore plan: PLAN: damaged: its checksum does not fit',
+  );
+});
+
+test.each([
+  [
+    'of another version',
+    renderPlan([]).replace('restore 2', 'restore 3'),
+    'restore plan: PLAN: not version 2',
+  ],
+  ['with a word that is no directive', renderPlan(['dance now']), 'restore plan: dance: no directive'],
+  [
+    'with a VM that lacks its memory',
+    renderPlan(['vm tiny', 'state /s']),
+    'restore plan: tiny: a field is missing',
+  ],
+  ['that starts nothing at once', renderPlan(['at-once fallback']), 'restore plan: at-once: no image'],
+])('a plan %s is refused', async (_, text, expected) => {
+  expect(await judge(text)).toBe(expected);
+});
+
+test('the program does nothing when it is not process 1', async () => {
+  const { exitCode, stderr } = await run(program, [], { allowFailure: true });
+  expect([exitCode, stderr.trim()]).toEqual([
+    2,
+    'exuvia-early-restore is process 1 of an initramfs; elsewhere only: --check PLAN',
+  ]);
+});

@@ -1,0 +1,92 @@
+import { readdir, readlink, statfs } from 'node:fs/promises';
+import { type Check, HOST_PATHS, type Vm } from '@exuvia/contract';
+import { kernelRelease, readIfExists, readModuleIndex, run } from '@exuvia/sys';
+import type { PlanTarget } from '../../kinds.ts';
+import type { HandoverDependencies } from '../dependencies.ts';
+import { vmRuns } from '../shared/checks.ts';
+
+const STATE_BYTES = 16 * 2 ** 20;
+
+/** Everything that must hold before modules are loaded anew. Never throws for a failed check. */
+export async function moduleChecks(
+  { store }: HandoverDependencies,
+  target: PlanTarget,
+  vms: readonly Vm[],
+): Promise<Check[]> {
+  const modules = await Promise.all(target.modules.map(moduleFits));
+  return [
+    ...(await store.checks()),
+    ...modules,
+    await nobodyElse(vms),
+    ...((await store.status()) === null ? [] : [await storeSpace(vms.length)]),
+    ...vms.map(vmRuns),
+  ];
+}
+
+/** A module is loaded, and its file is made for the kernel that runs (its version magic). */
+async function moduleFits(name: string): Promise<Check> {
+  const common = { id: `module-${name}`, subject: 'host' } as const;
+  const own = name.replaceAll('-', '_');
+  if ((await readIfExists(`/sys/module/${own}/initstate`)) === null) {
+    const remedy = 'Leave it out: it is loaded from its file when it is needed.';
+    return { ...common, verdict: 'fail', reason: `No module ${name} is loaded.`, remedy };
+  }
+  const release = kernelRelease();
+  const path = (await readModuleIndex(release)).paths.get(own);
+  if (path === undefined) {
+    const remedy = `Install the complete modules of kernel ${release}, then run \`depmod\`.`;
+    return {
+      ...common,
+      verdict: 'fail',
+      reason: `Kernel ${release} has no file of the module ${name}.`,
+      remedy,
+    };
+  }
+  const { stdout } = await run('modinfo', ['-F', 'vermagic', path], { allowFailure: true });
+  const [built = 'an unknown kernel'] = stdout.split(' ');
+  return built === release
+    ? { ...common, verdict: 'ok', reason: `${path} is made for the kernel that runs.` }
+    : {
+        ...common,
+        verdict: 'fail',
+        reason: `${path} is made for kernel ${built}, not for ${release}.`,
+        remedy: 'Update the kernel with it: exuvia update --all',
+      };
+}
+
+/** A process of somebody else's that has /dev/kvm or a vhost device open keeps the modules where they are. */
+async function nobodyElse(vms: readonly Vm[]): Promise<Check> {
+  const id = 'module-holders';
+  const ours = new Set(vms.map(({ pid }) => pid));
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const holding = await Promise.all(pids.filter((pid) => !ours.has(pid)).map(holds));
+  const others = pids.filter((pid) => !ours.has(pid)).filter((_, index) => holding[index]);
+  if (others.length === 0) {
+    return { id, subject: 'host', verdict: 'ok', reason: 'Nobody but the VMs holds KVM or vhost devices.' };
+  }
+  return {
+    id,
+    subject: 'host',
+    verdict: 'fail',
+    reason: `Other processes hold KVM or vhost devices: ${others.join(', ')}.`,
+    remedy: 'End them for the update.',
+  };
+}
+
+async function holds(pid: number): Promise<boolean> {
+  const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  const links = await Promise.all(descriptors.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
+  return links.some((link) => /^(\/dev\/(kvm|vhost)|anon_inode:\[?kvm-)/.test(link));
+}
+
+async function storeSpace(vmCount: number): Promise<Check> {
+  const { bavail, bsize } = await statfs(HOST_PATHS.store);
+  const mebibytes = (bytes: number) => `${Math.floor(bytes / 2 ** 20)} MiB`;
+  const free = bavail * bsize;
+  const needed = vmCount * STATE_BYTES;
+  const reason = `The store has ${mebibytes(free)} free; the VMs’ states may need ${mebibytes(needed)}.`;
+  const remedy = 'Destroy VMs that are not needed, or set up a larger store.';
+  return free >= needed
+    ? { id: 'store-space', subject: 'host', verdict: 'ok', reason }
+    : { id: 'store-space', subject: 'host', verdict: 'fail', reason, remedy };
+}

@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { ExuviaError } from '@exuvia/contract';
+import { kernelRelease, listIfExists, readIfExists, readModuleOptions, run } from '@exuvia/sys';
+
+/** Where {@link keptModule} has copies of what is loaded, for the day on which the files are others. */
+export const KEPT_MODULES = '/var/lib/exuvia/modules';
+
+/** The copy of a module as it was loaded, `null` when there is none. */
+export async function keptModule(name: string, folder: string = KEPT_MODULES): Promise<string | null> {
+  const directory = join(folder, kernelRelease());
+  const file = (await listIfExists(directory)).find((one) => one.startsWith(`${name}.ko`));
+  return file === undefined ? null : join(directory, file);
+}
+
+/**
+ * The modules and everything loaded that uses them, in the order in which they can be unloaded
+ * (/sys/module/NAME/holders). Those that are not loaded are left out.
+ */
+export async function unloadOrder(names: readonly string[], sys = '/sys/module'): Promise<string[]> {
+  const order = new Set<string>();
+  const visit = async (name: string): Promise<void> => {
+    if (order.has(name) || (await readIfExists(join(sys, name, 'initstate'))) === null) return;
+    for (const holder of await listIfExists(join(sys, name, 'holders'))) await visit(holder);
+    order.add(name);
+  };
+  for (const name of names) await visit(name.replaceAll('-', '_'));
+  return [...order];
+}
+
+/** @throws ExuviaError `module-busy` naming the module; those before it are unloaded by then. */
+export async function unloadModules(order: readonly string[]): Promise<void> {
+  for (const name of order) {
+    const { exitCode, stderr } = await run('rmmod', ['--', name], { allowFailure: true });
+    if (exitCode === 0 || (await readIfExists(`/sys/module/${name}/initstate`)) === null) continue;
+    throw new ExuviaError('module-busy', `The module ${name} cannot be unloaded: ${stderr.trim()}`, {
+      hint: 'Something else than Exuvia’s VMs holds it.',
+    });
+  }
+}
+
+/** Loads modules from their files, the last unloaded first. @throws ExuviaError `module-load-failed`. */
+export async function loadModules(order: readonly string[]): Promise<void> {
+  for (const name of order.toReversed()) {
+    const { exitCode, stderr } = await run('modprobe', ['--', name], { allowFailure: true });
+    if (exitCode === 0) continue;
+    throw new ExuviaError('module-load-failed', `The module ${name} cannot be loaded: ${stderr.trim()}`, {
+      hint: 'Install the package again that its file belongs to.',
+    });
+  }
+}
+
+/**
+ * Loads what was loaded before, as far as it can be had: from its file, or, when that one fails, from the copy that
+ * was kept when it was loaded. Idempotent.
+ */
+export async function loadAgain(order: readonly string[]): Promise<void> {
+  const options = await readModuleOptions();
+  for (const name of order.toReversed()) {
+    if ((await readIfExists(`/sys/module/${name}/initstate`)) !== null) continue;
+    const { exitCode, stderr } = await run('modprobe', ['--', name], { allowFailure: true });
+    if (exitCode === 0) continue;
+    const kept = await keptModule(name);
+    if (kept === null) {
+      throw new ExuviaError('module-load-failed', `The module ${name} cannot be loaded: ${stderr.trim()}`, {
+        hint: 'Install its package again, then restart the agent: the VMs wait in the store.',
+      });
+    }
+    await run('insmod', [kept, ...(options.get(name) ?? [])]);
+  }
+}

@@ -1,0 +1,121 @@
+import type { Plan } from '@exuvia/contract';
+import { z } from 'zod';
+import type { Step } from '../../kinds.ts';
+import type { HandoverDependencies } from '../dependencies.ts';
+import { byPriority } from '../shared/parallel.ts';
+import { runningVms } from '../shared/running-vms.ts';
+import { noteHeartbeats } from '../shared/verify.ts';
+import { loadAgain, loadModules, unloadModules, unloadOrder } from './reload.ts';
+import { restoreAll } from './restore.ts';
+import { createMarks, type Marks } from './times.ts';
+
+const namesSchema = z.array(z.string()).catch([]);
+
+/** The steps of an update of kernel modules. No memory is copied; the VMs stand still from `save-vms` on. */
+export function moduleSteps(
+  dependencies: HandoverDependencies,
+  plan: Pick<Plan, 'id' | 'target' | 'vms'>,
+): readonly Step[] {
+  const marks = createMarks();
+  return [
+    noteVms(dependencies, plan.target.modules),
+    saveVms(dependencies, marks),
+    endVms(dependencies, marks),
+    reloadModules(marks),
+    restoreVms(dependencies, marks),
+  ];
+}
+
+/** Changes nothing on the host. */
+function noteVms(dependencies: HandoverDependencies, modules: readonly string[]): Step {
+  return {
+    name: 'note-vms',
+    phase: null,
+    description: 'note the VMs’ heartbeats and the modules that depend on one another',
+    async run(context) {
+      await noteHeartbeats(dependencies, context, await runningVms(dependencies, context.plan));
+      await context.remember('modules', await unloadOrder(modules));
+    },
+  };
+}
+
+/** A saved VM stands still until it is resumed; what a crash leaves behind is taken up by `undo` in the next process. */
+function saveVms({ vms }: HandoverDependencies, marks: Marks): Step {
+  return {
+    name: 'save-vms',
+    phase: 'VM save',
+    description: 'stop all VMs and save their device state into the store',
+    async run({ plan }) {
+      marks.set('begin');
+      await allOf(byPriority(plan).map(({ name }) => vms.saveInPlace(name)));
+      marks.set('saved');
+    },
+    async undo({ plan }) {
+      await allOf(
+        plan.vms.map(async ({ name }) => {
+          if ((await vms.get(name)).pid !== null) await vms.resume(name);
+        }),
+      );
+    },
+  };
+}
+
+/** Nothing may hold the modules; the VMs' memory and state stay in the store. */
+function endVms({ vms }: HandoverDependencies, marks: Marks): Step {
+  return {
+    name: 'end-vms',
+    phase: 'QEMU shutdown',
+    description: 'end the QEMUs of the saved VMs',
+    async run({ plan }) {
+      await allOf(plan.vms.map(({ name }) => vms.endSaved(name)));
+      marks.set('ended');
+    },
+    async undo({ plan }) {
+      await allOf(
+        plan.vms.map(async ({ name }) => {
+          const { pid, saved } = await vms.get(name);
+          if (pid === null && saved === true) await vms.restoreInPlace(name);
+        }),
+      );
+    },
+  };
+}
+
+/** When a new file does not load, `undo` loads what was there before, from the copy that was kept if need be. */
+function reloadModules(marks: Marks): Step {
+  return {
+    name: 'reload-modules',
+    phase: 'kernel startup',
+    description: 'unload the modules and load them anew from their files',
+    async run(context) {
+      const order = namesSchema.parse(await context.recall('modules'));
+      await unloadModules(order);
+      await loadModules(order);
+      marks.set('loaded');
+    },
+    async undo(context) {
+      await loadAgain(namesSchema.parse(await context.recall('modules')));
+    },
+  };
+}
+
+/** With the new modules there is no way back that would be shorter than the way on. */
+function restoreVms(dependencies: HandoverDependencies, marks: Marks): Step {
+  return {
+    name: 'restore-vms',
+    phase: 'VM restore',
+    description: 'start the QEMUs again, load the saved states and let the guests run on',
+    async run(context) {
+      await context.commit();
+      await restoreAll(dependencies, context);
+      marks.set('restored');
+      await marks.keep(context);
+    },
+  };
+}
+
+/** Waits for all, so that nothing is under way any more when one has failed. */
+async function allOf(work: readonly Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}

@@ -1,0 +1,114 @@
+import { join } from 'node:path';
+import { ExuviaError } from '@exuvia/contract';
+import { z } from 'zod';
+import { agentClient } from '../host/agent.ts';
+import { labCopy, labRun } from '../host/ssh.ts';
+import type { LabState } from '../host/state.ts';
+import type { Observer } from '../observer/observer.ts';
+import type { Progress } from '../support/progress.ts';
+import { observedUpdate } from '../update/observed-update.ts';
+import { destroyGuests, freshGuests } from './kexec.ts';
+
+/** One move of `busy` from the old QEMU into the new one. */
+interface VmmRun {
+  readonly from: string;
+  readonly to: string;
+  readonly busyMemory: string;
+  readonly blackoutMs: number;
+  readonly stopToResumeMs: number;
+}
+
+const liveMigrationSchema = z.object({ downtimeMs: z.number(), totalMs: z.number() });
+/** What QEMU's own local live migration of the same guest took, RAM copied. */
+export type LiveMigration = z.infer<typeof liveMigrationSchema>;
+
+export interface VmmRuns {
+  readonly updates: readonly VmmRun[];
+  readonly largeUpdates: readonly VmmRun[];
+  readonly liveMigrations: readonly LiveMigration[];
+}
+
+const OLD_QEMU = '/usr/bin/qemu-system-x86_64';
+const SCRIPT = join(import.meta.dirname, 'on-host/live-migration.mjs');
+const REMOTE = '/var/lib/exuvia/lab/live-migration.mjs';
+const NODE = '/usr/lib/exuvia/node/bin/node';
+
+/** Everything that the benchmark measures, on one lab host, one after the other. */
+export async function runVmmBenchmark(
+  state: LabState,
+  options: { runs: number },
+  progress: Progress,
+): Promise<VmmRuns> {
+  const updates = await updateSeries(state, '512M', options.runs, progress);
+  const liveMigrations = await liveMigrationSeries(state, options.runs, progress);
+  const largeUpdates = await updateSeries(state, '1G', options.runs, progress);
+  return { updates, largeUpdates, liveMigrations };
+}
+
+/** Each run goes forth by the cheapest method and is measured; the way back is not. */
+async function updateSeries(
+  state: LabState,
+  busyMemory: string,
+  count: number,
+  progress: Progress,
+): Promise<VmmRun[]> {
+  const observer = await freshGuests(state, busyMemory, progress, ['busy']);
+  const runs: VmmRun[] = [];
+  try {
+    for (let index = 0; index < count; index++) {
+      progress.say(`bench: run ${index + 1} of ${count}, busy ${busyMemory}`);
+      runs.push(await oneRun(state, observer, busyMemory, progress));
+      if (index + 1 < count)
+        await observedUpdate(state, observer, { qemu: OLD_QEMU, handover: 'vmm' }, progress);
+    }
+  } finally {
+    await observer.stop();
+  }
+  return runs;
+}
+
+async function oneRun(
+  state: LabState,
+  observer: Observer,
+  busyMemory: string,
+  progress: Progress,
+): Promise<VmmRun> {
+  const seen = await observedUpdate(state, observer, { qemu: '11.1', handover: 'vmm' }, progress);
+  const [vm] = seen.observation.vms;
+  const stopToResumeMs = seen.report.vms[0]?.pausedMs ?? null;
+  if (
+    seen.update.state !== 'completed' ||
+    vm === undefined ||
+    vm.integrity !== 'ok' ||
+    stopToResumeMs === null
+  ) {
+    throw new ExuviaError(
+      'bench-update-failed',
+      `Update ${seen.update.id} does not count: ${seen.update.reason ?? vm?.integrity ?? 'nothing was seen'}.`,
+    );
+  }
+  const { from, to } = seen.update;
+  return { from, to, busyMemory, blackoutMs: vm.blackoutMs, stopToResumeMs };
+}
+
+/** Each with a fresh guest: the one that was migrated is no VM of the agent's any more. */
+async function liveMigrationSeries(
+  state: LabState,
+  count: number,
+  progress: Progress,
+): Promise<LiveMigration[]> {
+  await labCopy(state, SCRIPT, REMOTE);
+  const runs: LiveMigration[] = [];
+  for (let index = 0; index < count; index++) {
+    const observer = await freshGuests(state, '512M', progress, ['busy']);
+    await observer.stop();
+    const { stdout } = await labRun(state, `${NODE} ${REMOTE} busy`, { timeoutMs: 300_000 });
+    const run = liveMigrationSchema.parse(JSON.parse(stdout.split('\n').at(-1) ?? ''));
+    progress.say(`bench: live migration ${index + 1} of ${count}: ${run.totalMs.toFixed(0)} ms`);
+    runs.push(run);
+    const client = await agentClient(state);
+    await client.destroyVm('busy').finally(() => client.close());
+  }
+  await destroyGuests(state);
+  return runs;
+}

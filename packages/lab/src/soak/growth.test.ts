@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { type Footprint, growthBetween } from './growth.ts';
+
+const before: Footprint = {
+  agentKib: 90_000,
+  agentFds: 30,
+  qemuKib: 120_000,
+  qemuFds: 60,
+  files: 40,
+  bootEntries: 5,
+  storeKib: 1_000_000,
+  kernelKib: 40_000,
+};
+const growing = (change: Partial<Footprint>) =>
+  growthBetween(before, { ...before, ...change })
+    .filter(({ grows }) => grows)
+    .map(({ what }) => what);
+
+test('what stays as it was, settles a little, or becomes less does not grow', () => {
+  expect(growing({})).toEqual([]);
+  expect(growing({ agentKib: 100_000, agentFds: 32, files: 41, storeKib: 900_000 })).toEqual([]);
+});
+
+test('one boot entry more is growth, and so are files, descriptors and memory', () => {
+  expect(growing({ bootEntries: 6 })).toEqual(['bootEntries']);
+  expect(growing({ files: 42, agentFds: 33, qemuKib: 150_000 })).toEqual(['agentFds', 'qemuKib', 'files']);
+});
+
+test('what could not be counted counts as growth', () => {
+  expect(growing({ storeKib: Number.NaN })).toEqual(['storeKib']);
+});
