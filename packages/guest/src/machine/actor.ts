@@ -7,6 +7,7 @@ import { GdbConnection } from './gdb/connection.ts';
 import {
   attachScript,
   EMPTY_STOP,
+  type Gdbserver,
   inSends,
   LAST_WORD,
   lookScript,
@@ -88,9 +89,9 @@ export class Actor {
 
   /** The whole of a fast stop. A VM that was found standing stands afterwards. */
   stop(plan: StopPlan): Promise<{ readonly seen: Seen; readonly us: number }> {
-    return this.#exclusively(async ({ gdb, vcpus, mark }) => {
+    return this.#exclusively(async ({ gdb, gdbserver, vcpus, mark }) => {
       const before = process.hrtime.bigint();
-      const { seen, goOn } = await this.#look(gdb, vcpus, mark, plan.reads);
+      const { seen, goOn } = await this.#look({ gdb, gdbserver, vcpus, mark }, plan.reads);
       let writes: readonly PhysicalWrite[] = [];
       try {
         writes = plan.decide(seen);
@@ -99,15 +100,15 @@ export class Actor {
         mark.set(false);
         throw error;
       }
-      const sends = inSends(writes);
+      const sends = inSends(gdbserver, writes);
       const last = sends.at(-1) ?? [];
-      for (const send of sends.slice(0, -1)) await writeNow(gdb, send);
-      const script = writeScript(last);
+      for (const send of sends.slice(0, -1)) await writeNow(gdb, gdbserver, send);
+      const script = writeScript(gdbserver, last);
       const lastWord = LAST_WORD[goOn ? 'continue' : 'stand'];
       const { answers } = await gdb.exchange(script.text + lastWord, script.answers);
       const us = Number(process.hrtime.bigint() - before) / 1000;
       mark.set(false);
-      verifyWrites(answers, last);
+      verifyWrites(gdbserver, answers, last);
       return { seen, us };
     });
   }
@@ -118,9 +119,9 @@ export class Actor {
    * @throws GuestError `guest-write-lost`, `guest-gdb-...`.
    */
   switch(plan: SwitchPlan): Promise<SwitchResult> {
-    return this.#exclusively(async ({ gdb, vcpus, mark, program }) => {
+    return this.#exclusively(async ({ gdb, gdbserver, vcpus, mark, program }) => {
       mark.set(!this.#stood);
-      const result = await gdb.lend(() => program.carryOut(plan, vcpus));
+      const result = await gdb.lend(() => program.carryOut(gdbserver, plan, vcpus));
       this.#stood = !result.ran;
       mark.set(false);
       return result;
@@ -135,17 +136,17 @@ export class Actor {
       read: (ranges: readonly PhysicalRange[]) => Promise<readonly Buffer[]>,
     ) => Promise<T>,
   ): Promise<{ readonly result: T; readonly us: number }> {
-    return this.#exclusively(async ({ gdb, vcpus, mark }) => {
+    return this.#exclusively(async ({ gdb, gdbserver, vcpus, mark }) => {
       const before = process.hrtime.bigint();
-      const { seen, goOn } = await this.#look(gdb, vcpus, mark, []);
+      const { seen, goOn } = await this.#look({ gdb, gdbserver, vcpus, mark }, []);
       try {
         const result = await work(
           seen,
-          (writes) => writeNow(gdb, writes),
+          (writes) => writeNow(gdb, gdbserver, writes),
           async (ranges) => {
-            const script = lookScript([], ranges);
+            const script = lookScript(gdbserver, [], ranges);
             const { answers } = await gdb.exchange(script.text, script.answers);
-            return readLook(answers, [], ranges).memory;
+            return readLook(gdbserver, answers, [], ranges).memory;
           },
         );
         return { result, us: Number(process.hrtime.bigint() - before) / 1000 };
@@ -179,7 +180,7 @@ export class Actor {
       if (control === null) return;
       await control.program.end();
       control.gdb.close();
-      if (control.added) await removeChannel(this.#qmp);
+      if (control.gdbserver === 'ours') await removeChannel(this.#qmp);
       await control.mark.close();
       await control.guard.dismiss();
     });
@@ -230,9 +231,10 @@ export class Actor {
     let gdb: GdbConnection | null = null;
     try {
       const { address, added } = await openChannel(this.#qmp, this.#paths);
+      const gdbserver = added ? 'ours' : 'shared';
       const standing = this.#stood;
       mark.set(!standing);
-      const script = attachScript(standing ? 'stand' : 'continue');
+      const script = attachScript(gdbserver, standing ? 'stand' : 'continue');
       const connection = await GdbConnection.open(address, script.text);
       gdb = connection;
       connection.onForeignStop = () => {
@@ -241,7 +243,7 @@ export class Actor {
       await connection.expect(script.answers);
       mark.set(false);
       const program = await connection.lend(() => StopProgram.start(connection.socket, guard.lifeline));
-      return { gdb: connection, vcpus, mark, guard, program, added };
+      return { gdb: connection, gdbserver, vcpus, mark, guard, program };
     } catch (error) {
       gdb?.close();
       if (gdb !== null) await reconcileChannel(this.#qmp, this.#paths);
@@ -252,17 +254,15 @@ export class Actor {
   }
 
   async #look(
-    gdb: GdbConnection,
-    vcpus: readonly number[],
-    mark: StopMark,
+    { gdb, gdbserver, vcpus, mark }: Pick<Control, 'gdb' | 'gdbserver' | 'vcpus' | 'mark'>,
     reads: readonly PhysicalRange[],
   ): Promise<{ readonly seen: Seen; readonly goOn: boolean }> {
     mark.set(!this.#stood);
-    const script = lookScript(vcpus, reads);
+    const script = lookScript(gdbserver, vcpus, reads);
     const { answers, stopped: goOn } = await gdb.exchange(script.text, script.answers);
     this.#stood = !goOn;
     try {
-      const { registers, memory } = readLook(answers, vcpus, reads);
+      const { registers, memory } = readLook(gdbserver, answers, vcpus, reads);
       return { seen: { registers, memory }, goOn };
     } catch (error) {
       if (goOn) gdb.send(LAST_WORD.continue);
@@ -274,18 +274,22 @@ export class Actor {
 
 interface Control {
   readonly gdb: GdbConnection;
+  readonly gdbserver: Gdbserver;
   readonly vcpus: readonly number[];
   readonly mark: StopMark;
   readonly guard: Guard;
   readonly program: StopProgram;
-  readonly added: boolean;
 }
 
-async function writeNow(gdb: GdbConnection, writes: readonly PhysicalWrite[]): Promise<void> {
+async function writeNow(
+  gdb: GdbConnection,
+  gdbserver: Gdbserver,
+  writes: readonly PhysicalWrite[],
+): Promise<void> {
   for (const write of writes) {
-    const script = writeScript([write]);
+    const script = writeScript(gdbserver, [write]);
     const { answers } = await gdb.exchange(script.text + LAST_WORD.stand, script.answers);
-    verifyWrites(answers, [write]);
+    verifyWrites(gdbserver, answers, [write]);
   }
 }
 

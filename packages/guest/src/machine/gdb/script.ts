@@ -21,9 +21,12 @@ export interface Script {
 }
 
 /**
- * The stub's addresses are physical only within a script: the mode belongs to the VM's gdbserver, not to the
- * connection, and a debugger that comes after us must find it as it was.
+ * Whose gdbserver it is. Addresses are physical or virtual for the whole gdbserver, not for a connection. One that
+ * was there before us is `shared`: a debugger that comes after us must find it as it was, so its addresses are
+ * physical only within a script. One that we have added goes away with us, and each packet less is a shorter stop.
  */
+export type Gdbserver = 'ours' | 'shared';
+
 const PHYSICAL = packet('Qqemu.PhyMemMode:1');
 const VIRTUAL = packet('Qqemu.PhyMemMode:0');
 const CONTINUE = packet('c');
@@ -38,42 +41,55 @@ export const LAST_WORD = { continue: CONTINUE, stand: ACKNOWLEDGE } as const;
 export const EMPTY_STOP = INTERRUPT + CONTINUE;
 
 /** What is sent with the connection. It has one answer. */
-export function attachScript(then: 'continue' | 'stand'): Script {
-  return { text: `${VIRTUAL}${LAST_WORD[then]}`, answers: 1 };
+export function attachScript(gdbserver: Gdbserver, then: 'continue' | 'stand'): Script {
+  return { text: `${gdbserver === 'ours' ? PHYSICAL : VIRTUAL}${LAST_WORD[then]}`, answers: 1 };
+}
+
+/** Packets that need physical addresses, as this gdbserver wants it. `before`: answers in front of theirs. */
+function physically(gdbserver: Gdbserver, packets: string, answers: number): Script & { before: number } {
+  if (gdbserver === 'ours') return { text: packets, answers, before: 0 };
+  return { text: `${PHYSICAL}${packets}${VIRTUAL}`, answers: answers + 2, before: 1 };
 }
 
 /** Stops the VM, unless it stands already, and reads the registers of its vCPUs and some memory. */
-export function lookScript(vcpus: readonly number[], reads: readonly PhysicalRange[]): Script {
+export function lookScript(
+  gdbserver: Gdbserver,
+  vcpus: readonly number[],
+  reads: readonly PhysicalRange[],
+): Script {
   const registers = vcpus.map((vcpu) => packet(`Hg${(vcpu + 1).toString(16)}`) + packet('g')).join('');
   const memory = reads.map(({ physical, length }) => readPacket(physical, length)).join('');
-  return {
-    text: `${INTERRUPT}${registers}${PHYSICAL}${memory}${VIRTUAL}${ACKNOWLEDGE}`,
-    answers: vcpus.length * 2 + reads.length + 2,
-  };
+  const { text, answers } = physically(gdbserver, memory, reads.length);
+  return { text: `${INTERRUPT}${registers}${text}${ACKNOWLEDGE}`, answers: vcpus.length * 2 + answers };
 }
 
 /** Which answers of a {@link lookScript} are what. */
-export function lookAnswers(vcpus: readonly number[]): {
+export function lookAnswers(
+  gdbserver: Gdbserver,
+  vcpus: readonly number[],
+): {
   /** Of every vCPU's register file. */
   readonly registers: readonly number[];
   /** Of the first piece of memory; the others follow. */
   readonly memory: number;
 } {
-  return { registers: vcpus.map((_, index) => index * 2 + 1), memory: vcpus.length * 2 + 1 };
+  const { before } = physically(gdbserver, '', 0);
+  return { registers: vcpus.map((_, index) => index * 2 + 1), memory: vcpus.length * 2 + before };
 }
 
 /** @throws GuestError `guest-gdb-protocol` when the answers are not those of a {@link lookScript}. */
 export function readLook(
+  gdbserver: Gdbserver,
   answers: readonly string[],
   vcpus: readonly number[],
   reads: readonly PhysicalRange[],
 ): { readonly registers: Registers[]; readonly memory: Buffer[] } {
-  const places = lookAnswers(vcpus);
+  const places = lookAnswers(gdbserver, vcpus);
   const registers = places.registers.map((place) => {
     expectOk(answers[place - 1], 'selecting a vCPU');
     return parseRegisters(answers[place] ?? '');
   });
-  expectOk(answers[places.memory - 1], 'physical addressing');
+  if (gdbserver === 'shared') expectOk(answers[places.memory - 1], 'physical addressing');
   const memory = reads.map((range, index) => readBytes(answers[places.memory + index], range));
   return { registers, memory };
 }
@@ -81,44 +97,61 @@ export function readLook(
 /**
  * Writes and reads back. Nothing in it lets the VM go on: {@link LAST_WORD} is sent behind the last one.
  */
-export function writeScript(writes: readonly PhysicalWrite[]): Script {
+export function writeScript(gdbserver: Gdbserver, writes: readonly PhysicalWrite[]): Script {
   const parts = writes.flatMap(inPackets);
   const packets = parts.map(({ physical, bytes }) => writePacket(physical, bytes)).join('');
   const checks = parts.map(({ physical, bytes }) => readPacket(physical, bytes.length)).join('');
   if (parts.length === 0) return { text: '', answers: 0 };
-  return { text: `${PHYSICAL}${packets}${checks}${VIRTUAL}`, answers: parts.length * 2 + 2 };
+  const { text, answers } = physically(gdbserver, packets + checks, parts.length * 2);
+  return { text, answers };
 }
 
 /** What a {@link writeScript} is answered with when everything was written. */
-export function writtenAnswers(writes: readonly PhysicalWrite[]): string[] {
+export function writtenAnswers(gdbserver: Gdbserver, writes: readonly PhysicalWrite[]): string[] {
   const parts = writes.flatMap(inPackets);
   const there = parts.map(({ bytes }) => Buffer.from(bytes).toString('hex'));
-  return parts.length === 0 ? [] : ['OK', ...parts.map(() => 'OK'), ...there, 'OK'];
+  if (parts.length === 0) return [];
+  const answers = [...parts.map(() => 'OK'), ...there];
+  return gdbserver === 'ours' ? answers : ['OK', ...answers, 'OK'];
 }
 
 /**
  * Writes in the order in which they are sent. The last group, as much as fits, goes out in one send together
  * with the word to go on; what comes before it is sent piece by piece.
  */
-export function inSends(writes: readonly PhysicalWrite[]): (readonly PhysicalWrite[])[] {
+export function inSends(
+  gdbserver: Gdbserver,
+  writes: readonly PhysicalWrite[],
+): (readonly PhysicalWrite[])[] {
   let first = 0;
-  const fits = () => writeScript(writes.slice(first)).text.length + CONTINUE.length <= ATOMIC_BYTES;
+  const fits = () =>
+    writeScript(gdbserver, writes.slice(first)).text.length + CONTINUE.length <= ATOMIC_BYTES;
   while (!fits()) first++;
   return [...writes.slice(0, first).map((write) => [write]), writes.slice(first)];
 }
 
 /** @throws GuestError `guest-write-lost` naming the address that does not hold what was written. */
-export function verifyWrites(answers: readonly string[], writes: readonly PhysicalWrite[]): void {
-  const wanted = writtenAnswers(writes);
+export function verifyWrites(
+  gdbserver: Gdbserver,
+  answers: readonly string[],
+  writes: readonly PhysicalWrite[],
+): void {
+  const wanted = writtenAnswers(gdbserver, writes);
   const wrong = wanted.findIndex((text, index) => answers[index] !== text);
-  if (wrong >= 0) throw writeLost(writes, wrong, answers[wrong]);
+  if (wrong >= 0) throw writeLost(gdbserver, writes, wrong, answers[wrong]);
 }
 
 /** @param index of the answer to a {@link writeScript} that is not what it should be. */
-export function writeLost(writes: readonly PhysicalWrite[], index: number, answer?: string): GuestError {
+export function writeLost(
+  gdbserver: Gdbserver,
+  writes: readonly PhysicalWrite[],
+  index: number,
+  answer?: string,
+): GuestError {
   const parts = writes.flatMap(inPackets);
-  // Behind the answer to the addressing come those of all writes, then those of all reads.
-  const part = index < 1 ? undefined : parts[(index - 1) % parts.length];
+  const { before } = physically(gdbserver, '', 0);
+  // The answers to all writes come before those to all reads.
+  const part = index < before ? undefined : parts[(index - before) % parts.length];
   const what =
     part === undefined
       ? 'use guest-physical addresses'

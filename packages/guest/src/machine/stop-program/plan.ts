@@ -1,5 +1,6 @@
 import { GuestError } from '../../errors.ts';
 import {
+  type Gdbserver,
   inSends,
   lookAnswers,
   lookScript,
@@ -37,10 +38,10 @@ export interface SwitchResult {
 }
 
 /** The plan as native/guest-stop/exuvia-guest-stop.c reads it. */
-export function renderPlan(plan: SwitchPlan, vcpus: readonly number[]): string {
+export function renderPlan(gdbserver: Gdbserver, plan: SwitchPlan, vcpus: readonly number[]): string {
   const ranges = plan.wanted.map(({ physical, bytes }) => ({ physical, length: bytes.length }));
-  const look = lookScript(vcpus, ranges);
-  const places = lookAnswers(vcpus);
+  const look = lookScript(gdbserver, vcpus, ranges);
+  const places = lookAnswers(gdbserver, vcpus);
   return [
     `look ${look.answers} ${look.text}`,
     ...places.registers.map((place) => `position ${place}`),
@@ -48,16 +49,16 @@ export function renderPlan(plan: SwitchPlan, vcpus: readonly number[]): string {
     ...plan.wanted.map(
       ({ bytes }, index) => `want ${places.memory + index} ${Buffer.from(bytes).toString('hex')}`,
     ),
-    ...sendsOf(plan).flatMap((writes) => [
-      `write ${writeScript(writes).answers} ${writeScript(writes).text}`,
-      ...writtenAnswers(writes).map((text, index) => `expect ${index} ${text}`),
+    ...sendsOf(gdbserver, plan).flatMap((writes) => [
+      `write ${writeScript(gdbserver, writes).answers} ${writeScript(gdbserver, writes).text}`,
+      ...writtenAnswers(gdbserver, writes).map((text, index) => `expect ${index} ${text}`),
     ]),
     'go\n',
   ].join('\n');
 }
 
-function sendsOf({ writes }: SwitchPlan): (readonly PhysicalWrite[])[] {
-  return inSends(writes).filter((each) => each.length > 0);
+function sendsOf(gdbserver: Gdbserver, { writes }: SwitchPlan): (readonly PhysicalWrite[])[] {
+  return inSends(gdbserver, writes).filter((each) => each.length > 0);
 }
 
 /**
@@ -66,7 +67,11 @@ function sendsOf({ writes }: SwitchPlan): (readonly PhysicalWrite[])[] {
  * @param lines what came of it, and whether the VM ran and when.
  * @throws GuestError `guest-write-lost`; `guest-gdb-...` when the gdbstub was not understood or did not answer.
  */
-export function readOutcome(plan: SwitchPlan, [said = '', facts = '']: readonly string[]): SwitchResult {
+export function readOutcome(
+  gdbserver: Gdbserver,
+  plan: SwitchPlan,
+  [said = '', facts = '']: readonly string[],
+): SwitchResult {
   const [standing, from = '0', , , to = '0'] = facts.split(' ');
   const times = { ran: standing === 'ran', from: BigInt(from), to: BigInt(to) };
   const [word = '', first = '', second = '', ...rest] = said.split(' ');
@@ -78,7 +83,12 @@ export function readOutcome(plan: SwitchPlan, [said = '', facts = '']: readonly 
     case 'changed':
       return { outcome: { kind: 'changed', wanted: Number(first), holds: second }, ...times };
     case 'lost':
-      throw writeLost(sendsOf(plan)[Number(first)] ?? [], Number(second), rest.join(' '));
+      throw writeLost(
+        gdbserver,
+        sendsOf(gdbserver, plan)[Number(first)] ?? [],
+        Number(second),
+        rest.join(' '),
+      );
     default:
       throw failure(said.replace(/^failed /, ''));
   }

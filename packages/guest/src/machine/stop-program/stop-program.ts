@@ -5,6 +5,7 @@ import { createInterface, type Interface } from 'node:readline';
 import type { Writable } from 'node:stream';
 import { nativeProgram } from '@exuvia/sys';
 import { GuestError } from '../../errors.ts';
+import type { Gdbserver } from '../gdb/script.ts';
 import { readOutcome, renderPlan, type SwitchPlan, type SwitchResult } from './plan.ts';
 
 /**
@@ -49,13 +50,14 @@ export class StopProgram {
   }
 
   /** @throws GuestError as {@link readOutcome}; `guest-gdb-stopper` when the program has ended. */
-  async carryOut(plan: SwitchPlan, vcpus: readonly number[]): Promise<SwitchResult> {
-    this.#input.write(renderPlan(plan, vcpus), 'latin1');
+  async carryOut(gdbserver: Gdbserver, plan: SwitchPlan, vcpus: readonly number[]): Promise<SwitchResult> {
+    this.#input.write(renderPlan(gdbserver, plan, vcpus), 'latin1');
     const lines = [await this.#said.next(), await this.#said.next()];
     if (lines.some(({ done }) => done)) {
       throw new GuestError('guest-gdb-stopper', 'The program that stops VMs has ended in the middle.');
     }
     return readOutcome(
+      gdbserver,
       plan,
       lines.map(({ value }) => value),
     );
