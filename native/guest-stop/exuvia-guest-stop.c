@@ -37,6 +37,7 @@
 #include "plan.h"
 
 #define PRIORITY 5
+#define GUEST_FIRST_NS 1000000
 
 static uint64_t now_ns(void) {
   struct timespec time;
@@ -115,6 +116,8 @@ int main(int argc, char **argv) {
   while (read_plan(&plan)) {
     if (plan.refused == NULL) carry_out(&plan);
     else outcome("failed %s", plan.refused);
+    /* Whoever waits for this must not take a processor away from the VM in the moment when it goes on. */
+    nanosleep(&(struct timespec){.tv_nsec = GUEST_FIRST_NS}, NULL);
     printf("%s\n%s %llu %llu %llu %llu\n", outcome_text, vm_ran ? "ran" : "stood", (unsigned long long)times[0],
            (unsigned long long)times[1], (unsigned long long)times[2], (unsigned long long)times[3]);
     fflush(stdout);

@@ -125,7 +125,7 @@ export class Actor {
       this.#stood = !result.ran;
       mark.set(false);
       return result;
-    });
+    }, true);
   }
 
   /** A stop in which `work` may wait; used where its length does not matter. */
@@ -193,10 +193,11 @@ export class Actor {
     this.#listening?.();
   }
 
-  #exclusively<T>(work: (control: Control) => Promise<T>): Promise<T> {
+  /** @param inProgram whoever carries it out has its own precedence: we must not compete with the VM meanwhile. */
+  #exclusively<T>(work: (control: Control) => Promise<T>, inProgram = false): Promise<T> {
     const done = this.#queue.then(async () => {
       this.#control ??= await this.#open();
-      const relax = hurry();
+      const relax = inProgram ? () => undefined : hurry();
       try {
         return await work(this.#control);
       } catch (error) {

@@ -52,7 +52,6 @@ export async function switchCode(
   for (let attempts = 1; ; attempts++) {
     try {
       const stop = await attempt();
-      await guestFirst();
       return { us: Number(stop.to - stop.from) / 1000, attempts, stop };
     } catch (error) {
       if (!(error instanceof Busy)) throw error;
@@ -80,7 +79,9 @@ async function decideInStop(
       return writes;
     },
   });
-  return { from, to: process.hrtime.bigint() };
+  const to = process.hrtime.bigint();
+  await guestFirst();
+  return { from, to };
 }
 
 /** A comparison of bytes and instruction pointers is all there is to decide. */
