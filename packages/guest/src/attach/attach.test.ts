@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type TestKernel, type TestKernelOptions, testKernel } from '../testing/test-kernel.ts';
-import { understandKernel } from './attach.ts';
+import { understandKernel, understandRunning } from './attach.ts';
 import { defaultCacheFolder } from './cache.ts';
 
 let cache: string;
@@ -178,4 +178,23 @@ test('the boot is another one after a reboot, and the same one otherwise', async
   expect((await understand(testKernel({ slide: 0x40_0000 }))).bootEpoch()).not.toBe(epoch);
   of.at(of.address('init_task')).writeBigUInt64LE(99n, 112);
   expect(kernel.bootEpoch()).not.toBe(epoch);
+});
+
+test('page tables of a program that has just ended are left for those of another', async () => {
+  const of = testKernel();
+  const ended = { ...of.registers, cr3: 0x3f_e000n };
+  const seen = [ended, of.registers, of.registers];
+  const next = () => Promise.resolve(seen.shift() ?? of.registers);
+  expect(await understandRunning(of.memory, next, { cache: null })).toMatchObject({
+    release: '6.12.999-test',
+  });
+  expect(seen).toEqual([]);
+  // The same ones again: it is not that.
+  let asked = 0;
+  const always = async () => {
+    asked++;
+    return ended;
+  };
+  await expect(understandRunning(of.memory, always, { cache: null })).rejects.toThrow();
+  expect(asked).toBe(2);
 });

@@ -1,4 +1,5 @@
 import { QmpClient } from '@exuvia/qemu';
+import { GuestError } from '../errors.ts';
 import type { GuestKernel, PhysicalMemory } from '../kinds.ts';
 import { copyImage, findKernelImage } from '../locate/image.ts';
 import { readSystemRegisters, type SystemRegisters } from '../locate/registers.ts';
@@ -40,9 +41,9 @@ export async function attach(
     if (typeof monitor === 'string') qmp.close();
   };
   try {
-    const [memory, registers] = await Promise.all([openGuestMemory(qmp, options), readSystemRegisters(qmp)]);
+    const memory = await openGuestMemory(qmp, options);
     try {
-      const kernel = await understandKernel(memory, registers, options);
+      const kernel = await understandRunning(memory, () => readSystemRegisters(qmp), options);
       const detach = () => {
         memory.close();
         release();
@@ -55,6 +56,28 @@ export async function attach(
   } catch (error) {
     release();
     throw error;
+  }
+}
+
+const ATTEMPTS = 10;
+
+/**
+ * The page tables that a processor uses when its registers are read may belong to a program that ends before
+ * they are followed, and their memory to somebody else then: with other ones it is tried again.
+ */
+export async function understandRunning(
+  memory: PhysicalMemory,
+  readRegisters: () => Promise<SystemRegisters>,
+  options: UnderstandOptions,
+): Promise<GuestKernel> {
+  for (let attempt = 1; ; attempt++) {
+    const registers = await readRegisters();
+    try {
+      return await understandKernel(memory, registers, options);
+    } catch (error) {
+      const now = await readRegisters();
+      if (!(error instanceof GuestError) || now.cr3 === registers.cr3 || attempt === ATTEMPTS) throw error;
+    }
   }
 }
 

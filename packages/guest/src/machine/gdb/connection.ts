@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { GuestError } from '../../errors.ts';
 import { isStopReply, PacketReader } from './packets.ts';
 
@@ -121,6 +122,8 @@ export class GdbConnection {
       return await work();
     } finally {
       this.#socket.resume();
+      // It begins to read again in a later turn: a `pause` before that would be undone by it.
+      await immediate();
     }
   }
 

@@ -15,7 +15,7 @@ export interface GuestMeasurements {
   readonly pauses: readonly number[];
   readonly emptyStops: readonly number[];
   readonly applyMs: readonly number[];
-  /** Nanoseconds a call, of the kernel's own function and of the same one as a patch. */
+  /** Nanoseconds a call, of the kernel's own function and, directly afterwards, of the same one as a patch. */
   readonly plainNs: readonly number[];
   readonly patchedNs: readonly number[];
   readonly toggles: number;
@@ -35,7 +35,7 @@ export interface GuestBenchOptions {
 }
 
 const CALLS = 50_000;
-const ROUNDS = 8;
+const ROUNDS = 20;
 /** Above the VM, below the tool: QEMU's main thread answers as soon as it is asked. */
 const QEMU_PRIORITY = '4';
 const WAIT_MS = 30_000;
