@@ -28,6 +28,8 @@ test.each([
   'guest-gdb-closed',
   'guest-gdb-protocol',
   'guest-guard',
+  'guest-stop-program',
+  'guest-unwatched',
   'guest-write-lost',
   'qmp-protocol',
   'else',

@@ -21,7 +21,7 @@ export function reportFailure(error: unknown, io: Io, json: boolean): ExitStatus
  * Refusals of packages/guest: what a patch file, a guest's kernel or what is asked of it does not allow. Not
  * among them is what goes wrong in the middle of the work: QEMU's gdbstub, the helpers, a lost write.
  */
-const GUEST_REFUSALS = /^(guest|patch)-(?!gdb-|guard$|stop-program$|write-lost$)/;
+const GUEST_REFUSALS = /^(guest|patch)-(?!gdb-|guard$|stop-program$|unwatched$|write-lost$)/;
 
 /** Nobody answers on a VM's monitor. */
 const UNREACHABLE = new Set(['qmp-closed', 'qmp-timeout']);

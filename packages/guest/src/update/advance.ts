@@ -1,14 +1,16 @@
+import { GuestError } from '../errors.ts';
 import type { LedgerPatch } from '../journal/index.ts';
 import { INT3 } from '../support/x86.ts';
 import { type Context, forgetCode } from './context.ts';
 import type { WatchedArea } from './threads.ts';
-import { watchAreas } from './watch.ts';
+import { type Straggler, type Watch, watchAreas } from './watch.ts';
 
 /**
  * Looks for threads in what is being left: in old functions of patches that have been applied, in the code of
  * patches that have been rolled back. What nobody is in any more is complete, or retired.
  *
  * @returns ids of the patches that came further.
+ * @throws GuestError `guest-unwatched`: the switch has happened, and what became of it is not known yet.
  */
 export async function advance(context: Context): Promise<string[]> {
   const moved: string[] = [];
@@ -18,7 +20,7 @@ export async function advance(context: Context): Promise<string[]> {
     if (areas === null) continue;
     const watch = context.watches.get(id) ?? watchAreas(context.machine, context.kernel, areas);
     context.watches.set(id, watch);
-    const left = await watch.look();
+    const left = await look(watch, id);
     context.waiting.set(id, left);
     if (left.length > 0) continue;
     context.watches.delete(id);
@@ -28,6 +30,19 @@ export async function advance(context: Context): Promise<string[]> {
   }
   await context.journal.compact();
   return moved;
+}
+
+async function look(watch: Watch, id: string): Promise<readonly Straggler[]> {
+  try {
+    return await watch.look();
+  } catch (cause) {
+    if (!(cause instanceof GuestError)) throw cause;
+    throw new GuestError(
+      'guest-unwatched',
+      `${id} has been switched, but where the guest's threads are cannot be seen: ${cause.message}`,
+      { cause, hint: 'The guest runs on. `exuvia guest patch reconcile VM` looks again.' },
+    );
+  }
 }
 
 /** What threads have to leave for a patch to come further; null when it waits for nobody. */

@@ -89,8 +89,16 @@ async function requireSettledMemory({ machine }: Context): Promise<void> {
 async function undo(context: Context, plan: PatchPlan, error: unknown): Promise<void> {
   const { kernel, machine, journal } = context;
   const made = madeOf(kernel, forward(plan));
-  if (made.length > 0) await switchCode(machine, kernel, [], inverse(made));
   const reason = error instanceof GuestError ? error.code : String(error);
+  try {
+    if (made.length > 0) await switchCode(machine, kernel, [], inverse(made));
+  } catch (cause) {
+    throw new GuestError(
+      'guest-write-lost',
+      `A part of ${plan.id} was written (${reason}), and could not be taken back: ${String(cause)}`,
+      { cause, hint: '`exuvia guest patch reconcile VM` takes it back.' },
+    );
+  }
   await journal.append({ kind: 'undone', id: plan.id, reason });
   forgetCode(context, plan.id);
 }
