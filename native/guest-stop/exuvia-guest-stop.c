@@ -39,12 +39,6 @@
 #define PRIORITY 5
 #define GUEST_FIRST_NS 1000000
 
-static uint64_t now_ns(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000ull + (uint64_t)time.tv_nsec;
-}
-
 static uint64_t times[4]; /* sent, looked, written, answered */
 
 /* Compares what the look has shown with what has to be; fills in the outcome when it is not so. */
@@ -68,7 +62,7 @@ static bool write_all(const struct plan *plan, const char *go_on) {
     bool last = i + 1 == plan->write_count;
     if (!send_text(write->text, last ? go_on : "")) return false;
     if (last) times[2] = now_ns();
-    if (!receive(write->answers)) return false;
+    if (!receive(write->answers, false)) return false;
     for (size_t j = 0; j < write->expect_count; j++)
       if (strcmp(answer(write->expects[j].index), write->expects[j].text) != 0) {
         outcome("lost %zu %u %.200s", i, write->expects[j].index, answer(write->expects[j].index));
@@ -83,7 +77,7 @@ static void carry_out(const struct plan *plan) {
   memset(times, 0, sizeof times);
   vm_ran = false;
   times[0] = now_ns();
-  bool seen = send_text(plan->look, "") && receive(plan->look_answers);
+  bool seen = send_text(plan->look, "") && receive(plan->look_answers, true);
   times[1] = now_ns();
   if (!seen) return;
   die_if_asked();

@@ -8,10 +8,17 @@
 #define CONTINUE "$c#63"
 #define ACKNOWLEDGE "+"
 #define ANSWER_MS 10000
+#define AWAKE_NS 1000000
 #define MAX_ANSWERS 4096
 #define MAX_RECEIVED (1 << 20)
 /* The register file of x86-64 begins with sixteen registers of eight bytes, then RIP; two digits a byte. */
 #define RIP_DIGITS 256
+
+static uint64_t now_ns(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000ull + (uint64_t)time.tv_nsec;
+}
 
 static char outcome_text[512];
 static bool vm_ran; /* a stop reply came: the VM ran until then */
@@ -102,19 +109,24 @@ static bool take_packets(size_t *at) {
   return true;
 }
 
-/* Receives so many answers. */
-static bool receive(unsigned wanted) {
+/*
+ * Receives so many answers. `at_once`: from the stop reply on it does not sleep for a while: nobody else needs the
+ * processor while the VM stands, and being woken up takes longer than an answer.
+ */
+static bool receive(unsigned wanted, bool at_once) {
   size_t at = 0;
+  uint64_t awake_until = 0;
   received_bytes = 0;
   answer_count = 0;
   while (answer_count < wanted) {
-    if (!wait_for(POLLIN)) return false;
+    if (now_ns() >= awake_until && !wait_for(POLLIN)) return false;
     ssize_t n = read(GDB, received + received_bytes, sizeof received - 1 - received_bytes);
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n <= 0) return outcome(n == 0 ? "failed closed" : "failed protocol: too long");
     received_bytes += (size_t)n;
     received[received_bytes] = 0;
     if (!take_packets(&at)) return false;
+    if (at_once && vm_ran && awake_until == 0) awake_until = now_ns() + AWAKE_NS;
   }
   return true;
 }
