@@ -31,6 +31,9 @@ const LAB_PACKAGES = {
 };
 const TEST_PACKAGES = { chromium: 'shows HTML reports to the tests' };
 
+/** What `npm test` runs (vitest.config.ts); with `--all` it runs every project. */
+const TEST_PROJECTS = ['unit', 'guest', 'lab'];
+
 const COMMANDS = {
   package: { packages: BUILD_PACKAGES, run: (args) => node(['packaging/build.ts', ...args]) },
   exuvia: {
@@ -72,7 +75,11 @@ const COMMANDS = {
         const image = node(['packages/cli/src/main.ts', 'lab', 'image', '--json'], { stdout: 'ignore' });
         if (image !== 0) process.exit(image);
       });
-      return node(['node_modules/vitest/vitest.mjs', 'run', ...args]);
+      const chosen = args.some((arg) => arg.startsWith('--project'));
+      const projects =
+        chosen || args.includes('--all') ? [] : TEST_PROJECTS.map((name) => `--project=${name}`);
+      const rest = args.filter((arg) => arg !== '--all');
+      return node(['node_modules/vitest/vitest.mjs', 'run', ...projects, ...rest]);
     },
   },
 };
