@@ -38,7 +38,7 @@ export type Finding =
 
 export interface SwitchReport {
   readonly patch: PatchStatus;
-  /** What the stop of the switch took as the tool saw it, microseconds. */
+  /** From asking QEMU to stop the VM until telling it to go on, microseconds: what QEMU needs for both comes on top. */
   readonly pauseUs: number;
   /** When that was, in nanoseconds of `process.hrtime`'s clock (CLOCK_MONOTONIC). */
   readonly stop: { readonly from: bigint; readonly to: bigint };

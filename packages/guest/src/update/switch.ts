@@ -20,7 +20,7 @@ export interface Change {
 }
 
 export interface SwitchResult {
-  /** What the stop took as the tool saw it, microseconds. */
+  /** From asking QEMU to stop the VM until telling it to go on, microseconds. */
   readonly us: number;
   readonly stop: { readonly from: bigint; readonly to: bigint };
   readonly attempts: number;

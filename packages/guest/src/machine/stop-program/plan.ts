@@ -32,7 +32,7 @@ export interface SwitchResult {
   readonly outcome: SwitchOutcome;
   /** Whether the VM ran before, and runs again. */
   readonly ran: boolean;
-  /** From the first byte sent to the last answer, nanoseconds of CLOCK_MONOTONIC. */
+  /** When QEMU was asked to stop the VM, and when it was told to go on; nanoseconds of CLOCK_MONOTONIC. */
   readonly from: bigint;
   readonly to: bigint;
 }
@@ -72,7 +72,7 @@ export function readOutcome(
   plan: SwitchPlan,
   [said = '', facts = '']: readonly string[],
 ): SwitchResult {
-  const [standing, from = '0', , , to = '0'] = facts.split(' ');
+  const [standing, from = '0', , to = '0'] = facts.split(' ');
   const times = { ran: standing === 'ran', from: BigInt(from), to: BigInt(to) };
   const [word = '', first = '', second = '', ...rest] = said.split(' ');
   switch (word) {
