@@ -5,6 +5,7 @@ import {
   type PhaseTiming,
   type Report,
 } from '@exuvia/contract';
+import { formatSpan } from './text/number.ts';
 
 export type Verdict = 'ok' | 'failed' | 'unknown';
 
@@ -74,6 +75,20 @@ export function sumSentence(report: Report): { readonly flagged: boolean; readon
       ? `The phases differ from the total by ${deviation}, more than the ${PHASE_SUM_TOLERANCE_PCT} % that are tolerated: do not rely on single phases.`
       : `The phases differ from the total by ${deviation}; up to ${PHASE_SUM_TOLERANCE_PCT} % are tolerated.`,
   };
+}
+
+/**
+ * By how much the guests' wall clocks are behind: a guest's time stands still as long as the guest does (kvm-clock
+ * goes on from its saved value, QEMU 10.0, hw/i386/kvm/clock.c). Null when no VM was paused.
+ */
+export function clockSentence(report: Report): string | null {
+  const behind = report.vms.flatMap(({ outcome, pausedMs }) =>
+    outcome === 'lost' || pausedMs === null ? [] : [pausedMs],
+  );
+  if (behind.length === 0) return null;
+  const [least, most] = [formatSpan(Math.min(...behind)), formatSpan(Math.max(...behind))];
+  const much = least === most ? least : `${least} to ${most}`;
+  return `The guests' wall clocks are behind by the time that they were paused (${much}) until a time service in them corrects that.`;
 }
 
 // Two witnesses, the agent and the observer: one that saw a failure decides.

@@ -1,5 +1,5 @@
 import type { Report } from '@exuvia/contract';
-import { type Verdict, type VmFacts, vmFacts } from '../facts.ts';
+import { clockSentence, type Verdict, type VmFacts, vmFacts } from '../facts.ts';
 import { formatMs, formatSpan } from '../text/number.ts';
 import { round, stackedBar } from './bar.ts';
 import { html, type Markup, NOTHING } from './markup.ts';
@@ -58,10 +58,11 @@ function verdict(value: Verdict, ok: string, failed: string): Markup {
 
 function explanation(report: Report): string {
   const paused = 'Paused is counted by the stamps of the host itself and is a lower bound.';
+  const clocks = clockSentence(report) ?? '';
   const { observation } = report;
   return observation === null
-    ? `Nobody outside the host observed this update, so no blackout was measured. ${paused}`
-    : `The blackout is the largest gap between two heartbeats, seen by ${observation.observer} outside the host (clock: ${observation.clock}). ${paused}`;
+    ? `Nobody outside the host observed this update, so no blackout was measured. ${paused} ${clocks}`
+    : `The blackout is the largest gap between two heartbeats, seen by ${observation.observer} outside the host (clock: ${observation.clock}). ${paused} ${clocks}`;
 }
 
 function blackoutWords(vm: VmFacts): string {

@@ -36,6 +36,9 @@ tiny  running         2313       2290  same     continued  -
 blackout: the largest gap between two heartbeats, seen by lab outside the host (clock:
 CLOCK_MONOTONIC of the machine that runs the lab host). paused: by the stamps of the host itself.
 
+The guests' wall clocks are behind by the time that they were paused (2.29 s to 2.57 s) until a time
+service in them corrects that.
+
 Measured on: AMD Ryzen 9 3950X, 3 CPUs, under QEMU TCG; QEMU 10.0.13; qemu-system-x86
              1:10.0.13+ds-0+deb13u1; systemd 257.9-1~deb13u1; initramfs 14.9 MB; paused for 2.58 s
              in all

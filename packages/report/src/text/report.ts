@@ -1,5 +1,5 @@
 import type { Report } from '@exuvia/contract';
-import { orderedPhases, sumSentence, type Verdict, type VmFacts, vmFacts } from '../facts.ts';
+import { clockSentence, orderedPhases, sumSentence, type Verdict, type VmFacts, vmFacts } from '../facts.ts';
 import { cleanStrings } from './clean.ts';
 import { formatMegabytes, formatMs, formatPercent, formatSpan } from './number.ts';
 import { renderTable } from './table.ts';
@@ -117,7 +117,8 @@ function vmBlocks(report: Report, terminal: Terminal): string[][] {
     observation === null
       ? 'Nobody outside the host observed this update, so no blackout was measured. paused: by the stamps of the host itself, a lower bound.'
       : `blackout: the largest gap between two heartbeats, seen by ${observation.observer} outside the host (clock: ${observation.clock}). paused: by the stamps of the host itself.`;
-  return [[table], wrap(source, terminal.width)];
+  const clocks = clockSentence(report);
+  return [[table], wrap(source, terminal.width), ...(clocks === null ? [] : [wrap(clocks, terminal.width)])];
 }
 
 function paintOutcome(outcome: VmFacts['outcome'], terminal: Terminal): string {

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AttachTimes, measureAttach, openPatches, type Patches, scheduling } from '@exuvia/guest';
@@ -54,6 +54,7 @@ export async function measureGuest(
   try {
     // Of QEMU's threads only the first, which has the process' number: its vCPUs stay ordinary.
     await run('chrt', ['--fifo', '--pid', QEMU_PRIORITY, String(guest.pid)]);
+    await pinVcpus(patches);
     const overhead = await progress.step('bench: cost of a patched call', () =>
       measureOverhead(guest, patches, identical),
     );
@@ -72,12 +73,21 @@ export async function measureGuest(
       wrongResults: Number(guest.heartbeat().errors),
       oopses: (await guest.complaints()).length,
       arenaBytes: { afterFirst: measured.arenaAfterFirst, atEnd: arenaBytes(patches) },
-      scheduling: `tool ${scheduling()}, exuvia-guest-stop SCHED_FIFO 5, QEMU's main thread SCHED_FIFO ${QEMU_PRIORITY}, observer SCHED_FIFO 20`,
+      scheduling: `tool ${scheduling()}, exuvia-guest-stop SCHED_FIFO 5, QEMU's main thread SCHED_FIFO ${QEMU_PRIORITY}, observer SCHED_FIFO 20; each vCPU on a processor of its own`,
     };
   } finally {
     await patches.close();
     await guest.stop();
     await rm(state, { recursive: true, force: true });
+  }
+}
+
+/** Each vCPU on a processor of its own: two that meet on one wait for each other longer than any stop lasts. */
+async function pinVcpus({ context }: Patches): Promise<void> {
+  const cpus = await context.machine.qmp.execute('human-monitor-command', { 'command-line': 'info cpus' });
+  for (const [, vcpu, thread] of cpus.matchAll(/CPU #([0-9]+): thread_id=([0-9]+)/g)) {
+    const processor = String(Number(vcpu) % availableParallelism());
+    await run('taskset', ['--cpu-list', '--pid', processor, String(thread)]);
   }
 }
 
