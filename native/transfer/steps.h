@@ -4,9 +4,11 @@
 
 #include "monitors.h"
 
+/* `x-ignore-shared` is left on by a restore from a file; both sides must have it alike, and need it here neither. */
 #define CAPABILITIES(state)                                             \
   "{\"capabilities\":[{\"capability\":\"return-path\",\"state\":" state \
-  "},{\"capability\":\"events\",\"state\":" state "}]}"
+  "},{\"capability\":\"events\",\"state\":" state                       \
+  "},{\"capability\":\"x-ignore-shared\",\"state\":false}]}"
 #define UNIX "\"addr\":{\"transport\":\"socket\",\"type\":\"unix\",\"path\":\"%s\"}"
 #define POLL_MS 20
 

@@ -81,16 +81,35 @@ test('a patch is applied, listed and taken back by the installed command', async
   expect(JSON.parse(await exuvia(`patch list ${NAME} --json`))).toMatchObject({ patches: [] });
 });
 
+async function expectPatched(): Promise<void> {
+  expect(JSON.parse(await exuvia(`patch list ${NAME} --json`))).toMatchObject({
+    findings: [],
+    patches: [{ id: 'version', state: 'complete' }],
+  });
+}
+
 test('a patch lives through an update of its host, and is taken back on the other side', async () => {
   await exuvia(`patch apply ${NAME} /root/version.ko --wait`);
   const kernel = await otherKernel(lab);
   const { id } = await ask(lab, (client) => client.startUpdate({ kernel, handover: 'kexec' }));
   expect((await endOf(lab, id)).state).toBe('completed');
   expect((await labRun(lab, 'uname -r')).stdout).toBe(kernel);
-  expect(JSON.parse(await exuvia(`patch list ${NAME} --json`))).toMatchObject({
-    findings: [],
-    patches: [{ id: 'version', state: 'complete' }],
-  });
+  await expectPatched();
   await exuvia(`patch rollback ${NAME} version --wait`);
   await untilInside(banner);
+});
+
+test('a patch lives through an update of the QEMU underneath, and can be taken back in the new one', async () => {
+  await exuvia(`patch apply ${NAME} /root/version.ko --wait`);
+  for (const qemu of ['11.1', '/usr/bin/qemu-system-x86_64']) {
+    const { id } = await ask(lab, (client) => client.startUpdate({ qemu, handover: 'vmm' }));
+    const end = await endOf(lab, id);
+    expect(end.state, JSON.stringify(end)).toBe('completed');
+    await expectPatched();
+    await exuvia(`patch rollback ${NAME} version --wait`);
+    await untilInside(banner);
+    await exuvia(`patch apply ${NAME} /root/version.ko --wait`);
+    await untilInside('Linux version patched');
+  }
+  await exuvia(`patch rollback ${NAME} version --wait`);
 });

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { QmpClient } from '@exuvia/qemu';
 import { findQemu } from '@exuvia/qemu/testing';
 import { run } from '@exuvia/sys';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -83,6 +84,20 @@ describe.skipIf('missing' in qemu)('a running VM and another QEMU', () => {
     }
     await expect(manager.start('web')).rejects.toMatchObject({ code: 'vm-running' });
     expect(await manager.stop('web', { timeoutMs: 0 })).toMatchObject({ state: 'stopped' });
+  });
+
+  test('a VM that was restored from a file, as after an update by kexec, moves as well', async () => {
+    const monitor = await QmpClient.connect(host.dependencies.paths('web').handoverQmp);
+    await monitor.execute('migrate-set-capabilities', {
+      capabilities: [{ capability: 'x-ignore-shared', state: true }],
+    });
+    monitor.close();
+    const { newPid, transfer } = await prepared(false);
+    const before = await beyond(0n);
+    await transfer.move(async () => {});
+    await manager.successors.install('web', binary);
+    expect(await pidNow()).toBe(newPid);
+    await livesOn(before);
   });
 
   test('an abort before the move leaves the VM in its old QEMU, and no trace of the new one', async () => {
