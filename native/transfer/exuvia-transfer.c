@@ -16,10 +16,11 @@
  *
  * The new QEMU is started with -S: it executes nothing before `cont`, and gets `cont` only after the old one
  * has said `completed`, from when on the old one does not continue by itself. So there is no moment in which both
- * could run, and none in which a failure would leave the guest nowhere. Until `cont` is sent everything can be
- * undone: `abort`, the end of the input (the agent died) and any failure make this program kill the new QEMU,
- * wait until it is dead, and only then see to it that the old one runs. From `cont` on the old one must never run
- * again, since the memory has moved on: it is ended at once, and whatever comes, this program goes on without the agent.
+ * could run, and none in which a failure would leave the guest nowhere. Until `cont` is accepted everything can be
+ * undone: `abort`, the end of the input (the agent died) and any failure (a disk that the new QEMU does not get) make
+ * this program kill the new QEMU, wait until it is dead, and only then see to it that the old one runs. From then on the
+ * old one must never run again, since the memory has moved on: it is ended at once, and whatever comes, this program
+ * goes on without the agent.
  *
  * With `--hold STEP` (prepare, switch) it stops after that step, says `held STEP` and waits for `continue STEP`.
  * Exit codes: 0 moved, 1 failed and undone, 2 usage, 3 aborted and undone, 4 the old QEMU does not continue,
@@ -82,10 +83,11 @@ int main(int argc, char **argv) {
     return undo(&t, "switch", 1);
   }
   say("begin resume");
-  bool resumed = resume(&t);
+  enum resumption resumed = resume(&t);
+  if (resumed == REFUSED) return undo(&t, "resume", 1);
   stamp_clock_again(started_ns);
   write_record(&t);
-  if (!resumed) {
+  if (resumed == DIED) {
     say("failed resume %s", failure);
     say("lost %s its new QEMU has died when the guest had just begun to run in it", t.vm);
     return 5;

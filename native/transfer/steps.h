@@ -81,14 +81,18 @@ static void kill_and_wait(int pidfd) {
   }
 }
 
-static bool resume(struct transfer *t) {
+/* What has become of `cont`. One that is refused has executed nothing (QEMU 10.0, monitor/qmp-cmds.c: qmp_cont). */
+enum resumption { RESUMED, REFUSED, DIED };
+
+static enum resumption resume(struct transfer *t) {
   bool accepted = command(t, &t->new, "cont", "{}");
+  if (!accepted && t->new.open && !t->new.awaiting) return REFUSED;
   /* Killed, not asked to quit: it would remove its sockets by name, and those names belong to the new one soon. */
   kill_and_wait(t->old_pidfd);
-  if (!accepted) return false;
+  if (!accepted) return DIED;
   uint64_t deadline = monotonic_ms() + 1000;
   while (t->new.open && !t->new.running && monotonic_ms() < deadline) command(t, &t->new, "query-status", "{}");
-  return true;
+  return RESUMED;
 }
 
 static void write_record(const struct transfer *t) {

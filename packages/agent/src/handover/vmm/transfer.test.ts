@@ -1,6 +1,7 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { QmpClient } from '@exuvia/qemu';
 import { findQemu } from '@exuvia/qemu/testing';
@@ -150,6 +151,36 @@ describe.skipIf('missing' in qemu)('a running VM and another QEMU', () => {
     await manager.successors.end('web');
     expect(await pidNow()).toBe(oldPid);
     await livesOn(before);
+  });
+
+  test('a new QEMU that is not given a disk gives the VM back', async () => {
+    const disk = join(dirname(host.dependencies.specs), 'disk');
+    await writeFile(disk, Buffer.alloc(1 << 20));
+    await createVm(manager, host.spec('disk', { disks: [{ file: disk, format: 'raw' }] }));
+    await manager.start('disk');
+    const successor = await manager.successors.start('disk', binary);
+    const moving = startTransfer({
+      ...{ vm: 'disk', successor, record: record(), hold: true, program },
+      log: (line) => void said.push(line),
+    });
+    await moving.ready();
+    // Between the two nobody holds the disk, and somebody else takes it.
+    let other: ChildProcess | undefined;
+    const failing = moving.move(async () => {
+      const machine = ['-display', 'none', '-machine', 'q35,accel=tcg', '-S', '-monitor', 'stdio'];
+      const child = spawn(binary, [...machine, '-drive', `if=virtio,format=raw,file=${disk}`]);
+      other = child;
+      child.stdin.write('info block\n');
+      for await (const chunk of child.stdout) if (String(chunk).includes(disk)) break;
+    });
+    await expect(failing).rejects.toMatchObject({
+      code: 'pause-failed',
+      message: expect.stringMatching(/cont: .*lock/),
+    });
+    other?.kill('SIGKILL');
+    expect(await moving.abort()).toEqual([]);
+    expect(await manager.get('disk')).toMatchObject({ state: 'running' });
+    expect((await findProcess(host.dependencies.paths('disk')))?.pid).not.toBe(successor.pid);
   });
 
   test('an old QEMU that is killed when the new one has everything is not missed', async () => {
