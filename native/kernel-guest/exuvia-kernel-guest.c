@@ -140,6 +140,7 @@ int main(int argc, char **argv) {
   if (strcmp(name, "timens") == 0) return timens(argc, argv);
   if (strcmp(name, "routes") == 0) return routes(argc);
   if (strcmp(name, "insert") == 0) return insert(argc, argv);
+  if (strcmp(name, "kexec") == 0) return kexec(argc, argv);
   fprintf(stderr, "There is no program %s.\n", name);
   return 127;
 }

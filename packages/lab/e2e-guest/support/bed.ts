@@ -6,6 +6,8 @@ import { kernelSources } from '../../src/kernel-guests/sources.ts';
 import { stderrProgress } from '../../src/support/progress.ts';
 
 export interface Bed {
+  /** The folder of the lab host's root file system, for its programs. */
+  readonly base: string;
   readonly kernels: Kernels;
   readonly root: BuildRoot;
   /** Source files of the newest 6.12. */
@@ -18,5 +20,10 @@ export async function testBed(): Promise<Bed> {
   const base = await buildBase({ mirror: await machineMirror(), refresh: false }, progress);
   const kernels = await kernelSet(base, progress);
   const root = await buildRoot(base, kernels, progress);
-  return { kernels, root, sources: await kernelSources(base, kernels.kernels['6.12'], progress) };
+  return {
+    base: base.folder,
+    kernels,
+    root,
+    sources: await kernelSources(base, kernels.kernels['6.12'], progress),
+  };
 }

@@ -8,7 +8,17 @@ import type { Kernel, Kernels } from './kernels.ts';
 
 /** The control channel's, the disk's and its file system's. */
 const MODULES = ['virtio_pci', 'virtio_console', 'virtio_blk', 'ext4'];
-const PROGRAMS = ['hammer', 'callloop', 'sleeper', 'diskwriter', 'insert', 'statmask', 'timens', 'routes'];
+const PROGRAMS = [
+  'hammer',
+  'callloop',
+  'sleeper',
+  'diskwriter',
+  'insert',
+  'kexec',
+  'statmask',
+  'timens',
+  'routes',
+];
 /** Commands of busybox that are no shell built-ins and that tests use by their plain names. */
 const BUSYBOX_LINKS = 'ash cat cp cut dd dmesg echo find free grep head hexdump insmod kill ls lsmod mkdir'
   .concat(
