@@ -17,7 +17,7 @@
  *
  *   done | busy AVOID | changed WANT ANSWER | lost WRITE INDEX ANSWER | failed WHY
  *
- * and in another `ran` or `stood` with three times (nanoseconds of CLOCK_MONOTONIC): asked to stop, looked, told to go on.
+ * and in another `ran` or `stood` with two times (nanoseconds of CLOCK_MONOTONIC): asked to stop, told to go on.
  * AVOID, WANT and WRITE count the directives of their kind from 0.
  *
  * If whoever started it dies, the stop at hand is finished. If it is killed itself, the connection dies with it, and
@@ -39,7 +39,7 @@
 #define PRIORITY 5
 #define GUEST_FIRST_NS 1000000
 
-static uint64_t times[3]; /* asked to stop, looked, told to go on */
+static uint64_t asked_ns, told_ns; /* to stop, and to go on */
 
 /* Neither we nor whoever waits for us must take a processor away from the VM in the moment when it goes on. */
 static void let_the_vm_go_first(void) { nanosleep(&(struct timespec){.tv_nsec = GUEST_FIRST_NS}, NULL); }
@@ -65,7 +65,7 @@ static bool write_all(const struct plan *plan, const char *go_on) {
     bool last = i + 1 == plan->write_count;
     if (!send_text(write->text, last ? go_on : "")) return false;
     if (last) {
-      times[2] = now_ns();
+      told_ns = now_ns();
       let_the_vm_go_first();
     }
     if (!receive(write->answers, false)) return false;
@@ -80,13 +80,11 @@ static bool write_all(const struct plan *plan, const char *go_on) {
 }
 
 static void carry_out(const struct plan *plan) {
-  memset(times, 0, sizeof times);
+  told_ns = 0;
   outcome_text[0] = 0;
   vm_ran = false;
-  times[0] = now_ns();
-  bool seen = send_text(plan->look, "") && receive(plan->look_answers, true);
-  times[1] = now_ns();
-  if (!seen) return;
+  asked_ns = now_ns();
+  if (!send_text(plan->look, "") || !receive(plan->look_answers, true)) return;
   die_if_asked();
   const char *go_on = vm_ran ? CONTINUE : ACKNOWLEDGE;
   if (may_write(plan) && plan->write_count > 0) {
@@ -94,7 +92,7 @@ static void carry_out(const struct plan *plan) {
     return;
   }
   if (send_text(go_on, "") && outcome_text[0] == 0) outcome("done");
-  times[2] = now_ns();
+  told_ns = now_ns();
 }
 
 int main(int argc, char **argv) {
@@ -116,8 +114,8 @@ int main(int argc, char **argv) {
   while (read_plan(&plan)) {
     if (plan.refused == NULL) carry_out(&plan);
     else outcome("failed %s", plan.refused);
-    printf("%s\n%s %llu %llu %llu\n", outcome_text, vm_ran ? "ran" : "stood", (unsigned long long)times[0],
-           (unsigned long long)times[1], (unsigned long long)times[2]);
+    printf("%s\n%s %llu %llu\n", outcome_text, vm_ran ? "ran" : "stood", (unsigned long long)asked_ns,
+           (unsigned long long)told_ns);
     fflush(stdout);
   }
   return 0;

@@ -1,11 +1,10 @@
 import { type QmpClient, queryStatus } from '@exuvia/qemu';
 import { GuestError } from '../errors.ts';
 import type { Registers } from '../kinds.ts';
-import { humanCommand } from '../memory/open.ts';
-import { type ChannelPaths, openChannel, reconcileChannel, removeChannel } from './channel.ts';
-import { GdbConnection } from './gdb/connection.ts';
+import { type ChannelPaths, reconcileChannel, removeChannel } from './channel.ts';
+import { type Control, closeControl, openControl } from './control.ts';
+import type { GdbConnection } from './gdb/connection.ts';
 import {
-  attachScript,
   EMPTY_STOP,
   type Gdbserver,
   inSends,
@@ -17,11 +16,8 @@ import {
   verifyWrites,
   writeScript,
 } from './gdb/script.ts';
-import { type Guard, startGuard } from './guard/guard.ts';
-import { openStopMark, type StopMark } from './guard/mark.ts';
 import { hurry } from './priority.ts';
 import type { SwitchPlan, SwitchResult } from './stop-program/plan.ts';
-import { StopProgram } from './stop-program/stop-program.ts';
 
 /** What is seen of a VM at the beginning of a stop. */
 export interface Seen {
@@ -121,10 +117,16 @@ export class Actor {
   switch(plan: SwitchPlan): Promise<SwitchResult> {
     return this.#exclusively(async ({ gdb, gdbserver, vcpus, mark, program }) => {
       mark.set(!this.#stood);
-      const result = await gdb.lend(() => program.carryOut(gdbserver, plan, vcpus));
-      this.#stood = !result.ran;
-      mark.set(false);
-      return result;
+      try {
+        const result = await gdb.lend(() => program.carryOut(gdbserver, plan, vcpus));
+        this.#stood = !result.ran;
+        mark.set(false);
+        return result;
+      } catch (error) {
+        // Where the channel is lost the mark says what has to be put right.
+        if (!isChannelLost(error)) mark.set(false);
+        throw error;
+      }
     }, true);
   }
 
@@ -178,11 +180,9 @@ export class Actor {
       const control = this.#control;
       this.#control = null;
       if (control === null) return;
-      await control.program.end();
-      control.gdb.close();
-      if (control.gdbserver === 'ours') await removeChannel(this.#qmp);
-      await control.mark.close();
-      await control.guard.dismiss();
+      await closeControl(control, async () => {
+        if (control.gdbserver === 'ours') await removeChannel(this.#qmp);
+      });
     });
     this.#queue = done.catch(() => undefined);
     await done;
@@ -196,12 +196,17 @@ export class Actor {
   /** @param inProgram whoever carries it out has its own precedence: we must not compete with the VM meanwhile. */
   #exclusively<T>(work: (control: Control) => Promise<T>, inProgram = false): Promise<T> {
     const done = this.#queue.then(async () => {
-      this.#control ??= await this.#open();
+      this.#control ??= await openControl(this.#qmp, this.#qmpPath, this.#paths, {
+        standing: this.#stood,
+        onForeignStop: () => {
+          this.#stood = true;
+        },
+      });
       const relax = inProgram ? () => undefined : hurry();
       try {
         return await work(this.#control);
       } catch (error) {
-        if (error instanceof GuestError && error.code.startsWith('guest-gdb-')) await this.#abandon();
+        if (isChannelLost(error)) await this.#abandon();
         throw error;
       } finally {
         relax();
@@ -215,43 +220,7 @@ export class Actor {
   async #abandon(): Promise<void> {
     const control = this.#control;
     this.#control = null;
-    if (control === null) return;
-    await control.program.end();
-    control.gdb.close();
-    await reconcileChannel(this.#qmp, this.#paths);
-    await control.mark.close();
-    await control.guard.dismiss();
-  }
-
-  async #open(): Promise<Control> {
-    const [guard, vcpus] = await Promise.all([
-      startGuard({ qmp: this.#qmpPath, ...this.#paths }),
-      listVcpus(this.#qmp),
-    ]);
-    const mark = openStopMark(this.#paths.mark);
-    let gdb: GdbConnection | null = null;
-    try {
-      const { address, added } = await openChannel(this.#qmp, this.#paths);
-      const gdbserver = added ? 'ours' : 'shared';
-      const standing = this.#stood;
-      mark.set(!standing);
-      const script = attachScript(gdbserver, standing ? 'stand' : 'continue');
-      const connection = await GdbConnection.open(address, script.text);
-      gdb = connection;
-      connection.onForeignStop = () => {
-        this.#stood = true;
-      };
-      await connection.expect(script.answers);
-      mark.set(false);
-      const program = await connection.lend(() => StopProgram.start(connection.socket, guard.lifeline));
-      return { gdb: connection, gdbserver, vcpus, mark, guard, program };
-    } catch (error) {
-      gdb?.close();
-      if (gdb !== null) await reconcileChannel(this.#qmp, this.#paths);
-      await mark.close();
-      await guard.dismiss();
-      throw error;
-    }
+    if (control !== null) await closeControl(control, () => reconcileChannel(this.#qmp, this.#paths));
   }
 
   async #look(
@@ -273,13 +242,8 @@ export class Actor {
   }
 }
 
-interface Control {
-  readonly gdb: GdbConnection;
-  readonly gdbserver: Gdbserver;
-  readonly vcpus: readonly number[];
-  readonly mark: StopMark;
-  readonly guard: Guard;
-  readonly program: StopProgram;
+function isChannelLost(error: unknown): boolean {
+  return error instanceof GuestError && error.code.startsWith('guest-gdb-');
 }
 
 async function writeNow(
@@ -292,15 +256,4 @@ async function writeNow(
     const { answers } = await gdb.exchange(script.text + LAST_WORD.stand, script.answers);
     verifyWrites(gdbserver, answers, [write]);
   }
-}
-
-/** The numbers of the vCPUs (HMP `info cpus`, QEMU 10.0); the stub's threads are these plus one. */
-async function listVcpus(qmp: QmpClient): Promise<number[]> {
-  const text = await humanCommand(qmp, 'info cpus');
-  const vcpus = [...text.matchAll(/^[* ] CPU #(\d+):/gm)].map((match) => Number(match[1]));
-  if (vcpus.length > 0) return vcpus;
-  throw new GuestError(
-    'guest-registers',
-    `QEMU did not list the VM's processors: ${text.trim().slice(0, 80)}`,
-  );
 }

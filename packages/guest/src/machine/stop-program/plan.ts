@@ -72,7 +72,7 @@ export function readOutcome(
   plan: SwitchPlan,
   [said = '', facts = '']: readonly string[],
 ): SwitchResult {
-  const [standing, from = '0', , to = '0'] = facts.split(' ');
+  const [standing, from = '0', to = '0'] = facts.split(' ');
   const times = { ran: standing === 'ran', from: BigInt(from), to: BigInt(to) };
   const [word = '', first = '', second = '', ...rest] = said.split(' ');
   switch (word) {

@@ -64,8 +64,8 @@ export class StopProgram {
   }
 
   async end(): Promise<void> {
-    const exited = this.#child.exitCode === null && this.#child.signalCode === null;
-    const exit = exited ? once(this.#child, 'exit') : null;
+    const runs = this.#child.exitCode === null && this.#child.signalCode === null;
+    const exit = runs ? once(this.#child, 'exit') : null;
     this.#input.end();
     await exit;
     this.#lines.close();
