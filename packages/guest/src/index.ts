@@ -7,5 +7,4 @@ export * from './link/index.ts';
 export * from './machine/index.ts';
 export * from './patch/index.ts';
 export { hex } from './support/hex.ts';
-export { scheduling } from './support/scheduling.ts';
 export * from './update/index.ts';

@@ -45,10 +45,11 @@ export async function switchCode(
   changes: readonly Change[],
 ): Promise<SwitchResult> {
   const writes = [...code, ...changes.flatMap(({ at, bytes }) => physicalWrites(kernel.space, at, bytes))];
-  const attempt = changes.some(({ moved }) => moved)
+  const moved = changes.some((change) => change.moved);
+  if (moved) rehearse(kernel, changes);
+  const attempt = moved
     ? () => decideInStop(machine, kernel, changes, writes)
     : () => decideBefore(machine, kernel, changes, writes);
-  rehearse(kernel, changes);
   for (let attempts = 1; ; attempts++) {
     try {
       const stop = await attempt();

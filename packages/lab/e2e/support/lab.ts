@@ -82,8 +82,9 @@ export async function snapshotOf(lab: LabState): Promise<HostSnapshot> {
     kernel,
     bootId,
     kexecLoaded,
+    // A timer or socket is "running" only while what it starts runs: active is what stays the same.
     services: await lines(
-      "systemctl list-units --plain --no-legend --state=running --type=service,socket,timer,path | cut -d' ' -f1 | grep -v '^ssh@\\|^session-'",
+      "{ systemctl list-units --plain --no-legend --state=running --type=service; systemctl list-units --plain --no-legend --state=active --type=socket,timer,path; } | cut -d' ' -f1 | grep -v '^ssh@\\|^session-'",
     ),
     fileSystems: await lines(
       "findmnt --raw --noheadings -o TARGET,SOURCE,FSTYPE | grep -v '^/run/credentials'",

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type AttachTimes, measureAttach, openPatches, type Patches, scheduling } from '@exuvia/guest';
+import { type AttachTimes, measureAttach, openPatches, type Patches } from '@exuvia/guest';
 import { run } from '@exuvia/sys';
 import { FINEBEAT_OFFSET, type KernelGuest, startKernelGuest } from '../../kernel-guests/index.ts';
 import type { Progress } from '../../support/progress.ts';
@@ -73,7 +73,7 @@ export async function measureGuest(
       wrongResults: Number(guest.heartbeat().errors),
       oopses: (await guest.complaints()).length,
       arenaBytes: { afterFirst: measured.arenaAfterFirst, atEnd: arenaBytes(patches) },
-      scheduling: `tool ${scheduling()}, exuvia-guest-stop SCHED_FIFO 5, QEMU's main thread SCHED_FIFO ${QEMU_PRIORITY}, observer SCHED_FIFO 20; each vCPU on a processor of its own`,
+      scheduling: `exuvia-guest-stop SCHED_FIFO 5, QEMU's main thread SCHED_FIFO ${QEMU_PRIORITY}, observer SCHED_FIFO 20; each vCPU on a processor of its own`,
     };
   } finally {
     await patches.close();

@@ -1,4 +1,4 @@
-import { readPatch, scheduling } from '@exuvia/guest';
+import { readPatch } from '@exuvia/guest';
 import { EXIT, type ExitStatus } from '../../../exit.ts';
 import { readGivenFile } from '../../../given-file.ts';
 import type { Invocation } from '../../../program.ts';
@@ -20,9 +20,6 @@ export async function apply(invocation: Invocation<ApplyOptions>): Promise<ExitS
   const patch = readPatch(bytes, file);
   return withPatches(target, options, async (patches) => {
     const report = await patches.apply(patch, { bytes, replace: options.replace === true });
-    return finishSwitch(
-      { io, options, patches, timeoutMs, scheduling: scheduling() },
-      { verb: 'switched', from: 'applying', report },
-    );
+    return finishSwitch({ io, options, patches, timeoutMs }, { verb: 'switched', from: 'applying', report });
   }).then((done) => (done ? EXIT.ok : EXIT.failed));
 }

@@ -26,9 +26,9 @@ holder). \`exuvia guest patch reconcile\` looks again.
 `;
 }
 
-export function renderSwitch(verb: string, { patch, pauseUs }: SwitchReport, scheduling: string): string {
+export function renderSwitch(verb: string, { patch, pauseUs }: SwitchReport): string {
   const count = patch.functions.length === 1 ? '1 function' : `${patch.functions.length} functions`;
-  return `${patch.id}: ${count} ${verb} in a stop of ${(pauseUs / 1000).toFixed(2)} ms as this process saw it (${scheduling})\n`;
+  return `${patch.id}: ${count} ${verb} in a stop of ${(pauseUs / 1000).toFixed(2)} ms, from asking QEMU to stop to telling it to go on\n`;
 }
 
 export function renderFinding(finding: Finding): string {

@@ -1,4 +1,3 @@
-import { scheduling } from '@exuvia/guest';
 import { EXIT, type ExitStatus } from '../../../exit.ts';
 import type { Invocation } from '../../../program.ts';
 import { targetOf } from '../target.ts';
@@ -13,7 +12,7 @@ export async function rollback(invocation: Invocation<PatchOptions & WaitOptions
   return withPatches(target, options, async (patches) => {
     const report = await patches.rollback(target.rest[0] ?? '');
     return finishSwitch(
-      { io, options, patches, timeoutMs, scheduling: scheduling() },
+      { io, options, patches, timeoutMs },
       { verb: 'switched back', from: 'reverting', report },
     );
   }).then((done) => (done ? EXIT.ok : EXIT.failed));

@@ -22,7 +22,6 @@ interface Surroundings {
   readonly options: GlobalOptions;
   readonly patches: Patches;
   readonly timeoutMs: number;
-  readonly scheduling: string;
 }
 
 /**
@@ -31,12 +30,12 @@ interface Surroundings {
  * @returns false when that has not happened in time.
  */
 export async function finishSwitch(
-  { io, options, patches, timeoutMs, scheduling }: Surroundings,
+  { io, options, patches, timeoutMs }: Surroundings,
   { verb, from, report }: { readonly verb: string; readonly from: PatchState; readonly report: SwitchReport },
 ): Promise<boolean> {
   const quiet = options.json === true;
   for (const finding of patches.findings) io.err(`${renderFinding(finding)}\n`);
-  if (!quiet) io.out(renderSwitch(verb, report, scheduling));
+  if (!quiet) io.out(renderSwitch(verb, report));
   const now = () => patches.list().find(({ id }) => id === report.patch.id) ?? ended(report.patch, from);
   let last = renderState(report.patch);
   if (!quiet) io.out(`${from} -> ${last}\n`);
@@ -56,7 +55,7 @@ export async function finishSwitch(
   const patch = isDone(report.patch) ? report.patch : now();
   const { pauseUs, attempts } = report;
   const findings = patches.findings;
-  show(io, options, { patch, pauseUs, attempts, scheduling, findings }, () => adviceFor(patch));
+  show(io, options, { patch, pauseUs, attempts, findings }, () => adviceFor(patch));
   return done || timeoutMs === 0;
 }
 
