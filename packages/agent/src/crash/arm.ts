@@ -13,7 +13,7 @@ import {
   splitCommandLine,
   unloadCrashKernel,
 } from '@exuvia/sys';
-import { buildInitramfs, earlyModuleFile, earlyNeeds, renderPlan } from '../handover/kexec/index.ts';
+import { buildInitramfs, earlyNeeds, renderPlan, restoreWithoutVms } from '../handover/kexec/index.ts';
 import { CRASH_ARGUMENT, memoryArguments } from './memory-map.ts';
 
 /** Memory that `exuvia setup` reserves for it: the crash kernel, and the kernel and initramfs that it starts. */
@@ -74,25 +74,7 @@ export async function disarmCrashKernel(): Promise<void> {
 /** What the host is started with again: file systems and store, no VM; the agent looks after those. */
 async function nextInitramfs(release: string, vmCpus: string | undefined): Promise<Buffer> {
   const needs = await earlyNeeds(release, []);
-  return buildInitramfs(
-    {
-      update: 'crash',
-      modules: needs.modules.map(({ group, name, options }) => ({
-        group,
-        file: earlyModuleFile(name),
-        options,
-      })),
-      root: needs.root,
-      mounts: needs.mounts,
-      store: needs.store,
-      vmCpus,
-      vms: [],
-      timeoutMs: 60_000,
-      fallback: null,
-      fault: undefined,
-    },
-    needs,
-  );
+  return buildInitramfs(restoreWithoutVms('crash', needs, vmCpus), needs);
 }
 
 /** The crash kernel's own: the init, and what it starts at once. */

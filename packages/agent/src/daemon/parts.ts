@@ -17,6 +17,8 @@ export interface Parts {
   undoSetup(): Promise<SetupResult>;
   readonly software: Software;
   aptLine(kernel: string, running: string): Promise<string | null>;
+  /** Keeps copies of the modules that VMs hold, as they are loaded. */
+  keepModules(): Promise<void>;
   readonly crash: CrashRecovery;
   /** Ends this process as SIGKILL does (fault injection). */
   kill(): void;

@@ -52,7 +52,7 @@ export async function startUp(context: StartUp): Promise<void> {
   await attempt(log, 'Memory that belongs to no VM could not be scrubbed', () => scrub(context, recovered));
   await attempt(log, 'VMs could not be started', () => autostart(context, recovered));
   await attempt(log, 'The crash kernel could not be loaded', () => parts.crash.arm());
-  await attempt(log, 'The loaded modules could not be kept', () => parts.software.keepLoaded());
+  await attempt(log, 'The loaded modules could not be kept', () => parts.keepModules());
 }
 
 /** After a boot without a jump what runs has a use for its memory, and what was saved; else every VM that there is. */

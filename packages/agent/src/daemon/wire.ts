@@ -5,13 +5,13 @@ import { CRASH_KERNEL_ARGUMENT, createCrashRecovery } from '../crash/index.ts';
 import { doctor } from '../doctor/index.ts';
 import type { HandoverDependencies } from '../handover/dependencies.ts';
 import { createKexecHandover } from '../handover/kexec/index.ts';
-import { createModuleHandover } from '../handover/module/index.ts';
+import { createModuleHandover, keepLoadedModules } from '../handover/module/index.ts';
 import { createRebootHandover } from '../handover/reboot/index.ts';
 import { withLeftOut } from '../handover/shared/left-out.ts';
 import { createVmmHandover } from '../handover/vmm/index.ts';
 import type { Log } from '../http/services.ts';
 import { createInventory } from '../inventory/inventory.ts';
-import { createSoftware, loadedLivepatches } from '../inventory/software.ts';
+import { createSoftware, heldModules, loadedLivepatches } from '../inventory/software.ts';
 import type { Handover } from '../kinds.ts';
 import { aptLineForKernel } from '../planner/index.ts';
 import { createSetup } from '../setup/index.ts';
@@ -64,6 +64,7 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
       ]),
     close: () => vms.close(),
     software: createSoftware({ qemu: QEMU_BINARY, config }),
+    keepModules: async () => keepLoadedModules(await heldModules()),
     aptLine: aptLineForKernel,
     kill: () => process.kill(process.pid, 'SIGKILL'),
   };

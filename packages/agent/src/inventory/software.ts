@@ -8,7 +8,6 @@ import {
   readIfExists,
   readModuleIndex,
 } from '@exuvia/sys';
-import { keepLoadedModules } from '../handover/module/keep.ts';
 import type { InstalledQemu, Software } from '../planner/index.ts';
 
 /** Modules that have VMs' state in them or devices of theirs: they cannot be loaded anew while a QEMU holds them. */
@@ -40,7 +39,6 @@ export function createSoftware({ qemu, config }: SoftwareOptions): Software {
       );
       return changed.flat();
     },
-    keepLoaded: async () => keepLoadedModules(await heldModules()),
     livepatches: async (kernel, kernelStays) =>
       Promise.all((await loadedLivepatches()).map((name) => fateOf(name, kernel, kernelStays))),
   };
@@ -52,7 +50,7 @@ async function describe(binary: string): Promise<InstalledQemu> {
 }
 
 /** Loaded modules that VMs hold, and modules that are not part of the kernel's own tree (`O` in /proc/modules). */
-async function heldModules(): Promise<string[]> {
+export async function heldModules(): Promise<string[]> {
   const lines = ((await readIfExists('/proc/modules')) ?? '').split('\n');
   return lines.flatMap((line) => {
     const [name = '', , , , , , taint = ''] = line.split(' ');

@@ -24,7 +24,7 @@ const inputs: PlanInputs = {
   leftOut: [],
   checks: [],
   steps: FAKE_STEPS.map(([name, phase]) => ({ name, phase, description: `does ${name}` })),
-  pastReports: [],
+  expectedBlackoutMs: null,
 };
 const check = (verdict: Check['verdict'], change: Partial<Check> = {}): Check => ({
   id: 'some',

@@ -29,7 +29,7 @@ export interface PlanInputs {
   readonly livepatches: readonly Livepatch[];
   readonly checks: readonly Check[];
   readonly steps: readonly PlanStep[];
-  readonly pastReports: readonly Report[];
+  readonly expectedBlackoutMs: number | null;
 }
 
 /** The plan of an update, from everything that was looked up for it. Pure. */
@@ -56,7 +56,7 @@ export function buildPlan(inputs: PlanInputs): Plan {
     steps: inputs.steps.map(({ name, phase, description }) => ({ name, phase, description })),
     alternatives: [...inputs.alternatives],
     livepatches: [...inputs.livepatches],
-    expectedBlackoutMs: expectedBlackoutMs(inputs.pastReports, handover),
+    expectedBlackoutMs: inputs.expectedBlackoutMs,
     aptLine: aptLineOf(checks),
     executable: passes(checks),
   };

@@ -16,7 +16,7 @@ const plan = buildPlan({
   vms: plannedVms(vms),
   steps,
   checks: [],
-  pastReports: [],
+  expectedBlackoutMs: null,
 });
 const now = { host, vms, steps };
 const big = fakeVm('web');

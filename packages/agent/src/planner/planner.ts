@@ -74,23 +74,25 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
       }
       const handover = handoverOf(chosen.kind);
       const id = newPlanId(now());
-      const { leftOut } = chosen;
       const livepatches = await dependencies.software.livepatches(target.kernel, handover.staysInBoot);
-      const planned = await handover.planVms(plannedVms(chosen.vms, running), target);
-      const plan = buildPlan({
-        ...{ id, host, vms: planned, leftOut, pastReports, checks: chosen.checks, livepatches },
+      const { kind, leftOut, checks } = chosen;
+      const subject = {
+        id,
+        leftOut,
+        vms: await handover.planVms(plannedVms(chosen.vms, running), target),
         target: { ...target, modules: [...target.modules] },
+      };
+      const plan = buildPlan({
+        ...subject,
+        ...{ host, handover: kind, checks, livepatches },
+        expectedBlackoutMs: chosen.expectedBlackoutMs,
         createdAt: now(),
-        ...{ handover: chosen.kind, leftOut },
         parallel: request.parallel ?? 1,
         alternatives: explainAlternatives(candidates, chosen, {
           ordered: request.handover !== undefined,
           livepatches: livepatches.length,
         }),
-        steps: handover.steps({
-          ...{ id, leftOut, vms: planned },
-          target: { ...target, modules: [...target.modules] },
-        }),
+        steps: handover.steps(subject),
       });
       await plans.write(plan);
       await plans.prune(new Date(now().getTime() - DAY_MS), dependencies.executed);

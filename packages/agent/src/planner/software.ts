@@ -14,8 +14,6 @@ export interface Software {
   qemuAt(binary: string): Promise<InstalledQemu>;
   /** Loaded modules that VMs hold and whose files are not what is loaded. */
   changedModules(): Promise<readonly string[]>;
-  /** Keeps copies of the modules that VMs hold, as they are loaded. */
-  keepLoaded(): Promise<void>;
   /** Loaded livepatches, and what becomes of them under a kernel. */
   livepatches(kernel: string, kernelStays: boolean): Promise<readonly Livepatch[]>;
 }

@@ -19,7 +19,6 @@ const dependencies = (change: Partial<TargetDependencies['software']> = {}): Tar
     qemus: async () => [NEW, OLD],
     qemuAt: async (binary) => qemu('12.0.0', binary),
     changedModules: async () => [],
-    keepLoaded: async () => {},
     livepatches: async () => [],
     ...change,
   },

@@ -95,9 +95,9 @@ export async function startTestAgent(options: TestAgentOptions = {}): Promise<Te
           throw new ExuviaError('qemu-missing', `There is no QEMU at ${binary}.`);
         },
         changedModules: async () => [],
-        keepLoaded: async () => {},
         livepatches: async () => [],
       },
+      keepModules: async () => {},
       aptLine: async (kernel) => (kernel.startsWith('7.') ? `apt install linux-image-${kernel}-amd64` : null),
       crash: { takeUp: async () => {}, arm: async () => {}, checks: async () => [] },
       close: async () => {},

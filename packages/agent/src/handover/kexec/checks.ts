@@ -1,21 +1,12 @@
-import { statfs } from 'node:fs/promises';
-import { type Check, ExuviaError, HOST_PATHS, type Vm } from '@exuvia/contract';
-import {
-  detectBootLoader,
-  findWatchdog,
-  installedKernels,
-  kernelRelease,
-  kexecFacts,
-  readIfExists,
-} from '@exuvia/sys';
+import { type Check, ExuviaError, type Vm } from '@exuvia/contract';
+import { detectBootLoader, findWatchdog, installedKernels, kernelRelease, kexecFacts } from '@exuvia/sys';
 import type { PlanTarget } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
-import { kernelInstalled, vmRuns } from '../shared/checks.ts';
+import { kernelInstalled, memoryFree, STATE_BYTES, storeSpace, vmRuns } from '../shared/checks.ts';
 import { earlyNeeds } from './needs.ts';
 
-/** Room for a copy of QEMU and for the state of each VM; measured: 59 MiB and 0.4 MiB (docs/measurements.md). */
+/** Room for a copy of QEMU; measured: 59 MiB (docs/measurements.md). */
 const RUNTIME_BYTES = 96 * 2 ** 20;
-const STATE_BYTES = 16 * 2 ** 20;
 /** A guest's kernel and initrd are copied too; generous. */
 const BOOT_FILES_BYTES = 64 * 2 ** 20;
 /** The way back: the running kernel and its initramfs; generous. */
@@ -34,8 +25,8 @@ export async function kexecChecks(
     kernelInstalled(kernel),
     kexecAllowed(),
     // Without a store its own check says so; there is no room to look at.
-    ...((await store.status()) === null ? [] : [storeSpace(vms.length, qemu === null ? 1 : 2)]),
-    memoryFree(),
+    ...((await store.status()) === null ? [] : [storeSpace(storeBytes(vms.length, qemu === null ? 1 : 2))]),
+    memoryFree(KEXEC_BYTES),
     earlyRestore(kernel, vms),
     wayBack(),
     watchdog(),
@@ -65,31 +56,8 @@ async function kexecAllowed(): Promise<Check> {
 }
 
 /** @param qemus so many QEMUs are copied: the new one, and for the way back that which the VMs run in. */
-async function storeSpace(vmCount: number, qemus: number): Promise<Check> {
-  const id = 'store-space';
-  const needed = qemus * RUNTIME_BYTES + BOOT_FILES_BYTES + FALLBACK_BYTES + vmCount * STATE_BYTES;
-  const { bavail, bsize } = await statfs(HOST_PATHS.store);
-  const free = bavail * bsize;
-  const reason = `The store has ${mebibytes(free)} free; an update needs up to ${mebibytes(needed)}.`;
-  return free >= needed
-    ? { id, subject: 'host', verdict: 'ok', reason }
-    : {
-        id,
-        subject: 'host',
-        verdict: 'fail',
-        reason,
-        remedy: 'Destroy VMs that are not needed, or set up a larger store.',
-      };
-}
-
-async function memoryFree(): Promise<Check> {
-  const id = 'memory-free';
-  const kibibytes = /^MemAvailable:\s+(\d+) kB$/m.exec((await readIfExists('/proc/meminfo')) ?? '')?.[1];
-  const free = Number(kibibytes ?? '0') * 1024;
-  const reason = `${mebibytes(free)} of memory are available; loading a kernel takes up to ${mebibytes(KEXEC_BYTES)}.`;
-  return free >= KEXEC_BYTES
-    ? { id, subject: 'host', verdict: 'ok', reason }
-    : { id, subject: 'host', verdict: 'fail', reason, remedy: 'Stop something on the host.' };
+function storeBytes(vmCount: number, qemus: number): number {
+  return qemus * RUNTIME_BYTES + BOOT_FILES_BYTES + FALLBACK_BYTES + vmCount * STATE_BYTES;
 }
 
 async function earlyRestore(release: string, vms: readonly Vm[]): Promise<Check> {
@@ -157,8 +125,4 @@ async function watchdog(): Promise<Check> {
     reason: `${found.identity} would be stopped by the jump: ${none}.`,
     remedy: 'The module watchdog was loaded before Exuvia was installed: restart the host once.',
   };
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.floor(bytes / 2 ** 20)} MiB`;
 }

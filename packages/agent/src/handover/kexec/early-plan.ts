@@ -19,9 +19,21 @@ export async function restorePlanOf(
   { plan, fault }: Pick<StepContext, 'plan' | 'fault'>,
   found: { readonly vms: readonly Vm[]; readonly needs: EarlyNeeds; readonly runtimes: Runtimes },
 ): Promise<RestorePlan> {
-  const { needs } = found;
   return {
-    update: plan.id,
+    ...restoreWithoutVms(plan.id, found.needs, dependencies.config().vmCpus),
+    vms: await earlyVms(dependencies, plan, found.vms, found.runtimes),
+    fault: fault?.step === EARLY_RESTORE ? fault : undefined,
+  };
+}
+
+/** Takes up file systems and store as the running host has them, and no VM. Pure. */
+export function restoreWithoutVms(
+  update: string,
+  needs: EarlyNeeds,
+  vmCpus: string | undefined,
+): RestorePlan {
+  return {
+    update,
     modules: needs.modules.map(({ group, name, options }) => ({
       group,
       file: earlyModuleFile(name),
@@ -30,11 +42,11 @@ export async function restorePlanOf(
     root: needs.root,
     mounts: needs.mounts,
     store: needs.store,
-    vmCpus: dependencies.config().vmCpus,
-    vms: await earlyVms(dependencies, plan, found.vms, found.runtimes),
+    vmCpus,
+    vms: [],
     timeoutMs: RESTORE_TIMEOUT_MS,
     fallback: null,
-    fault: fault?.step === EARLY_RESTORE ? fault : undefined,
+    fault: undefined,
   };
 }
 

@@ -6,7 +6,8 @@ import { finishKexec } from './finish.ts';
 import { salvageKexec } from './salvage.ts';
 import { kexecSteps } from './steps.ts';
 
-export { buildInitramfs, earlyModuleFile } from './initramfs.ts';
+export { restoreWithoutVms } from './early-plan.ts';
+export { buildInitramfs } from './initramfs.ts';
 export { earlyNeeds } from './needs.ts';
 export { renderPlan } from './restore-plan.ts';
 

@@ -1,15 +1,13 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ExuviaError, HOST_PATHS, type Plan, parseSize, type Vm } from '@exuvia/contract';
+import { ExuviaError, type Plan, type Vm } from '@exuvia/contract';
 import { installedKernels, loadKexec, readIfExists, unloadKexec, writeFileDurably } from '@exuvia/sys';
 import type { Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { commitRecord } from '../shared/commit-record.ts';
 import { byPriority } from '../shared/parallel.ts';
-import { endRehearsal, rehearseRestore } from '../shared/rehearse.ts';
 import { runningVms } from '../shared/running-vms.ts';
 import { tscKhz } from '../shared/stamp-lines.ts';
-import { noteHeartbeats } from '../shared/verify.ts';
 import { clockReadingSchema, readClock } from './clock.ts';
 import { nextCommandLine } from './command-line.ts';
 import { restorePlanOf } from './early-plan.ts';
@@ -17,27 +15,16 @@ import { fallbackOf, noteWatchdog } from './fallback.ts';
 import { buildInitramfs } from './initramfs.ts';
 import { handoverFiles } from './layout.ts';
 import { type EarlyNeeds, earlyNeeds } from './needs.ts';
-import { notePanicTimeout } from './panic-timeout.ts';
 import { renderPausePlan } from './pause-plan.ts';
 import type { Prepared } from './prepared.ts';
 import { removeBootFiles } from './runtime.ts';
-import { installRuntimes, otherSaver } from './runtimes.ts';
+import { installRuntimes } from './runtimes.ts';
 
 const PAUSE_TIMEOUT_MS = 60_000;
 
-/** Changes nothing on the host; dying after it leaves two small files. */
-export function noteVms(dependencies: HandoverDependencies): Step {
-  return {
-    name: 'note-vms',
-    phase: null,
-    description: 'note the VMs’ heartbeats and the clock’s rate',
-    async run(context) {
-      const vms = await runningVms(dependencies, context.plan);
-      await context.remember('clock', await readClock());
-      await notePanicTimeout(context);
-      await noteHeartbeats(dependencies, context, vms);
-    },
-  };
+/** For the restore's time stamps: how fast the clock runs that both kernels read. */
+export async function noteClock(context: StepContext): Promise<void> {
+  await context.remember('clock', await readClock());
 }
 
 /** The copy is kept for the next update; a half-made one has another name and is removed by a later update. */
@@ -88,41 +75,6 @@ export function buildRestore(dependencies: HandoverDependencies, prepared: Prepa
       await removeBootFiles();
     },
   };
-}
-
-/** When the agent dies in it, a directory in /run and a QEMU that executes nothing stay behind, until `undo`. */
-export function rehearse(dependencies: HandoverDependencies, prepared: Prepared): Step {
-  return {
-    name: 'rehearse',
-    phase: null,
-    description: 'save and restore a machine like each VM with the QEMU in the store',
-    async run(context) {
-      for (const vm of prepared.vms ?? []) {
-        const { spec } = await dependencies.vms.get(vm.name);
-        if (spec.extraArgs.length > 0) {
-          context.log(
-            `VM ${vm.name} is not rehearsed: its extra arguments may name things that exist only once`,
-          );
-          continue;
-        }
-        const savedBy = await otherSaver(dependencies, context.plan, vm.name);
-        await rehearseRestore(savedBy === null ? vm : { ...vm, savedBy }, {
-          record: join(HOST_PATHS.runtime, 'rehearsed'),
-          directory: rehearsalDirectory(vm.name),
-          memoryBytes: parseSize(spec.memory) ?? 0,
-          cpus: dependencies.config().vmCpus,
-          signal: context.signal,
-        });
-      }
-    },
-    async undo({ plan }) {
-      await Promise.all(plan.vms.map(({ name }) => endRehearsal(rehearsalDirectory(name))));
-    },
-  };
-}
-
-function rehearsalDirectory(name: string): string {
-  return join(HOST_PATHS.runtime, 'rehearsal', name);
 }
 
 /** A loaded kernel changes nothing until the jump; `kexec -u` frees it, a reboot as well. */

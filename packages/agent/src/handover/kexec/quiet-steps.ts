@@ -1,4 +1,4 @@
-import { HOST_PATHS, type Plan, STORE_LABEL } from '@exuvia/contract';
+import { ExuviaError, type Plan } from '@exuvia/contract';
 import { mountAt, mountFileSystem, mounts, run, startUnits, stopUnits, unmountFileSystem } from '@exuvia/sys';
 import { z } from 'zod';
 import type { Step } from '../../kinds.ts';
@@ -44,11 +44,8 @@ export function unmountUnneeded(prepared: Prepared): Step {
     phase: null,
     description: 'unmount file systems that no VM needs',
     async run(context) {
-      const needs = prepared.needs ?? {
-        mounts: [],
-        store: { label: STORE_LABEL, path: HOST_PATHS.store, options: '' },
-      };
-      const unneeded = await unneededFileSystems(needs);
+      if (prepared.needs === undefined) throw new ExuviaError('internal', 'It is not known what VMs need.');
+      const unneeded = await unneededFileSystems(prepared.needs);
       await context.remember('unmounted', unneeded);
       for (const { mountPoint } of unneeded) {
         // One that is in use ends with the old kernel, its data synced: no reason to give up an update.

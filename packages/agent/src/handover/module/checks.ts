@@ -1,11 +1,9 @@
-import { readdir, readlink, statfs } from 'node:fs/promises';
-import { type Check, HOST_PATHS, type Vm } from '@exuvia/contract';
+import { readdir, readlink } from 'node:fs/promises';
+import type { Check, Vm } from '@exuvia/contract';
 import { kernelRelease, readIfExists, readModuleIndex, run } from '@exuvia/sys';
 import type { PlanTarget } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
-import { vmRuns } from '../shared/checks.ts';
-
-const STATE_BYTES = 16 * 2 ** 20;
+import { STATE_BYTES, storeSpace, vmRuns } from '../shared/checks.ts';
 
 /** Everything that must hold before modules are loaded anew. Never throws for a failed check. */
 export async function moduleChecks(
@@ -18,7 +16,7 @@ export async function moduleChecks(
     ...(await store.checks()),
     ...modules,
     await nobodyElse(vms),
-    ...((await store.status()) === null ? [] : [await storeSpace(vms.length)]),
+    ...((await store.status()) === null ? [] : [await storeSpace(vms.length * STATE_BYTES)]),
     ...vms.map(vmRuns),
   ];
 }
@@ -77,16 +75,4 @@ async function holds(pid: number): Promise<boolean> {
   const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
   const links = await Promise.all(descriptors.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
   return links.some((link) => /^(\/dev\/(kvm|vhost)|anon_inode:\[?kvm-)/.test(link));
-}
-
-async function storeSpace(vmCount: number): Promise<Check> {
-  const { bavail, bsize } = await statfs(HOST_PATHS.store);
-  const mebibytes = (bytes: number) => `${Math.floor(bytes / 2 ** 20)} MiB`;
-  const free = bavail * bsize;
-  const needed = vmCount * STATE_BYTES;
-  const reason = `The store has ${mebibytes(free)} free; the VMs’ states may need ${mebibytes(needed)}.`;
-  const remedy = 'Destroy VMs that are not needed, or set up a larger store.';
-  return free >= needed
-    ? { id: 'store-space', subject: 'host', verdict: 'ok', reason }
-    : { id: 'store-space', subject: 'host', verdict: 'fail', reason, remedy };
 }

@@ -4,6 +4,8 @@ import { moduleChecks } from './checks.ts';
 import { finishModule } from './finish.ts';
 import { moduleSteps } from './steps.ts';
 
+export { keepLoadedModules } from './keep.ts';
+
 /**
  * Kernel modules that VMs hold are loaded anew from their files, under the same kernel: the VMs' device state waits
  * beside their memory in the store, while no QEMU is there. A new QEMU can be taken along.

@@ -2,9 +2,8 @@ import type { Plan } from '@exuvia/contract';
 import { z } from 'zod';
 import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { noteVms } from '../shared/note-vms.ts';
 import { byPriority } from '../shared/parallel.ts';
-import { runningVms } from '../shared/running-vms.ts';
-import { noteHeartbeats } from '../shared/verify.ts';
 import { loadAgain, loadModules, unloadModules, unloadOrder } from './reload.ts';
 import { restoreAll } from './restore.ts';
 import { createMarks, type Marks } from './times.ts';
@@ -18,25 +17,15 @@ export function moduleSteps(
 ): readonly Step[] {
   const marks = createMarks();
   return [
-    noteVms(dependencies, plan.target.modules),
+    noteVms(dependencies, {
+      what: 'the modules that depend on one another',
+      note: async (context) => context.remember('modules', await unloadOrder(plan.target.modules)),
+    }),
     saveVms(dependencies, marks),
     endVms(dependencies, marks),
     reloadModules(marks),
     restoreVms(dependencies, marks),
   ];
-}
-
-/** Changes nothing on the host. */
-function noteVms(dependencies: HandoverDependencies, modules: readonly string[]): Step {
-  return {
-    name: 'note-vms',
-    phase: null,
-    description: 'note the VMs’ heartbeats and the modules that depend on one another',
-    async run(context) {
-      await noteHeartbeats(dependencies, context, await runningVms(dependencies, context.plan));
-      await context.remember('modules', await unloadOrder(modules));
-    },
-  };
 }
 
 /** A saved VM stands still until it is resumed; what a crash leaves behind is taken up by `undo` in the next process. */

@@ -4,8 +4,7 @@ import { appendDurably, detectBootLoader, run } from '@exuvia/sys';
 import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { commitRecord } from '../shared/commit-record.ts';
-import { runningVms } from '../shared/running-vms.ts';
-import { noteHeartbeats } from '../shared/verify.ts';
+import { noteVms } from '../shared/note-vms.ts';
 import { savedFile } from './layout.ts';
 import { noteTime } from './times.ts';
 
@@ -25,17 +24,6 @@ export function rebootSteps(
     commit(),
     restart(),
   ];
-}
-
-function noteVms(dependencies: HandoverDependencies): Step {
-  return {
-    name: 'note-vms',
-    phase: null,
-    description: 'note the VMs’ heartbeats',
-    async run(context) {
-      await noteHeartbeats(dependencies, context, await runningVms(dependencies, context.plan));
-    },
-  };
 }
 
 /** For the next boot only: if it fails, the boot after it is the old kernel's. */

@@ -1,15 +1,12 @@
-import { statfs } from 'node:fs/promises';
-import { type Check, HOST_PATHS, type Vm } from '@exuvia/contract';
+import type { Check, Vm } from '@exuvia/contract';
 import { probeQemu, type QemuFeatures } from '@exuvia/qemu';
-import { readIfExists } from '@exuvia/sys';
 import type { PlanTarget } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
-import { vmRuns } from '../shared/checks.ts';
+import { memoryFree, STATE_BYTES, storeSpace, vmRuns } from '../shared/checks.ts';
 import { methodOf } from './plan-vms.ts';
 
-/** Memory of a QEMU beside its guest's, and room for a saved state; generous. */
+/** Memory of a QEMU beside its guest's; generous. */
 const QEMU_BYTES = 96 * 2 ** 20;
-const STATE_BYTES = 16 * 2 ** 20;
 
 /** Everything that must hold before VMs get another QEMU. Never throws for a failed check. */
 export async function vmmChecks(
@@ -24,7 +21,11 @@ export async function vmmChecks(
       { id: 'qemu-target', subject: 'host', verdict: 'fail', reason, remedy: 'Name one: --qemu VERSION' },
     ];
   }
-  const common = [targetWorks(features), await memoryFree(vms.length), await storeSpace(vms.length)];
+  const common = [
+    targetWorks(features),
+    await memoryFree(vms.length * QEMU_BYTES),
+    await storeSpace(vms.length * STATE_BYTES),
+  ];
   const each = await Promise.all(
     vms.map(async (vm) => [vmRuns(vm), ...(await vmChecks(manager, target, features, vm))]),
   );
@@ -70,29 +71,4 @@ async function vmChecks(
     },
     { id: 'vmm-method', subject: vm.name, verdict: 'ok', reason: how },
   ];
-}
-
-async function memoryFree(count: number): Promise<Check> {
-  const kibibytes = /^MemAvailable:\s+(\d+) kB$/m.exec((await readIfExists('/proc/meminfo')) ?? '')?.[1];
-  return room(
-    'memory-free',
-    Number(kibibytes ?? '0') * 1024,
-    count * QEMU_BYTES,
-    'of memory',
-    'Stop something on the host.',
-  );
-}
-
-async function storeSpace(count: number): Promise<Check> {
-  const { bavail, bsize } = await statfs(HOST_PATHS.store);
-  const remedy = 'Destroy VMs that are not needed, or set up a larger store.';
-  return room('store-space', bavail * bsize, count * STATE_BYTES, 'in the store', remedy);
-}
-
-function room(id: string, free: number, needed: number, where: string, remedy: string): Check {
-  const mebibytes = (bytes: number) => `${Math.floor(bytes / 2 ** 20)} MiB`;
-  const reason = `${mebibytes(free)} ${where} are free; ${mebibytes(needed)} may be needed beside the running VMs.`;
-  return free >= needed
-    ? { id, subject: 'host', verdict: 'ok', reason }
-    : { id, subject: 'host', verdict: 'fail', reason, remedy };
 }

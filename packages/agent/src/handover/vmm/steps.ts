@@ -1,15 +1,13 @@
-import { join } from 'node:path';
-import { ExuviaError, HOST_PATHS, type Plan, parseSize, type QemuTarget } from '@exuvia/contract';
+import { ExuviaError, type Plan, type QemuTarget } from '@exuvia/contract';
 import { commandLineFor } from '@exuvia/qemu';
 import type { Step, StepContext, Successor } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { unlessAborted } from '../shared/attempt.ts';
 import { endOfProgram } from '../shared/led-program.ts';
+import { noteVms } from '../shared/note-vms.ts';
 import { byPriority, inParallel } from '../shared/parallel.ts';
-import { endRehearsal, rehearseRestore } from '../shared/rehearse.ts';
+import { rehearse } from '../shared/rehearsal-step.ts';
 import { QEMU_ENVIRONMENT, runningProgram } from '../shared/running-program.ts';
-import { runningVms } from '../shared/running-vms.ts';
-import { noteHeartbeats } from '../shared/verify.ts';
 import { replace, settleVm } from './in-place.ts';
 import { recordFile } from './layout.ts';
 import { startTransfer, type TransferProgram } from './transfer-program.ts';
@@ -35,23 +33,23 @@ export function vmmSteps(
   return [
     noteVms(dependencies),
     compareMachines(dependencies, qemu),
-    rehearse(dependencies, qemu),
+    rehearse(
+      dependencies,
+      'save a machine like each VM with its QEMU and restore it with the new one',
+      async ({ name, pid }) => {
+        const argv = await dependencies.vms.restoreArguments(name);
+        return {
+          name,
+          argv: commandLineFor(required(qemu).binary, argv),
+          environment: QEMU_ENVIRONMENT,
+          savedBy: await runningProgram(pid ?? 0, argv),
+        };
+      },
+    ),
     startQemus(dependencies, qemu, prepared),
     prepareQemus(prepared),
     switchVms(dependencies, qemu, prepared),
   ];
-}
-
-/** Changes nothing on the host. */
-function noteVms(dependencies: HandoverDependencies): Step {
-  return {
-    name: 'note-vms',
-    phase: null,
-    description: 'note the VMs’ heartbeats',
-    async run(context) {
-      await noteHeartbeats(dependencies, context, await runningVms(dependencies, context.plan));
-    },
-  };
 }
 
 /** QEMU loads a state into a machine with an additional device without a word. */
@@ -72,49 +70,6 @@ function compareMachines({ vms }: HandoverDependencies, qemu: QemuTarget | null)
       }
     },
   };
-}
-
-/** When the agent dies in it, a directory in /run and a QEMU that executes nothing stay behind, until `undo`. */
-function rehearse(dependencies: HandoverDependencies, qemu: QemuTarget | null): Step {
-  return {
-    name: 'rehearse',
-    phase: null,
-    description: 'save a machine like each VM with its QEMU and restore it with the new one',
-    async run(context) {
-      for (const { name } of context.plan.vms) {
-        const { spec, pid } = await dependencies.vms.get(name);
-        if (spec.extraArgs.length > 0) {
-          context.log(
-            `VM ${name} is not rehearsed: its extra arguments may name things that exist only once`,
-          );
-          continue;
-        }
-        const argv = await dependencies.vms.restoreArguments(name);
-        await rehearseRestore(
-          {
-            name,
-            argv: commandLineFor(required(qemu).binary, argv),
-            environment: QEMU_ENVIRONMENT,
-            savedBy: await runningProgram(pid ?? 0, argv),
-          },
-          {
-            record: join(HOST_PATHS.runtime, 'rehearsed'),
-            directory: rehearsalDirectory(name),
-            memoryBytes: parseSize(spec.memory) ?? 0,
-            cpus: dependencies.config().vmCpus,
-            signal: context.signal,
-          },
-        );
-      }
-    },
-    async undo({ plan }) {
-      await Promise.all(plan.vms.map(({ name }) => endRehearsal(rehearsalDirectory(name))));
-    },
-  };
-}
-
-function rehearsalDirectory(name: string): string {
-  return join(HOST_PATHS.runtime, 'rehearsal', name);
 }
 
 /** They build their machines while the VMs run in the old ones; a QEMU that does not start is found out here. */

@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import { HOST_PATHS, type Plan, parseSize, type Vm } from '@exuvia/contract';
+import type { Step } from '../../kinds.ts';
+import type { HandoverDependencies } from '../dependencies.ts';
+import { endRehearsal, type RehearsedVm, rehearseRestore } from './rehearse.ts';
+
+/**
+ * Rehearses the restore of every VM. When the agent dies in it, a directory in /run and a QEMU that executes nothing
+ * stay behind, until `undo`.
+ *
+ * @param machineOf how a VM will be saved and restored.
+ */
+export function rehearse(
+  dependencies: HandoverDependencies,
+  description: string,
+  machineOf: (vm: Vm, plan: Plan) => Promise<RehearsedVm>,
+): Step {
+  return {
+    name: 'rehearse',
+    phase: null,
+    description,
+    async run({ plan, signal, log }) {
+      for (const { name } of plan.vms) {
+        const vm = await dependencies.vms.get(name);
+        if (vm.spec.extraArgs.length > 0) {
+          log(`VM ${name} is not rehearsed: its extra arguments may name things that exist only once`);
+          continue;
+        }
+        await rehearseRestore(await machineOf(vm, plan), {
+          record: join(HOST_PATHS.runtime, 'rehearsed'),
+          directory: rehearsalDirectory(name),
+          memoryBytes: parseSize(vm.spec.memory) ?? 0,
+          cpus: dependencies.config().vmCpus,
+          signal,
+        });
+      }
+    },
+    async undo({ plan }) {
+      await Promise.all(plan.vms.map(({ name }) => endRehearsal(rehearsalDirectory(name))));
+    },
+  };
+}
+
+function rehearsalDirectory(name: string): string {
+  return join(HOST_PATHS.runtime, 'rehearsal', name);
+}
