@@ -48,7 +48,7 @@ struct file_system {
   bool by_label;
 };
 
-enum progress { STARTING, LOADING, RESUMING, RESTORED, FAILED };
+enum progress { STARTING, LOADING, RESUMING, RESTORED, PAUSED, FAILED };
 
 struct vm {
   const char *name, *ram, *state, *scope, *log, *runtime, *cpus;

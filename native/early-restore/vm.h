@@ -14,14 +14,29 @@
 
 #define QMP_FD 3
 
-static void vm_fail(struct vm *vm, const char *why) {
-  if (vm->progress == FAILED) return;
-  vm->progress = FAILED;
-  if (vm->pid > 0) kill(vm->pid, SIGKILL); /* half restored: it must never run */
-  if (vm->pid > 0 && vm->qmp.fd >= 0) close(vm->qmp.fd);
+static void vm_end(struct vm *vm, enum progress end, const char *fate, const char *why) {
+  vm->progress = end;
+  if (vm->qmp.fd >= 0) close(vm->qmp.fd);
   vm->qmp.fd = -1;
-  note("vm %s failed %s\n", vm->name, why);
+  note("vm %s %s %s\n", vm->name, fate, why);
   logf_kernel("VM %s: %s", vm->name, why);
+}
+
+static void vm_fail(struct vm *vm, const char *why) {
+  if (vm->progress > RESTORED) return;
+  if (vm->progress == RESUMING) {
+    /* Its saved state is gone: this QEMU is all that there is of it, whatever keeps it from running on. */
+    vm_end(vm, PAUSED, "paused", why);
+    return;
+  }
+  if (vm->pid > 0) kill(vm->pid, SIGKILL); /* half restored: it must never run */
+  vm_end(vm, FAILED, "failed", why);
+}
+
+static bool fault_is(const char *action, const struct vm *vm) {
+  size_t length = strlen(action);
+  if (!fault || strncmp(fault, action, length) != 0) return false;
+  return fault[length] == 0 || (fault[length] == ' ' && strcmp(fault + length + 1, vm->name) == 0);
 }
 
 static void make_directories(const char *path) {
@@ -166,8 +181,7 @@ static void vm_greeted(struct vm *vm) {
     return;
   }
   vm->progress = LOADING;
-  if (fault && strncmp(fault, "kill ", 5) == 0 && strcmp(fault + 5, vm->name) == 0) kill(vm->pid, SIGKILL);
-  if (fault && strcmp(fault, "kill") == 0) kill(vm->pid, SIGKILL);
+  if (fault_is("kill", vm)) kill(vm->pid, SIGKILL);
   char commands[1024];
   snprintf(commands, sizeof commands,
            "{\"execute\":\"qmp_capabilities\"}\n"
@@ -207,7 +221,8 @@ static void vm_line(struct vm *vm) {
     vm->progress = RESUMING;
     record->resumed++;
     forget_state(vm);
-    if (qmp_send(&vm->qmp, "{\"execute\":\"cont\"}") < 0) vm_fail(vm, "its QEMU went away");
+    const char *go_on = fault_is("hold", vm) ? "{\"execute\":\"refused\"}" : "{\"execute\":\"cont\"}";
+    if (qmp_send(&vm->qmp, go_on) < 0) vm_fail(vm, "its QEMU went away");
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "failed")) {
     vm_fail(vm, "QEMU refused its saved state; see its log");
   } else if (vm->progress == RESUMING && qmp_member_is(line, "event", "RESUME")) {
@@ -222,7 +237,7 @@ static void vm_readable(struct vm *vm) {
     vm_fail(vm, "its QEMU ended; see its log");
     return;
   }
-  while (vm->progress != FAILED && qmp_take_line(&vm->qmp)) vm_line(vm);
+  while (vm->progress < RESTORED && qmp_take_line(&vm->qmp)) vm_line(vm);
 }
 
 static void follow_all(void) {
@@ -259,7 +274,7 @@ static bool restore_vms(void) {
   if (vm_count == 0) return true;
   if (!read_manifest()) logf_kernel("no VM can be restored: the manifest cannot be used");
   for (size_t i = 0; i < vm_count; i++) {
-    if (vms[i].left) vm_fail(&vms[i], "it could not be saved and was left behind, as its spec says");
+    if (vms[i].left) vm_end(&vms[i], FAILED, "left", "it could not be saved and was left behind, as its spec says");
     else vm_start(&vms[i]);
   }
   for (size_t i = 0; i < vm_count; i++) check_state(&vms[i]);

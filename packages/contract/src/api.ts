@@ -101,7 +101,8 @@ export const faultSchema = z.strictObject({
   step: z.string(),
   /**
    * `hold`: wait in front of the step until aborted or continued; `fail`: make it fail; `kill`: SIGKILL the agent.
-   * In `early-restore`: `panic` the kernel, `hang`, `fail` as a whole, `kill` the QEMU of `vm`, or every one.
+   * In `early-restore`: `panic` the kernel, `hang`, `fail` as a whole, `kill` the QEMU of `vm`, or every one,
+   * `hold` it when it is restored, as one that refuses to let the guest run on.
    */
   action: z.enum(['hold', 'fail', 'kill', 'panic', 'hang']),
   when: z.enum(['before', 'after']).default('after'),

@@ -50,8 +50,10 @@ export const reportSchema = z.object({
     z.object({
       name: vmNameSchema,
       outcome: z
-        .enum(['running', 'lost', 'untouched', 'left'])
-        .describe('left: it could not be saved and ended with the old kernel, as its spec says'),
+        .enum(['running', 'lost', 'untouched', 'left', 'paused'])
+        .describe(
+          'left: it could not be saved and ended with the old kernel, as its spec says; paused: it is restored, but its QEMU did not let it run on',
+        ),
       phases: z.array(phaseTimingSchema).describe("The VM's own times where they differ from the host's"),
       /** First stop to last resume by the host's own stamps: a lower bound, never called a blackout. */
       pausedMs: z.number().nullable(),

@@ -26,6 +26,11 @@ export interface VmFacts {
   readonly ownPhases: readonly PhaseTiming[];
 }
 
+/** The VM does not run, and nobody wanted that. */
+export function isTrouble(outcome: VmFacts['outcome']): boolean {
+  return outcome === 'lost' || outcome === 'paused';
+}
+
 /** The VMs of the report in its order, joined with the observation by name. */
 export function vmFacts(report: Report): VmFacts[] {
   const observed = new Map(report.observation?.vms.map((vm) => [vm.name, vm]));

@@ -17,7 +17,9 @@ export async function finishUpdate(
     await gate.pass(FINISH, 'before');
     const report = await handover.finish(context);
     await gate.pass(FINISH, 'after');
-    const reason = [lostOf(report), report.reason].filter((part) => part !== null).join(' ');
+    const reason = [lostOf(report), pausedOf(report), report.reason]
+      .filter((part) => part !== null)
+      .join(' ');
     const end =
       reason === ''
         ? ({ outcome: 'completed', reason: null } as const)
@@ -32,4 +34,10 @@ export async function finishUpdate(
 function lostOf({ vms }: Report): string | null {
   const lost = vms.filter((vm) => vm.outcome === 'lost').map((vm) => vm.name);
   return lost.length === 0 ? null : `${lost.length} of ${vms.length} VMs were lost: ${lost.join(', ')}.`;
+}
+
+function pausedOf({ vms }: Report): string | null {
+  const paused = vms.filter((vm) => vm.outcome === 'paused').map((vm) => vm.name);
+  if (paused.length === 0) return null;
+  return `Its QEMU did not let it run on: ${paused.join(', ')}; see its log, then \`exuvia vm resume\`.`;
 }

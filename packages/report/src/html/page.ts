@@ -1,5 +1,5 @@
 import type { Report } from '@exuvia/contract';
-import { slowestBlackoutMs } from '../facts.ts';
+import { isTrouble, slowestBlackoutMs } from '../facts.ts';
 import { cleanStrings } from '../text/clean.ts';
 import { formatMegabytes, formatSpan } from '../text/number.ts';
 import { gapSection } from './gaps.ts';
@@ -58,7 +58,7 @@ function change({ handover, host }: Report): Markup {
 /** The three numbers that a reader looks for first. */
 function figures(report: Report): Markup {
   const blackout = slowestBlackoutMs(report);
-  const running = report.vms.filter((vm) => vm.outcome !== 'lost').length;
+  const running = report.vms.filter(({ outcome }) => !isTrouble(outcome)).length;
   return html`<dl class="figures">
 <div><dt>Blackout of the slowest VM</dt><dd>${blackout === null ? 'not measured' : formatSpan(blackout)}</dd></div>
 <div><dt>First stop to last resume</dt><dd>${report.totalMs === null ? 'no pause' : formatSpan(report.totalMs)}</dd></div>

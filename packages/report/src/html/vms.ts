@@ -1,5 +1,5 @@
 import type { Report } from '@exuvia/contract';
-import { clockSentence, type Verdict, type VmFacts, vmFacts } from '../facts.ts';
+import { clockSentence, isTrouble, type Verdict, type VmFacts, vmFacts } from '../facts.ts';
 import { formatMs, formatSpan } from '../text/number.ts';
 import { round, stackedBar } from './bar.ts';
 import { html, type Markup, NOTHING } from './markup.ts';
@@ -46,7 +46,7 @@ function table(vms: readonly VmFacts[]): Markup {
   const span = (ms: number | null) => html`<td class="number">${ms === null ? '–' : formatMs(ms)}</td>`;
   const body = vms.map(
     (vm) =>
-      html`<tr><th scope="row">${vm.name}</th><td class="${vm.outcome === 'lost' ? 'bad' : 'good'}">${vm.outcome}</td>${span(vm.blackoutMs)}${span(vm.pausedMs)}${verdict(vm.sameBoot, 'same', 'changed')}${verdict(vm.heartbeat, 'continued', 'broken')}${verdict(vm.integrity, 'ok', 'failed')}</tr>`,
+      html`<tr><th scope="row">${vm.name}</th><td class="${isTrouble(vm.outcome) ? 'bad' : 'good'}">${vm.outcome}</td>${span(vm.blackoutMs)}${span(vm.pausedMs)}${verdict(vm.sameBoot, 'same', 'changed')}${verdict(vm.heartbeat, 'continued', 'broken')}${verdict(vm.integrity, 'ok', 'failed')}</tr>`,
   );
   return html`<div class="scroll"><table><caption>Blackout and pause in milliseconds</caption><thead><tr><th scope="col">VM</th><th scope="col">state</th><th scope="col" class="number">blackout</th><th scope="col" class="number">paused</th><th scope="col">boot id</th><th scope="col">heartbeat</th><th scope="col">integrity</th></tr></thead><tbody>${body}</tbody></table></div>`;
 }

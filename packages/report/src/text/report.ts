@@ -1,5 +1,13 @@
 import type { Report } from '@exuvia/contract';
-import { clockSentence, orderedPhases, sumSentence, type Verdict, type VmFacts, vmFacts } from '../facts.ts';
+import {
+  clockSentence,
+  isTrouble,
+  orderedPhases,
+  sumSentence,
+  type Verdict,
+  type VmFacts,
+  vmFacts,
+} from '../facts.ts';
 import { cleanStrings } from './clean.ts';
 import { formatMegabytes, formatMs, formatPercent, formatSpan } from './number.ts';
 import { renderTable } from './table.ts';
@@ -122,7 +130,7 @@ function vmBlocks(report: Report, terminal: Terminal): string[][] {
 }
 
 function paintOutcome(outcome: VmFacts['outcome'], terminal: Terminal): string {
-  return terminal.paint(outcome === 'lost' ? 'red' : 'green', outcome);
+  return terminal.paint(isTrouble(outcome) ? 'red' : 'green', outcome);
 }
 
 function paintVerdict(verdict: Verdict, ok: string, failed: string, terminal: Terminal): string {

@@ -7,7 +7,7 @@ import { makeDefault } from '../shared/default-kernel.ts';
 import { startLeftOut } from '../shared/left-out.ts';
 import { loadLivepatches } from '../shared/livepatches.ts';
 import { buildReport } from '../shared/report.ts';
-import { parseStamps, type Stamps } from '../shared/stamp-lines.ts';
+import { type Fate, parseStamps, type Stamps } from '../shared/stamp-lines.ts';
 import { type VerifiedVm, verifyVms } from '../shared/verify.ts';
 import { cleanUp } from './clean-up.ts';
 import { disarmFallback, stopJumpWatchdog } from './fallback.ts';
@@ -39,11 +39,13 @@ export async function finishKexec(dependencies: HandoverDependencies, context: S
   return report;
 }
 
-/** What native/early-restore says of a VM that could not be saved and that may be left behind. */
-const LEFT = /^it could not be saved and was left behind/;
-
 function asLeft(vm: VerifiedVm, { fates }: Stamps): VerifiedVm {
-  return LEFT.test(fates.get(vm.name)?.detail ?? '') ? { ...vm, outcome: 'left' } : vm;
+  return fates.get(vm.name)?.fate === 'left' ? { ...vm, outcome: 'left' } : vm;
+}
+
+/** In the QEMU that the early restore started. */
+function isThere(fate: Fate | undefined): boolean {
+  return fate === 'restored' || fate === 'paused';
 }
 
 /** The next restore starts the QEMU that this update has brought. */
@@ -56,6 +58,6 @@ async function recordQemu(
   if (binary === undefined) return;
   for (const { name } of plan.vms) {
     // One that the early restore did not bring back was taken up by the agent, which has written down in which QEMU.
-    if (fates.get(name)?.restored === true) await vms.successors.record(name, binary);
+    if (isThere(fates.get(name)?.fate)) await vms.successors.record(name, binary);
   }
 }

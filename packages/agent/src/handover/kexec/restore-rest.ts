@@ -4,19 +4,28 @@ import { attempt } from '../shared/attempt.ts';
 import { restoreInTarget } from '../shared/restore-in-target.ts';
 import type { Stamps } from '../shared/stamp-lines.ts';
 
-/** VMs that the early restore did not bring back, but whose state is whole: their memory lies in the store. */
+/**
+ * VMs that the early restore did not bring back: those whose state is whole (their memory lies in the store), and those
+ * that stand still in a QEMU that did not let them run on then.
+ */
 export async function restoreTheRest(
   { vms }: HandoverDependencies,
   context: StepContext,
   after: Stamps,
 ): Promise<void> {
   for (const { name } of context.plan.vms) {
-    if ((await vms.get(name)).state === 'running') continue;
+    const { state, pid } = await vms.get(name);
+    if (state === 'running') continue;
     const fate = after.fates.get(name);
     context.log(`VM ${name} does not run: ${fate?.detail ?? 'the early restore did not run'}`);
     // A guest that has run on since has left its saved state behind.
-    if (fate?.restored === true) continue;
-    await attempt(context, `VM ${name} could not be restored; its state is kept`, async () => {
+    const ranOn = fate?.fate === 'restored' || (fate?.fate === 'paused' && pid === null);
+    if (ranOn) continue;
+    if (fate?.fate === 'paused') {
+      await attempt(context, `VM ${name} stands still: exuvia vm resume ${name}`, () => vms.resume(name));
+      continue;
+    }
+    await attempt(context, `VM ${name} was not brought back`, async () => {
       await restoreInTarget(vms, context, name);
     });
   }

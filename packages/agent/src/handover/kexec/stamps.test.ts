@@ -68,8 +68,8 @@ test('each VM has its own times beside those of the host', () => {
 
 test('the fate of every VM is read, a failure with its reason', () => {
   expect(Object.fromEntries(parseStamps(NEW_SIDE).fates)).toEqual({
-    a: { restored: true, detail: '120' },
-    b: { restored: false, detail: 'its saved state is damaged: not loaded' },
+    a: { fate: 'restored', detail: '120' },
+    b: { fate: 'failed', detail: 'its saved state is damaged: not loaded' },
   });
 });
 

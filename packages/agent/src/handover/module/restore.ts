@@ -13,7 +13,7 @@ export async function restoreAll({ vms }: HandoverDependencies, context: StepCon
     byPriority(context.plan).map(async ({ name }) => {
       const { pid, saved } = await vms.get(name);
       if (pid !== null || saved !== true) return;
-      await attempt(context, `VM ${name} could not be restored; its state is kept`, async () => {
+      await attempt(context, `VM ${name} was not brought back`, async () => {
         await restoreInTarget(vms, context, name);
       });
     }),

@@ -5,6 +5,14 @@ interface Stamp {
   readonly tsc: bigint;
 }
 
+/**
+ * What became of a VM: it runs; it is restored, but its QEMU did not let it run on; it was left behind, as its spec says;
+ * it could not be restored, and its saved state is as it was.
+ */
+export type Fate = (typeof FATES)[number];
+
+const FATES = ['restored', 'paused', 'left', 'failed'] as const;
+
 /** What a native program wrote down. */
 export interface Stamps {
   readonly stamps: readonly Stamp[];
@@ -12,11 +20,12 @@ export interface Stamps {
   readonly clocks: readonly { readonly tsc: bigint; readonly ns: bigint }[];
   /** How long the kernel had been running at the first clock reading, ns. */
   readonly kernelNs: bigint | null;
-  readonly fates: ReadonlyMap<string, { readonly restored: boolean; readonly detail: string }>;
+  readonly fates: ReadonlyMap<string, { readonly fate: Fate; readonly detail: string }>;
 }
 
-const LINE =
-  /^(?:stamp (?<stamp>\S+) (?<vm>\S+) (?<at>\d+)|clock (?<tsc>\d+) (?<ns>\d+)|kernel-ns (?<kernel>\d+)|vm (?<name>\S+) (?<fate>restored|failed) (?<detail>.*))$/;
+const LINE = new RegExp(
+  String.raw`^(?:stamp (?<stamp>\S+) (?<vm>\S+) (?<at>\d+)|clock (?<tsc>\d+) (?<ns>\d+)|kernel-ns (?<kernel>\d+)|vm (?<name>\S+) (?<fate>${FATES.join('|')}) (?<detail>.*))$`,
+);
 
 /**
  * Parses the record of exuvia-pause or exuvia-early-restore. Unknown lines are passed over: a newer native
@@ -25,7 +34,7 @@ const LINE =
 export function parseStamps(text: string): Stamps {
   const stamps: Stamp[] = [];
   const clocks: { tsc: bigint; ns: bigint }[] = [];
-  const fates = new Map<string, { restored: boolean; detail: string }>();
+  const fates = new Map<string, { fate: Fate; detail: string }>();
   let kernelNs: bigint | null = null;
   for (const line of text.split('\n')) {
     const found = LINE.exec(line)?.groups;
@@ -37,7 +46,8 @@ export function parseStamps(text: string): Stamps {
     } else if (found?.kernel !== undefined) {
       kernelNs = BigInt(found.kernel);
     } else if (found?.name !== undefined) {
-      fates.set(found.name, { restored: found.fate === 'restored', detail: found.detail ?? '' });
+      const fate = FATES.find((word) => word === found.fate) ?? 'failed';
+      fates.set(found.name, { fate, detail: found.detail ?? '' });
     }
   }
   return { stamps, clocks, kernelNs, fates };

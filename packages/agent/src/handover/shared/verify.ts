@@ -44,7 +44,10 @@ async function verifyVm(
   name: string,
 ): Promise<VerifiedVm> {
   const vm: Vm = await vms.get(name);
-  if (vm.state !== 'running') return { name, outcome: 'lost', bootIdSame: null, heartbeatContinued: null };
+  if (vm.state !== 'running') {
+    const outcome = vm.state === 'paused' ? 'paused' : 'lost';
+    return { name, outcome, bootIdSame: null, heartbeatContinued: null };
+  }
   const before = heartbeatsSchema.catch({}).parse(await context.recall('heartbeats'))[name];
   if (before === undefined) return { name, outcome: 'running', bootIdSame: null, heartbeatContinued: null };
   const deadline = Date.now() + HEARTBEAT_TIMEOUT_MS;

@@ -1,6 +1,12 @@
 import { access, copyFile, rm } from 'node:fs/promises';
 import { ExuviaError, parseSize } from '@exuvia/contract';
-import { commandLineFor, loadFromFile, type RestoreOptions, restoreCommandLine } from '@exuvia/qemu';
+import {
+  commandLineFor,
+  loadFromFile,
+  type QmpClient,
+  type RestoreOptions,
+  restoreCommandLine,
+} from '@exuvia/qemu';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { type Instance, readInstance, writeInstance } from './instance.ts';
 import { endAtOnce, launch } from './launch.ts';
@@ -34,7 +40,8 @@ export async function discardSavedFile(paths: VmPaths): Promise<void> {
  * second time would run an old device state on newer memory.
  *
  * @throws ExuviaError `vm-running`; `vm-not-saved` when there is no state or nothing to start it with;
- * `vm-state-unsealed`, `vm-state-damaged`, `vm-memory-damaged`: then nothing is loaded; `vm-start-failed`; `vm-restore-failed`. State and memory are left as they were then.
+ * `vm-state-unsealed`, `vm-state-damaged`, `vm-memory-damaged`: then nothing is loaded; `vm-start-failed`; `vm-restore-failed`: state and memory are left as they were
+ * then; `vm-not-resumed`.
  */
 export async function restoreVm(
   name: string,
@@ -63,7 +70,20 @@ export async function restoreVm(
   if (binary !== undefined) await writeInstance(paths.instance, instance);
   await removeState(stateFile);
   await rm(instanceBeside(stateFile), { force: true });
-  await client.execute('cont');
+  await letRun(name, client);
+}
+
+/** @throws ExuviaError `vm-not-resumed`: the VM is whole and stands still; its QEMU is all that there is of it. */
+async function letRun(name: string, client: QmpClient): Promise<void> {
+  try {
+    await client.execute('cont');
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ExuviaError('vm-not-resumed', `VM ${name} is restored, but stands still: ${why}`, {
+      cause,
+      hint: `Free what it waits for, then: exuvia vm resume ${name}`,
+    });
+  }
 }
 
 function inQemu(binary: string | undefined, instance: Instance): Instance {
