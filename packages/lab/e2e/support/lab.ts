@@ -73,26 +73,21 @@ export interface HostSnapshot {
   readonly kexecLoaded: string;
 }
 
+/** One session: each takes seconds in an emulator. */
+const SNAPSHOT = [
+  'uname -r; cat /proc/sys/kernel/random/boot_id /sys/kernel/kexec_loaded',
+  // A timer or socket is "running" only while what it starts runs: active is what stays the same.
+  "{ systemctl list-units --plain --no-legend --state=running --type=service; systemctl list-units --plain --no-legend --state=active --type=socket,timer,path; } | cut -d' ' -f1 | grep -v '^ssh@\\|^session-'",
+  "findmnt --raw --noheadings -o TARGET,SOURCE,FSTYPE | grep -v '^/run/credentials'",
+  "ps -C exuvia-tiny,exuvia-disk,exuvia-busy,qemu-system-x86_64 -o pid=,comm= | sed 's/^ *//'",
+];
+
 export async function snapshotOf(lab: LabState): Promise<HostSnapshot> {
-  const lines = async (command: string) => (await labRun(lab, command)).stdout.split('\n').sort();
-  const [kernel = '', bootId = '', kexecLoaded = ''] = (
-    await labRun(lab, 'uname -r; cat /proc/sys/kernel/random/boot_id /sys/kernel/kexec_loaded')
-  ).stdout.split('\n');
-  return {
-    kernel,
-    bootId,
-    kexecLoaded,
-    // A timer or socket is "running" only while what it starts runs: active is what stays the same.
-    services: await lines(
-      "{ systemctl list-units --plain --no-legend --state=running --type=service; systemctl list-units --plain --no-legend --state=active --type=socket,timer,path; } | cut -d' ' -f1 | grep -v '^ssh@\\|^session-'",
-    ),
-    fileSystems: await lines(
-      "findmnt --raw --noheadings -o TARGET,SOURCE,FSTYPE | grep -v '^/run/credentials'",
-    ),
-    qemus: await lines(
-      "ps -C exuvia-tiny,exuvia-disk,exuvia-busy,qemu-system-x86_64 -o pid=,comm= | sed 's/^ *//'",
-    ),
-  };
+  const { stdout } = await labRun(lab, SNAPSHOT.join('; echo; '));
+  const [facts = [], ...lists] = stdout.split('\n\n').map((part) => part.split('\n'));
+  const [kernel = '', bootId = '', kexecLoaded = ''] = facts;
+  const [services = [], fileSystems = [], qemus = []] = lists.map((lines) => lines.sort());
+  return { kernel, bootId, kexecLoaded, services, fileSystems, qemus };
 }
 
 /** Sets a field of the agent's configuration, and waits until an agent serves that goes by it. */
