@@ -164,9 +164,15 @@ static bool mount_file_system(const struct file_system *fs, int events) {
   stamp("found", fs->path);
   snprintf(where, sizeof where, "%s%s", SYSROOT, strcmp(fs->path, "/") == 0 ? "" : fs->path);
   unsigned long flags = split_options(fs->options, data, sizeof data);
-  if (mount(device, where, fs->type, flags, data) == 0) return true;
-  logf_kernel("%s on %s (%s): %s", device, where, fs->options, strerror(errno));
-  return false;
+  while (mount(device, where, fs->type, flags, data) < 0) {
+    /* The device can be there before the file system's module is loaded. */
+    if (errno != ENODEV || monotonic_ms() > deadline) {
+      logf_kernel("%s on %s (%s): %s", device, where, fs->options, strerror(errno));
+      return false;
+    }
+    usleep(1000);
+  }
+  return true;
 }
 
 #endif

@@ -15,7 +15,7 @@ import {
 
 const lab = await sharedLab();
 const guests = await watchedGuests(lab);
-const steps = await plannedSteps(lab);
+const steps = (await plannedSteps(lab)).map(({ name }) => name);
 let observer: Observer;
 
 beforeAll(() => {

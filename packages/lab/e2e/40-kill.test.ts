@@ -1,22 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitForAgent } from '../src/host/agent.ts';
+import { afterAll, beforeAll, test } from 'vitest';
 import type { Observer } from '../src/observer/observer.ts';
-import { expectGuestsLivedOn } from './support/expect-guests.ts';
-import {
-  ask,
-  endOf,
-  otherKernel,
-  plannedSteps,
-  qemusByVm,
-  sharedLab,
-  snapshotOf,
-  watchedGuests,
-} from './support/lab.ts';
+import { expectFinishedAfterKill, expectUndoneAfterKill } from './support/killed-agent.ts';
+import { plannedSteps, sharedLab, watchedGuests } from './support/lab.ts';
 
+/** Steps in which VMs stand still, and the last one before; 85-kill-preparations.test.ts has the others. */
 const lab = await sharedLab();
 const guests = await watchedGuests(lab);
 const steps = await plannedSteps(lab);
-const AGENT_LIMIT_MS = 120_000;
+const firstOfPause = steps.findIndex(({ phase }) => phase !== null);
 let observer: Observer;
 
 beforeAll(() => {
@@ -24,38 +15,12 @@ beforeAll(() => {
 });
 afterAll(() => observer.stop());
 
-// What a step has done is there, and the journal does not yet say so: the worst moment of each step.
-const beforeTheJump = steps.map((step) => [step, step === 'jump' ? 'before' : 'after'] as const);
-
-test.each(beforeTheJump)(
-  'an agent killed at step %s (%s it) undoes the update when it is back',
-  async (step, when) => {
-    const before = await snapshotOf(lab);
-    const { now: from } = await observer.peek();
-    const kernel = await otherKernel(lab);
-    const { id } = await ask(lab, (client) =>
-      client.startUpdate({ kernel, fault: { step, action: 'kill', when } }),
-    );
-    expect((await endOf(lab, id)).state).toBe('aborted');
-    await waitForAgent(lab, AGENT_LIMIT_MS);
-    expect(await snapshotOf(lab)).toEqual(before);
-    expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
-    await expectGuestsLivedOn(observer, from);
-  },
+test.each(steps.slice(firstOfPause - 1).map(({ name }) => name))(
+  'an agent killed at step %s undoes the update when it is back',
+  (step) => expectUndoneAfterKill(lab, observer, step),
 );
 
 test.each(['before', 'after'] as const)(
   'an agent killed in the new kernel %s it finished the update finishes it when it is back',
-  async (when) => {
-    const { now: from } = await observer.peek();
-    const kernel = await otherKernel(lab);
-    const { id } = await ask(lab, (client) =>
-      client.startUpdate({ kernel, fault: { step: 'finish', action: 'kill', when } }),
-    );
-    expect(await endOf(lab, id)).toMatchObject({ state: 'completed', to: kernel });
-    const host = await waitForAgent(lab, AGENT_LIMIT_MS);
-    expect(host.kernel).toBe(kernel);
-    expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
-    await expectGuestsLivedOn(observer, from);
-  },
+  (when) => expectFinishedAfterKill(lab, observer, when),
 );

@@ -1,5 +1,5 @@
 import type { Client } from '@exuvia/client';
-import { parseSize, type Update } from '@exuvia/contract';
+import { type Plan, parseSize, type Update } from '@exuvia/contract';
 import { GUEST_NAMES } from '../../src/guests/specs.ts';
 import { startGuests } from '../../src/guests/start.ts';
 import { agentClient, askAgent, waitForAgent } from '../../src/host/agent.ts';
@@ -136,11 +136,11 @@ export async function untilHeld(lab: LabState, id: string, step: string): Promis
   throw new Error(`Update ${id} ended before it was held after ${step}.`);
 }
 
-/** The names of the steps of an update to the other kernel, as its plan lists them. */
-export async function plannedSteps(lab: LabState): Promise<string[]> {
+/** The steps of an update to the other kernel, as its plan lists them. */
+export async function plannedSteps(lab: LabState): Promise<Plan['steps']> {
   const kernel = await otherKernel(lab);
   const plan = await ask(lab, (client) => client.makePlan({ kernel }));
-  return plan.steps.map(({ name }) => name);
+  return plan.steps;
 }
 
 export async function otherKernel(lab: LabState): Promise<string> {

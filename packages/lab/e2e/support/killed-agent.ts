@@ -1,0 +1,48 @@
+import { expect } from 'vitest';
+import { waitForAgent } from '../../src/host/agent.ts';
+import { labRun } from '../../src/host/ssh.ts';
+import type { LabState } from '../../src/host/state.ts';
+import type { Observer } from '../../src/observer/observer.ts';
+import { expectGuestsLivedOn } from './expect-guests.ts';
+import { ask, endOf, otherKernel, qemusByVm, snapshotOf } from './lab.ts';
+
+const AGENT_LIMIT_MS = 120_000;
+
+/**
+ * Kills the agent at a step of an update and expects that the next one undoes it. What a step has done is there, and
+ * the journal does not yet say so: the worst moment of each step. Nobody can die after the jump.
+ */
+export async function expectUndoneAfterKill(lab: LabState, observer: Observer, step: string): Promise<void> {
+  const before = await snapshotOf(lab);
+  const { now: from } = await observer.peek();
+  const kernel = await otherKernel(lab);
+  const when = step === 'jump' ? 'before' : 'after';
+  const { id } = await ask(lab, (client) =>
+    client.startUpdate({ kernel, fault: { step, action: 'kill', when } }),
+  );
+  expect((await endOf(lab, id)).state).toBe('aborted');
+  await waitForAgent(lab, AGENT_LIMIT_MS);
+  // An agent that has died some times is started again later each time, by some seconds.
+  await labRun(lab, 'systemctl reset-failed exuvia-agent');
+  expect(await snapshotOf(lab)).toEqual(before);
+  expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
+  await expectGuestsLivedOn(observer, from);
+}
+
+/** Kills the agent in the new kernel and expects that the next one finishes the update. */
+export async function expectFinishedAfterKill(
+  lab: LabState,
+  observer: Observer,
+  when: 'before' | 'after',
+): Promise<void> {
+  const { now: from } = await observer.peek();
+  const kernel = await otherKernel(lab);
+  const { id } = await ask(lab, (client) =>
+    client.startUpdate({ kernel, fault: { step: 'finish', action: 'kill', when } }),
+  );
+  expect(await endOf(lab, id)).toMatchObject({ state: 'completed', to: kernel });
+  const host = await waitForAgent(lab, AGENT_LIMIT_MS);
+  expect(host.kernel).toBe(kernel);
+  expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
+  await expectGuestsLivedOn(observer, from);
+}
