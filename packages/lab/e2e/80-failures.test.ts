@@ -156,9 +156,12 @@ test('a machine that is reset inside the pause, all states sealed, brings every 
   await allLivedOn();
 });
 
-test('a VM that fails alone in the early restore holds up nobody, and the agent brings it back', async () => {
+test.each([
+  ['fails alone in the early restore', 'kill'],
+  ['is restored, but is not let run on', 'hold'],
+] as const)('a VM that %s holds up nobody, and the agent brings it back', async (_, action) => {
   const kernel = await otherKernel(lab);
-  const fault = { step: 'early-restore', action: 'kill', when: 'after', at: 'restore', vm: 'tiny' } as const;
+  const fault = { step: 'early-restore', action, when: 'after', at: 'restore', vm: 'tiny' } as const;
   const { id } = await ask(lab, (client) => client.startUpdate({ kernel, fault }));
   expect(await endOf(lab, id)).toMatchObject({ state: 'completed', to: kernel });
   await waitForAgent(lab, AGENT_LIMIT_MS);
