@@ -13,6 +13,7 @@
  * can, or there is no root file system, the machine goes back to the kernel that it came from (fallback.h).
  */
 #include "devices.h"
+#include "disks.h"
 #include "fallback.h"
 #include "fault.h"
 #include "log.h"
@@ -101,6 +102,7 @@ int main(int argc, char **argv) {
     }
     stamp("mounted", mounts[i].path);
   }
+  for (size_t i = 0; i < device_count; i++) name_disk(&devices[i], events);
   move_into_sysroot();
   for (size_t i = 0; i < loader_count; i++) waitpid(loaders[i], NULL, 0);
   stamp("modules-loaded", "-");

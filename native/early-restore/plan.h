@@ -4,6 +4,7 @@
  *   module GROUP FILE [OPTIONS]                groups load in parallel, the modules of one in this order
  *   root UUID TYPE OPTIONS                     the host's root file system
  *   mount UUID TYPE PATH OPTIONS               further file systems that VMs need
+ *   device PATH PARTITION wwid|serial VALUE    a block device that a VM opens by the name PATH, below /dev/disk
  *   store LABEL TYPE PATH OPTIONS              where memory and state of the VMs lie
  *   manifest FILE                              `state NAME BYTES CRC32` of every saved VM (exuvia-pause wrote it)
  *   vm NAME                                    a VM, in the order of their priority, followed by its
@@ -32,6 +33,7 @@
 #define MAX_VMS 256
 #define MAX_MODULES 256
 #define MAX_MOUNTS 16
+#define MAX_DEVICES 1024
 #define MAX_WORDS 256
 
 struct module {
@@ -46,6 +48,11 @@ struct image {
 struct file_system {
   const char *id, *type, *path, *options;
   bool by_label;
+};
+
+struct device {
+  const char *path, *kind, *value;
+  unsigned long partition; /* 0: the whole disk */
 };
 
 enum progress { STARTING, LOADING, RESUMING, RESTORED, PAUSED, FAILED };
@@ -64,8 +71,9 @@ struct vm {
 
 static struct module modules[MAX_MODULES];
 static struct file_system mounts[MAX_MOUNTS]; /* the root file system first, then in mounting order */
+static struct device devices[MAX_DEVICES];
 static struct vm vms[MAX_VMS];
-static size_t module_count, mount_count, vm_count;
+static size_t module_count, mount_count, device_count, vm_count;
 static struct image images[4];
 static size_t image_count;
 static const char *fallback_arguments = "", *failure_file, *fault, *fault_moment;
@@ -88,6 +96,18 @@ static bool plan_file_system(const char *word, char *rest) {
   fs->path = strcmp(word, "root") == 0 ? "/" : next_word(&rest);
   fs->options = rest ? rest : "";
   return fs->path || plan_fails("a field is missing", word);
+}
+
+static bool plan_device(char *rest) {
+  if (device_count == MAX_DEVICES) return plan_fails("too many", "device");
+  struct device *device = &devices[device_count++];
+  device->path = next_word(&rest);
+  const char *partition = next_word(&rest);
+  device->kind = next_word(&rest);
+  device->value = rest;
+  if (!rest || strncmp(device->path, "/dev/disk/", 10) != 0 || strlen(device->path) > 200) return plan_fails("a field is missing", "device");
+  device->partition = strtoul(partition, NULL, 10);
+  return true;
 }
 
 static bool plan_image(char *rest) {
@@ -140,6 +160,7 @@ static bool read_plan(const char *path) {
     } else if (strcmp(word, "module") == 0) good = plan_module(rest);
     else if (strcmp(word, "root") == 0 || strcmp(word, "mount") == 0 || strcmp(word, "store") == 0)
       good = plan_file_system(word, rest);
+    else if (strcmp(word, "device") == 0) good = plan_device(rest);
     else if (strcmp(word, "manifest") == 0) manifest = rest;
     else if (strcmp(word, "init") == 0) init_program = rest;
     else if (strcmp(word, "fallback") == 0) good = plan_image(rest);

@@ -10,6 +10,7 @@ import type {
   VmmMethod,
   VmSpec,
 } from '@exuvia/contract';
+import type { OpenImage } from '@exuvia/qemu';
 
 /**
  * The narrow interfaces between the update engine and what it drives. A handover contributes steps and
@@ -139,6 +140,8 @@ export interface VmManager {
    * `vm-state-damaged`, `vm-memory-damaged`, `vm-restore-failed`; state and memory are left as they are then.
    */
   recover(name: string): Promise<Vm>;
+  /** The images and devices that a running VM has open, backing files included. Throws `vm-not-running`. */
+  images(name: string): Promise<readonly OpenImage[]>;
   /** The QEMU that the VM runs in, by its own word; `null` when there is none or it does not answer. */
   runningQemu(name: string): Promise<RunningQemu | null>;
   /** Resumes a VM that a failed or aborted update left paused. Idempotent. */

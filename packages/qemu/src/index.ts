@@ -11,6 +11,7 @@ export * from './errors.ts';
 export * from './probe/describe.ts';
 export * from './probe/probe.ts';
 export * from './qmp/client.ts';
+export * from './qmp/disks.ts';
 export type { QmpEvent } from './qmp/event.ts';
 export * from './qmp/queries.ts';
 export type { QmpCloseReason, QmpState } from './qmp/state.ts';

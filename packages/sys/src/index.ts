@@ -30,6 +30,7 @@ export * from './modules/options.ts';
 export * from './modules/read.ts';
 export * from './modules/resolve.ts';
 export * from './mounts/block-device.ts';
+export * from './mounts/block-identity.ts';
 export * from './mounts/mount.ts';
 export * from './mounts/mount-table.ts';
 export * from './native-program.ts';

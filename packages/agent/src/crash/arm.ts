@@ -73,7 +73,7 @@ export async function disarmCrashKernel(): Promise<void> {
 
 /** What the host is started with again: file systems and store, no VM; the agent looks after those. */
 async function nextInitramfs(release: string, vmCpus: string | undefined): Promise<Buffer> {
-  const needs = await earlyNeeds(release, []);
+  const needs = await earlyNeeds(release, { vms: [], images: [] });
   return buildInitramfs(restoreWithoutVms('crash', needs, vmCpus), needs);
 }
 

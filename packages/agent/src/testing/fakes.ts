@@ -11,6 +11,7 @@ import {
   type Vm,
   type VmSpec,
 } from '@exuvia/contract';
+import type { OpenImage } from '@exuvia/qemu';
 import type { Handover, RunningQemu, Salvage, Step, StepContext, Store, VmManager } from '../kinds.ts';
 
 /**
@@ -94,6 +95,10 @@ export class FakeVms implements VmManager {
 
   async checks(name: string): Promise<Check[]> {
     return this.checksOf(name);
+  }
+
+  async images(): Promise<readonly OpenImage[]> {
+    return [];
   }
 
   async runningQemu(): Promise<RunningQemu | null> {

@@ -19,6 +19,16 @@ const CACHE: Readonly<Record<Disk['cache'], { direct: boolean; writeCache: boole
   writethrough: { direct: false, writeCache: false },
 };
 
+/** The name of a disk's image in QEMU. */
+export function diskNodeName(index: number): string {
+  return `disk${index}`;
+}
+
+/** The name of a disk's device in QEMU. */
+export function diskQdev(index: number): string {
+  return `virtio-disk${index}`;
+}
+
 /** Arguments for one virtio-blk disk, with node names and a PCI address that depend on its index alone. */
 export function diskArguments(disk: Disk, index: number, machine: string): string[] {
   const { direct, writeCache } = CACHE[disk.cache];
@@ -29,10 +39,15 @@ export function diskArguments(disk: Disk, index: number, machine: string): strin
     filename: disk.file,
     ...common,
   };
-  const format = { driver: disk.format, 'node-name': `disk${index}`, file: file['node-name'], ...common };
+  const format = {
+    driver: disk.format,
+    'node-name': diskNodeName(index),
+    file: file['node-name'],
+    ...common,
+  };
   const device = {
     driver: 'virtio-blk-pci',
-    id: `virtio-disk${index}`,
+    id: diskQdev(index),
     drive: format['node-name'],
     bus: machine.startsWith('pc-q35-') ? 'pcie.0' : 'pci.0',
     addr: `0x${(FIRST_SLOT + index).toString(16)}`,

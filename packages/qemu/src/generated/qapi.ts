@@ -56,6 +56,66 @@ type QomListPropertiesArguments = { readonly typename: string; };
 
 type QomListPropertiesReturn = { readonly name: string; readonly type: string; readonly description?: string; readonly 'default-value'?: unknown; };
 
+type QueryBlockReturnInsertedDetectZeroes = 'off' | 'on' | 'unmap';
+
+type QueryBlockReturnInsertedImageSnapshots = { readonly id: string; readonly name: string; readonly 'vm-state-size': number; readonly 'date-sec': number; readonly 'date-nsec': number; readonly 'vm-clock-sec': number; readonly 'vm-clock-nsec': number; readonly icount?: number; };
+
+type QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuksCipherAlg = 'aes-128' | 'aes-192' | 'aes-256' | 'des' | '3des' | 'cast5-128' | 'serpent-128' | 'serpent-192' | 'serpent-256' | 'twofish-128' | 'twofish-192' | 'twofish-256' | 'sm4';
+
+type QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuksCipherMode = 'ecb' | 'cbc' | 'xts' | 'ctr';
+
+type QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuksIvgenAlg = 'plain' | 'plain64' | 'essiv';
+
+type QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuksIvgenHashAlg = 'md5' | 'sha1' | 'sha224' | 'sha256' | 'sha384' | 'sha512' | 'ripemd160' | 'sm3';
+
+type QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuksSlots = { readonly active: boolean; readonly iters?: number; readonly stripes?: number; readonly 'key-offset': number; };
+
+type QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuks = { readonly 'cipher-alg': QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuksCipherAlg; readonly 'cipher-mode': QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuksCipherMode; readonly 'ivgen-alg': QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuksIvgenAlg; readonly 'ivgen-hash-alg'?: QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuksIvgenHashAlg; readonly 'hash-alg': QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuksIvgenHashAlg; readonly 'detached-header': boolean; readonly 'payload-offset': number; readonly 'master-key-iters': number; readonly uuid: string; readonly slots: ReadonlyArray<QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuksSlots>; };
+
+type QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncrypt = ({ format: 'luks' } & QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuks) | { format: 'aes' };
+
+type QueryBlockReturnInsertedImageFormatSpecificQcow2DataBitmapsFlags = 'in-use' | 'auto';
+
+type QueryBlockReturnInsertedImageFormatSpecificQcow2DataBitmaps = { readonly name: string; readonly granularity: number; readonly flags: ReadonlyArray<QueryBlockReturnInsertedImageFormatSpecificQcow2DataBitmapsFlags>; };
+
+type QueryBlockReturnInsertedImageFormatSpecificQcow2DataCompressionType = 'zlib' | 'zstd';
+
+type QueryBlockReturnInsertedImageFormatSpecificQcow2Data = { readonly compat: string; readonly 'data-file'?: string; readonly 'data-file-raw'?: boolean; readonly 'extended-l2'?: boolean; readonly 'lazy-refcounts'?: boolean; readonly corrupt?: boolean; readonly 'refcount-bits': number; readonly encrypt?: QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncrypt; readonly bitmaps?: ReadonlyArray<QueryBlockReturnInsertedImageFormatSpecificQcow2DataBitmaps>; readonly 'compression-type': QueryBlockReturnInsertedImageFormatSpecificQcow2DataCompressionType; };
+
+type QueryBlockReturnInsertedImageFormatSpecificQcow2 = { readonly data: QueryBlockReturnInsertedImageFormatSpecificQcow2Data; };
+
+type QueryBlockReturnInsertedImageFormatSpecificVmdkDataExtents = { readonly filename: string; readonly format: string; readonly 'virtual-size': number; readonly 'cluster-size'?: number; readonly compressed?: boolean; };
+
+type QueryBlockReturnInsertedImageFormatSpecificVmdkData = { readonly 'create-type': string; readonly cid: number; readonly 'parent-cid': number; readonly extents: ReadonlyArray<QueryBlockReturnInsertedImageFormatSpecificVmdkDataExtents>; };
+
+type QueryBlockReturnInsertedImageFormatSpecificVmdk = { readonly data: QueryBlockReturnInsertedImageFormatSpecificVmdkData; };
+
+type QueryBlockReturnInsertedImageFormatSpecificLuks = { readonly data: QueryBlockReturnInsertedImageFormatSpecificQcow2DataEncryptLuks; };
+
+type QueryBlockReturnInsertedImageFormatSpecificRbdDataEncryptionFormat = 'luks' | 'luks2' | 'luks-any';
+
+type QueryBlockReturnInsertedImageFormatSpecificRbdData = { readonly 'encryption-format'?: QueryBlockReturnInsertedImageFormatSpecificRbdDataEncryptionFormat; };
+
+type QueryBlockReturnInsertedImageFormatSpecificRbd = { readonly data: QueryBlockReturnInsertedImageFormatSpecificRbdData; };
+
+type QueryBlockReturnInsertedImageFormatSpecificFileData = { readonly 'extent-size-hint'?: number; };
+
+type QueryBlockReturnInsertedImageFormatSpecificFile = { readonly data: QueryBlockReturnInsertedImageFormatSpecificFileData; };
+
+type QueryBlockReturnInsertedImageFormatSpecific = ({ type: 'qcow2' } & QueryBlockReturnInsertedImageFormatSpecificQcow2) | ({ type: 'vmdk' } & QueryBlockReturnInsertedImageFormatSpecificVmdk) | ({ type: 'luks' } & QueryBlockReturnInsertedImageFormatSpecificLuks) | ({ type: 'rbd' } & QueryBlockReturnInsertedImageFormatSpecificRbd) | ({ type: 'file' } & QueryBlockReturnInsertedImageFormatSpecificFile);
+
+type QueryBlockReturnInsertedImage = { readonly filename: string; readonly format: string; readonly 'dirty-flag'?: boolean; readonly 'actual-size'?: number; readonly 'virtual-size': number; readonly 'cluster-size'?: number; readonly encrypted?: boolean; readonly compressed?: boolean; readonly 'backing-filename'?: string; readonly 'full-backing-filename'?: string; readonly 'backing-filename-format'?: string; readonly snapshots?: ReadonlyArray<QueryBlockReturnInsertedImageSnapshots>; readonly 'format-specific'?: QueryBlockReturnInsertedImageFormatSpecific; readonly 'backing-image'?: QueryBlockReturnInsertedImage; };
+
+type QueryBlockReturnInsertedCache = { readonly writeback: boolean; readonly direct: boolean; readonly 'no-flush': boolean; };
+
+type QueryBlockReturnInsertedDirtyBitmaps = { readonly name?: string; readonly count: number; readonly granularity: number; readonly recording: boolean; readonly busy: boolean; readonly persistent: boolean; readonly inconsistent?: boolean; };
+
+type QueryBlockReturnInserted = { readonly file: string; readonly 'node-name'?: string; readonly ro: boolean; readonly drv: string; readonly backing_file?: string; readonly backing_file_depth: number; readonly active: boolean; readonly encrypted: boolean; readonly detect_zeroes: QueryBlockReturnInsertedDetectZeroes; readonly bps: number; readonly bps_rd: number; readonly bps_wr: number; readonly iops: number; readonly iops_rd: number; readonly iops_wr: number; readonly image: QueryBlockReturnInsertedImage; readonly bps_max?: number; readonly bps_rd_max?: number; readonly bps_wr_max?: number; readonly iops_max?: number; readonly iops_rd_max?: number; readonly iops_wr_max?: number; readonly bps_max_length?: number; readonly bps_rd_max_length?: number; readonly bps_wr_max_length?: number; readonly iops_max_length?: number; readonly iops_rd_max_length?: number; readonly iops_wr_max_length?: number; readonly iops_size?: number; readonly group?: string; readonly cache: QueryBlockReturnInsertedCache; readonly write_threshold: number; readonly 'dirty-bitmaps'?: ReadonlyArray<QueryBlockReturnInsertedDirtyBitmaps>; };
+
+type QueryBlockReturnIoStatus = 'ok' | 'failed' | 'nospace';
+
+type QueryBlockReturn = { readonly device: string; readonly qdev?: string; readonly type: string; readonly removable: boolean; readonly locked: boolean; readonly inserted?: QueryBlockReturnInserted; readonly tray_open?: boolean; readonly 'io-status'?: QueryBlockReturnIoStatus; };
+
 type QueryChardevReturn = { readonly label: string; readonly filename: string; readonly 'frontend-open': boolean; };
 
 type QueryKvmReturn = { readonly enabled: boolean; readonly present: boolean; };
@@ -83,6 +143,8 @@ type QueryMigrateReturn = { readonly status?: QueryMigrateReturnStatus; readonly
 type QueryMigrateParametersReturn = { readonly 'announce-initial'?: number; readonly 'announce-max'?: number; readonly 'announce-rounds'?: number; readonly 'announce-step'?: number; readonly 'throttle-trigger-threshold'?: number; readonly 'cpu-throttle-initial'?: number; readonly 'cpu-throttle-increment'?: number; readonly 'cpu-throttle-tailslow'?: boolean; readonly 'tls-creds'?: string; readonly 'tls-hostname'?: string; readonly 'tls-authz'?: string; readonly 'max-bandwidth'?: number; readonly 'avail-switchover-bandwidth'?: number; readonly 'downtime-limit'?: number; readonly 'x-checkpoint-delay'?: number; readonly 'multifd-channels'?: number; readonly 'xbzrle-cache-size'?: number; readonly 'max-postcopy-bandwidth'?: number; readonly 'max-cpu-throttle'?: number; readonly 'multifd-compression'?: MigrateSetParametersArgumentsMultifdCompression; readonly 'multifd-zlib-level'?: number; readonly 'multifd-qatzip-level'?: number; readonly 'multifd-zstd-level'?: number; readonly 'block-bitmap-mapping'?: ReadonlyArray<MigrateSetParametersArgumentsBlockBitmapMapping>; readonly 'x-vcpu-dirty-limit-period'?: number; readonly 'vcpu-dirty-limit'?: number; readonly mode?: MigrateSetParametersArgumentsMode; readonly 'zero-page-detection'?: MigrateSetParametersArgumentsZeroPageDetection; readonly 'direct-io'?: boolean; };
 
 type QueryNameReturn = { readonly name?: string; };
+
+type QueryNamedBlockNodesArguments = { readonly flat?: boolean; };
 
 type QueryQmpSchemaReturnBuiltinJsonType = 'string' | 'number' | 'int' | 'boolean' | 'null' | 'object' | 'array' | 'value';
 
@@ -284,6 +346,7 @@ export interface QmpCommands {
   qmp_capabilities: { arguments: QmpCapabilitiesArguments; return: Record<string, never> };
   'qom-get': { arguments: QomGetArguments; return: unknown };
   'qom-list-properties': { arguments: QomListPropertiesArguments; return: ReadonlyArray<QomListPropertiesReturn> };
+  'query-block': { arguments: Record<string, never>; return: ReadonlyArray<QueryBlockReturn> };
   'query-chardev': { arguments: Record<string, never>; return: ReadonlyArray<QueryChardevReturn> };
   'query-kvm': { arguments: Record<string, never>; return: QueryKvmReturn };
   'query-machines': { arguments: QueryMachinesArguments; return: ReadonlyArray<QueryMachinesReturn> };
@@ -292,6 +355,7 @@ export interface QmpCommands {
   'query-migrate-capabilities': { arguments: Record<string, never>; return: ReadonlyArray<MigrateSetCapabilitiesArgumentsCapabilities> };
   'query-migrate-parameters': { arguments: Record<string, never>; return: QueryMigrateParametersReturn };
   'query-name': { arguments: Record<string, never>; return: QueryNameReturn };
+  'query-named-block-nodes': { arguments: QueryNamedBlockNodesArguments; return: ReadonlyArray<QueryBlockReturnInserted> };
   'query-qmp-schema': { arguments: Record<string, never>; return: ReadonlyArray<QueryQmpSchemaReturn> };
   'query-status': { arguments: Record<string, never>; return: QueryStatusReturn };
   'query-uuid': { arguments: Record<string, never>; return: QueryUuidReturn };

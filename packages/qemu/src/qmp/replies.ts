@@ -23,3 +23,12 @@ export const migrationParametersSchema = z.object({ mode: z.string().optional() 
 export const machinesSchema = z.array(z.object({ name: z.string(), deprecated: z.boolean().optional() }));
 
 export const propertiesSchema = z.array(z.object({ name: z.string() }));
+
+export const blockSchema = z.array(
+  z.object({
+    qdev: z.string().optional(),
+    inserted: z.object({ 'node-name': z.string().optional() }).optional(),
+  }),
+);
+
+export const blockNodesSchema = z.array(z.object({ drv: z.string(), file: z.string(), ro: z.boolean() }));

@@ -3,7 +3,8 @@ import { detectBootLoader, findWatchdog, installedKernels, kernelRelease, kexecF
 import type { PlanTarget } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { kernelInstalled, memoryFree, STATE_BYTES, storeSpace, vmRuns } from '../shared/checks.ts';
-import { earlyNeeds } from './needs.ts';
+import { diskNeeds } from './disk-needs.ts';
+import { earlyNeeds, restored } from './needs.ts';
 
 /** Room for a copy of QEMU; measured: 59 MiB (docs/measurements.md). */
 const RUNTIME_BYTES = 96 * 2 ** 20;
@@ -16,18 +17,21 @@ const KEXEC_BYTES = 256 * 2 ** 20;
 
 /** Everything that must hold before an update by kexec may start. Never throws for a failed check. */
 export async function kexecChecks(
-  { store }: HandoverDependencies,
+  { store, vms: manager }: HandoverDependencies,
   { kernel, qemu }: PlanTarget,
   vms: readonly Vm[],
 ): Promise<Check[]> {
+  const disks = await Promise.all(vms.map((vm) => disksThere(manager, vm)));
+  const good = vms.filter((_, index) => disks[index]?.verdict === 'ok');
   return Promise.all([
+    ...disks,
     ...(await store.checks()),
     kernelInstalled(kernel),
     kexecAllowed(),
     // Without a store its own check says so; there is no room to look at.
     ...((await store.status()) === null ? [] : [storeSpace(storeBytes(vms.length, qemu === null ? 1 : 2))]),
     memoryFree(KEXEC_BYTES),
-    earlyRestore(kernel, vms),
+    earlyRestore(manager, kernel, good),
     wayBack(),
     watchdog(),
     ...vms.map(vmRuns),
@@ -60,18 +64,44 @@ function storeBytes(vmCount: number, qemus: number): number {
   return qemus * RUNTIME_BYTES + BOOT_FILES_BYTES + FALLBACK_BYTES + vmCount * STATE_BYTES;
 }
 
-async function earlyRestore(release: string, vms: readonly Vm[]): Promise<Check> {
-  const id = 'early-restore';
+/** Of one VM alone: whether it is left out for it is for its spec to say. */
+async function disksThere(manager: HandoverDependencies['vms'], { name }: Vm): Promise<Check> {
+  const about = { id: 'vm-disks-there', subject: name } as const;
   try {
-    const { modules, root, mounts } = await earlyNeeds(release, vms);
-    const places = [root, ...mounts].map(({ path }) => path).join(', ');
-    const reason = `The early restore needs ${modules.length} modules and mounts ${places} and the store.`;
-    return { id, subject: 'host', verdict: 'ok', reason };
+    const { mounts, devices } = await diskNeeds(await manager.images(name));
+    const where = new Set([
+      ...mounts.map(({ mountPoint }) => mountPoint),
+      ...devices.map(({ path }) => path),
+    ]);
+    const what = where.size === 0 ? 'It needs no disks' : `Its disks are there (${[...where].join(', ')})`;
+    return { ...about, verdict: 'ok', reason: `${what} when it is restored.` };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const remedy = error instanceof ExuviaError ? error.hint : undefined;
-    return { id, subject: 'host', verdict: 'fail', reason, ...(remedy === undefined ? {} : { remedy }) };
+    return { ...about, verdict: 'fail', ...saying(error) };
   }
+}
+
+async function earlyRestore(
+  manager: HandoverDependencies['vms'],
+  release: string,
+  vms: readonly Vm[],
+): Promise<Check> {
+  const about = { id: 'early-restore', subject: 'host' } as const;
+  try {
+    const needs = await earlyNeeds(release, await restored({ vms: manager }, vms));
+    const { modules, devices } = needs;
+    const places = [needs.root, ...needs.mounts].map(({ path }) => path).join(', ');
+    const found = devices.length === 0 ? '' : `, and finds ${devices.map(({ path }) => path).join(', ')}`;
+    const reason = `The early restore needs ${modules.length} modules and mounts ${places} and the store${found}.`;
+    return { ...about, verdict: 'ok', reason };
+  } catch (error) {
+    return { ...about, verdict: 'fail', ...saying(error) };
+  }
+}
+
+function saying(error: unknown): Pick<Check, 'reason' | 'remedy'> {
+  const reason = error instanceof Error ? error.message : String(error);
+  const remedy = error instanceof ExuviaError ? error.hint : undefined;
+  return { reason, ...(remedy === undefined ? {} : { remedy }) };
 }
 
 /** What catches a new kernel that cannot restore the VMs, or that panics. */

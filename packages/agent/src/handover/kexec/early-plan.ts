@@ -41,6 +41,7 @@ export function restoreWithoutVms(
     })),
     root: needs.root,
     mounts: needs.mounts,
+    devices: needs.devices,
     store: needs.store,
     vmCpus,
     vms: [],

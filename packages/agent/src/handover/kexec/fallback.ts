@@ -19,7 +19,7 @@ import { FALLBACK_ARGUMENT } from './arrival.ts';
 import { restorePlanOf } from './early-plan.ts';
 import { buildInitramfs } from './initramfs.ts';
 import { handoverFiles } from './layout.ts';
-import { earlyNeeds } from './needs.ts';
+import { earlyNeeds, restored } from './needs.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { installRuntimes, withOwnQemus } from './runtimes.ts';
 
@@ -60,7 +60,7 @@ export function prepareFallback(dependencies: HandoverDependencies): Step {
       }
       const vms = await runningVms(dependencies, plan);
       const { own, runtimes } = await qemusOfReturn(dependencies, context);
-      const needs = await earlyNeeds(plan.host.kernel, vms);
+      const needs = await earlyNeeds(plan.host.kernel, await restored(dependencies, vms));
       const found = { vms, needs, runtimes };
       const back = await restorePlanOf(dependencies, { plan: own, fault: context.fault }, found);
       const initramfs = await buildInitramfs({ ...back, fault: inBothKernels(back.fault) }, needs);

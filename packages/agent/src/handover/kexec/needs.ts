@@ -1,4 +1,5 @@
 import { ExuviaError, HOST_PATHS, STORE_LABEL, type Vm } from '@exuvia/contract';
+import type { OpenImage } from '@exuvia/qemu';
 import {
   type ModuleFile,
   type Mount,
@@ -10,12 +11,15 @@ import {
   probeBlockDevice,
   readIfExists,
 } from '@exuvia/sys';
-import type { EarlyMount } from './restore-plan.ts';
+import type { HandoverDependencies } from '../dependencies.ts';
+import { type DiskNeeds, diskNeeds, requireDisk } from './disk-needs.ts';
+import type { EarlyDevice, EarlyMount } from './restore-plan.ts';
 
 /** File systems and modules without which the VMs cannot be brought back. */
 export interface EarlyNeeds {
   readonly root: EarlyMount;
   readonly mounts: readonly EarlyMount[];
+  readonly devices: readonly EarlyDevice[];
   readonly store: { readonly label: string; readonly path: string; readonly options: string };
   readonly modules: readonly (ModuleFile & { readonly group: 'vm' | 'disk' })[];
 }
@@ -24,13 +28,27 @@ export interface EarlyNeeds {
 const SUPPORTED = new Set(['ext4', 'xfs', 'btrfs']);
 const MEMORY_FILE_SYSTEMS = new Set(['tmpfs', 'devtmpfs', 'proc', 'sysfs']);
 
+/** Who is to be restored, and what their QEMUs have open. */
+interface Restored {
+  readonly vms: readonly Vm[];
+  readonly images: readonly OpenImage[];
+}
+
+export async function restored(
+  { vms: manager }: Pick<HandoverDependencies, 'vms'>,
+  vms: readonly Vm[],
+): Promise<Restored> {
+  const images = await Promise.all(vms.map(({ name }) => manager.images(name)));
+  return { vms, images: images.flat() };
+}
+
 /**
  * Finds out what the early restore of these VMs needs on this host under kernel `release`.
  *
  * @throws ExuviaError `root-unsupported` for a file system that the early restore cannot mount, naming it;
- *   `store-missing`; `module-missing`.
+ *   `disk-unsupported`; `store-missing`; `module-missing`.
  */
-export async function earlyNeeds(release: string, vms: readonly Vm[]): Promise<EarlyNeeds> {
+export async function earlyNeeds(release: string, { vms, images }: Restored): Promise<EarlyNeeds> {
   const table = await mounts();
   const store = mountAt(table, HOST_PATHS.store);
   if (store === null) {
@@ -38,19 +56,23 @@ export async function earlyNeeds(release: string, vms: readonly Vm[]): Promise<E
       hint: 'Run `exuvia setup --memory SIZE` and restart the host once.',
     });
   }
-  const needed = await neededMounts(vms, store);
+  const disks = await diskNeeds(images);
+  const needed = await neededMounts(vms, disks, store);
   const [rootMount, ...others] = needed;
   if (rootMount === undefined || rootMount.mountPoint !== '/') {
     throw new ExuviaError('root-unsupported', 'The root file system of this host could not be determined.');
   }
-  const disks = await Promise.all(needed.map((mount) => modulesForBlockDevice(release, mount.device)));
+  const devices = [...needed.map(({ device }) => device), ...disks.devices.map(({ number }) => number)];
+  const drivers = await Promise.all(
+    [...new Set(devices)].map((device) => modulesForBlockDevice(release, device)),
+  );
   const groups = [
     // The store first: its device takes longest to appear, and loading kvm would hold up its modules.
     {
       group: 'vm',
       names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device)), await kvmModule()],
     },
-    { group: 'disk', names: [...disks.flat(), ...needed.map(({ type }) => type)] },
+    { group: 'disk', names: [...drivers.flat(), ...needed.map(({ type }) => type)] },
   ] as const;
   const modules: EarlyNeeds['modules'][number][] = [];
   for (const { group, names } of groups) {
@@ -62,21 +84,19 @@ export async function earlyNeeds(release: string, vms: readonly Vm[]): Promise<E
     modules,
     root: await earlyMount(rootMount),
     mounts: await Promise.all(others.map(earlyMount)),
+    devices: disks.devices.map(({ number: _, ...device }) => device),
     store: { label: STORE_LABEL, path: HOST_PATHS.store, options: optionsOf(store) },
   };
 }
 
 /** The root file system first, then those that lie below it, the store and memory file systems left out. */
-async function neededMounts(vms: readonly Vm[], store: Mount): Promise<Mount[]> {
-  const files = vms.flatMap(({ spec }) => [
-    ...spec.disks.map(({ file }) => file),
-    ...('kernel' in spec.boot
-      ? [spec.boot.kernel, spec.boot.initrd ?? spec.boot.kernel]
-      : [spec.boot.firmware]),
-  ]);
+async function neededMounts(vms: readonly Vm[], disks: DiskNeeds, store: Mount): Promise<Mount[]> {
+  const files = vms.flatMap(({ spec: { boot } }) =>
+    'kernel' in boot ? [boot.kernel, boot.initrd ?? boot.kernel] : [boot.firmware],
+  );
+  const paths = ['/', '/usr', '/var', HOST_PATHS.logs, HOST_PATHS.state, ...files];
   const found = new Map<string, Mount>();
-  for (const path of ['/', '/usr', '/var', HOST_PATHS.logs, HOST_PATHS.state, ...files]) {
-    const mount = await mountOf(path);
+  for (const mount of [...(await Promise.all(paths.map(mountOf))), ...disks.mounts]) {
     if (mount.mountPoint === store.mountPoint || MEMORY_FILE_SYSTEMS.has(mount.type)) continue;
     found.set(mount.mountPoint, mount);
   }
@@ -84,6 +104,7 @@ async function neededMounts(vms: readonly Vm[], store: Mount): Promise<Mount[]> 
 }
 
 async function earlyMount(mount: Mount): Promise<EarlyMount> {
+  await requireDisk(mount.device, mount.mountPoint, 'it is on');
   const content =
     SUPPORTED.has(mount.type) && mount.root === '/' ? await probeBlockDevice(mount.source) : null;
   const uuid = content?.uuid ?? null;

@@ -22,6 +22,7 @@ const PLAN: RestorePlan = {
   modules: [{ group: 'vm', file: '/modules/kvm_amd.ko', options: '' }],
   root: { uuid: '1-2', type: 'ext4', path: '/', options: 'rw' },
   mounts: [{ uuid: '3-4', type: 'xfs', path: '/srv', options: 'rw' }],
+  devices: [{ path: '/dev/disk/by-id/a-part2', kind: 'wwid', value: 't10.A  b', partition: 2 }],
   store: { label: 'exuvia-store', path: '/var/lib/exuvia/store', options: 'rw,dax=always' },
   vmCpus: '1-2',
   vms: [{ name: 'tiny', argv: ['/bin/qemu', '-append', 'a b'], environment: { PATH: '/bin' } }],
@@ -69,6 +70,11 @@ test.each([
     'with a VM that lacks its memory',
     renderPlan(['vm tiny', 'state /s']),
     'restore plan: tiny: a field is missing',
+  ],
+  [
+    'with a device by a name that may be another one’s',
+    renderPlan(['device /dev/sda 0 serial x']),
+    'restore plan: device: a field is missing',
   ],
   ['that starts nothing at once', renderPlan(['at-once fallback']), 'restore plan: at-once: no image'],
 ])('a plan %s is refused', async (_, text, expected) => {

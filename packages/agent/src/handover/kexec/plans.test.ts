@@ -38,6 +38,9 @@ test('the restore plan names modules, file systems and every VM with its complet
     modules: [{ group: 'vm', file: '/modules/kvm_amd.ko', options: 'npt=1' }],
     root: { uuid: '1-2', type: 'ext4', path: '/', options: 'rw,relatime' },
     mounts: [{ uuid: '3-4', type: 'xfs', path: '/srv/disks', options: 'rw' }],
+    devices: [
+      { path: '/dev/disk/by-id/scsi-x-part2', kind: 'wwid', value: 't10.QEMU    disk a', partition: 2 },
+    ],
     store: { label: 'exuvia-store', path: '/var/lib/exuvia/store', options: 'rw,dax=always' },
     vmCpus: '1-2',
     vms: [{ name: 'tiny', argv: ['/bin/qemu', '-append', 'a b'], environment: { PATH: '/bin' } }],
@@ -53,6 +56,7 @@ test('the restore plan names modules, file systems and every VM with its complet
 module vm /modules/kvm_amd.ko npt=1
 root 1-2 ext4 rw,relatime
 mount 3-4 xfs /srv/disks rw
+device /dev/disk/by-id/scsi-x-part2 2 wwid t10.QEMU    disk a
 store exuvia-store ext4 /var/lib/exuvia/store rw,dax=always
 manifest /var/lib/exuvia/store/updates/u1/manifest
 timeout-ms 60000
@@ -72,7 +76,7 @@ env PATH=/bin
 arg /bin/qemu
 arg -append
 arg a b
-checksum 2ad0e3ea
+checksum 1c29f3dc
 `);
 });
 

@@ -14,7 +14,7 @@ import { restorePlanOf } from './early-plan.ts';
 import { fallbackOf, noteWatchdog } from './fallback.ts';
 import { buildInitramfs } from './initramfs.ts';
 import { handoverFiles } from './layout.ts';
-import { type EarlyNeeds, earlyNeeds } from './needs.ts';
+import { type EarlyNeeds, earlyNeeds, restored } from './needs.ts';
 import { renderPausePlan } from './pause-plan.ts';
 import type { Prepared } from './prepared.ts';
 import { removeBootFiles } from './runtime.ts';
@@ -48,7 +48,7 @@ export function buildRestore(dependencies: HandoverDependencies, prepared: Prepa
     async run(context) {
       const { plan } = context;
       const vms = await runningVms(dependencies, plan);
-      const needs = await earlyNeeds(plan.target.kernel, vms);
+      const needs = await earlyNeeds(plan.target.kernel, await restored(dependencies, vms));
       const runtimes = prepared.runtimes ?? (await installRuntimes(dependencies, plan));
       prepared.needs = needs;
       const restore = await restorePlanOf(dependencies, context, { vms, needs, runtimes });

@@ -1,4 +1,5 @@
 import { type Fault, SLICE, vmPaths } from '@exuvia/contract';
+import type { BlockIdentity } from '@exuvia/sys';
 import { withChecksum } from './checksum.ts';
 import { handoverFiles } from './layout.ts';
 
@@ -8,6 +9,11 @@ export interface EarlyMount {
   readonly type: string;
   readonly path: string;
   readonly options: string;
+}
+
+/** A block device that a VM has: found by what its disk is known by, and given the name that the VM's QEMU opens. */
+export interface EarlyDevice extends BlockIdentity {
+  readonly path: string;
 }
 
 interface EarlyModule {
@@ -30,6 +36,7 @@ export interface RestorePlan {
   readonly modules: readonly EarlyModule[];
   readonly root: EarlyMount;
   readonly mounts: readonly EarlyMount[];
+  readonly devices: readonly EarlyDevice[];
   readonly store: { readonly label: string; readonly path: string; readonly options: string };
   readonly vmCpus: string | undefined;
   readonly vms: readonly EarlyVm[];
@@ -50,6 +57,7 @@ export function renderRestorePlan(plan: RestorePlan): string {
     ...plan.modules.map(({ group, file, options }) => `module ${group} ${file} ${options}`.trimEnd()),
     `root ${plan.root.uuid} ${plan.root.type} ${plan.root.options}`,
     ...plan.mounts.map(({ uuid, type, path, options }) => `mount ${uuid} ${type} ${path} ${options}`),
+    ...plan.devices.map(({ path, partition, kind, value }) => `device ${path} ${partition} ${kind} ${value}`),
     `store ${plan.store.label} ext4 ${plan.store.path} ${plan.store.options}`,
     ...(plan.vms.length === 0 ? [] : [`manifest ${handoverFiles(plan.update).manifest}`]),
     `timeout-ms ${plan.timeoutMs}`,

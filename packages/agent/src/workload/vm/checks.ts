@@ -2,6 +2,7 @@ import type { Check, VmSpec } from '@exuvia/contract';
 import { cprRebootBlockers } from '@exuvia/qemu';
 import { argumentChecks } from './argument-checks.ts';
 import type { VmPaths } from './dependencies.ts';
+import { diskCheck } from './disk-check.ts';
 import type { Instance } from './instance.ts';
 import type { Monitors } from './monitors.ts';
 import { type Reality, stateOf } from './reality.ts';
@@ -28,7 +29,10 @@ export async function checkVm(
   } else {
     checks.push(...argumentChecks(name, instance.commandLine, paths.ram), specCheck(name, instance, spec));
   }
-  if (reality.status !== null) checks.push(await blockerCheck(name, monitors));
+  if (reality.status !== null) {
+    checks.push(await blockerCheck(name, monitors));
+    if (instance !== null) checks.push(await diskCheck(name, instance.spec.disks, process.pid, monitors));
+  }
   return checks;
 }
 

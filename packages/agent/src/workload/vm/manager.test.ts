@@ -260,6 +260,7 @@ describe.skipIf('missing' in qemu)('the VMs of a host with a real QEMU', () => {
       'vm-extra-arguments ok',
       'vm-spec-unchanged ok',
       'vm-migration-blockers ok',
+      'vm-disks ok',
     ]);
     expect(await vms.get('one')).toMatchObject({ state: 'running' });
   });

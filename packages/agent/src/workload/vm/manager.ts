@@ -1,6 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { type Check, ExuviaError, type Heartbeat, type Vm, type VmSpec } from '@exuvia/contract';
-import { describeQemu, queryStatus, restoreCommandLine, undoSave } from '@exuvia/qemu';
+import {
+  describeQemu,
+  type OpenImage,
+  queryImages,
+  queryStatus,
+  restoreCommandLine,
+  undoSave,
+} from '@exuvia/qemu';
 import { createHeartbeatReader } from '../../heartbeat/index.ts';
 import type { RunningQemu, Successors, VmManager } from '../../kinds.ts';
 import { checkVm } from './checks.ts';
@@ -139,6 +146,13 @@ export class QemuVms implements VmManager {
   /** Begins with QEMU's absolute path. @throws ExuviaError `vm-not-running` when it was never started. */
   async restoreArguments(name: string): Promise<readonly string[]> {
     return restoreCommandLine((await this.#instance(name)).commandLine);
+  }
+
+  async images(name: string): Promise<readonly OpenImage[]> {
+    return this.#inTurn(name, async ({ process }) => {
+      if (process === null) throw notRunning(name);
+      return queryImages(await this.#monitors.get(name));
+    });
   }
 
   async runningQemu(name: string): Promise<RunningQemu | null> {
