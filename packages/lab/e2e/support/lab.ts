@@ -35,11 +35,14 @@ export async function sharedLab(): Promise<LabState> {
 }
 
 /** A lab host that has just been booted; another one is ended for it. */
-export async function freshLab(options: { withStore: boolean }): Promise<LabState> {
+export async function freshLab(options: { withStore: boolean; dataDisk?: boolean }): Promise<LabState> {
   await labDown();
   const store = options.withStore ? '2G' : null;
   return labUp(
-    { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store, kernel: '6.12', refresh: false },
+    {
+      ...{ cpus: 3, memoryBytes: parseSize('5G') ?? 0, store, kernel: '6.12', refresh: false },
+      dataDisk: options.dataDisk === true,
+    },
     progress,
   );
 }

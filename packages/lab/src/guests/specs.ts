@@ -13,9 +13,9 @@ export const GUEST_NAMES = ['tiny', 'disk', 'busy'] as const;
 export function guestSpec(name: string, options: { busyMemory: string }): VmSpec {
   switch (name) {
     case 'tiny':
-      return spec({ name, memory: '128M', priority: 10 });
+      return guestOfRole(name, { name, memory: '128M', priority: 10 });
     case 'disk':
-      return spec({
+      return guestOfRole(name, {
         name,
         vcpus: 2,
         memory: '256M',
@@ -23,7 +23,7 @@ export function guestSpec(name: string, options: { busyMemory: string }): VmSpec
         disks: [{ file: `${GUEST_FILES}/disk.qcow2`, format: 'qcow2' }],
       });
     case 'busy':
-      return spec({ name, memory: options.busyMemory, priority: 30 });
+      return guestOfRole(name, { name, memory: options.busyMemory, priority: 30 });
     default:
       throw new ExuviaError('guest-unknown', `The lab has no guest named "${name}".`, {
         hint: `It has ${GUEST_NAMES.join(', ')}.`,
@@ -31,7 +31,11 @@ export function guestSpec(name: string, options: { busyMemory: string }): VmSpec
   }
 }
 
-function spec(part: { name: string; memory: string } & Record<string, unknown>): VmSpec {
+/** A spec of a guest that is none of {@link GUEST_NAMES}: what it does is its role. */
+export function guestOfRole(
+  role: (typeof GUEST_NAMES)[number],
+  part: { name: string; memory: string } & Record<string, unknown>,
+): VmSpec {
   return vmSpecSchema.parse({
     machine: 'pc-q35-10.0',
     cpu: 'host',
@@ -39,7 +43,7 @@ function spec(part: { name: string; memory: string } & Record<string, unknown>):
     boot: {
       kernel: `${GUEST_FILES}/vmlinuz`,
       initrd: `${GUEST_FILES}/initrd`,
-      cmdline: `console=ttyS0 quiet panic=-1 role=${part.name} name=${part.name}`,
+      cmdline: `console=ttyS0 quiet panic=-1 role=${role} name=${part.name}`,
     },
     ...part,
   });

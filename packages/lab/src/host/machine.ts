@@ -30,6 +30,7 @@ export interface MachineOptions {
   readonly memoryBytes: number;
   /** A qcow2 image that the machine writes to. */
   readonly disk: string;
+  readonly dataDisk?: string | undefined;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ExuviaError } from '@exuvia/contract';
@@ -21,6 +21,13 @@ export async function makeOverlay(base: Base, below: string, target: string): Pr
     'raw',
     target,
   ]);
+}
+
+/** Makes a raw image with a GPT and three partitions: for a file system with images, and for guests' block devices. */
+export async function makeDataDisk(target: string): Promise<void> {
+  await writeFile(target, '');
+  await truncate(target, 640 * 2 ** 20);
+  await run('sfdisk', ['--quiet', target], { input: 'label: gpt\nsize=384MiB\nsize=160MiB\nsize=32MiB\n' });
 }
 
 /**

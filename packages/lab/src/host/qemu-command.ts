@@ -1,11 +1,16 @@
 import type { Accelerator } from './state.ts';
 
+/** The serial number of a lab host's second disk. */
+export const DATA_DISK = 'exuvia-data';
+
 export interface LabMachine {
   readonly accelerator: Accelerator;
   readonly cpus: number;
   readonly memoryBytes: number;
   readonly ramFile: string;
   readonly disk: string;
+  /** A second disk, raw; absent: none. */
+  readonly dataDisk?: string | undefined;
   readonly firmware: { readonly code: string; readonly variables: string };
   readonly sshPort: number;
   readonly agentPort: number;
@@ -46,6 +51,7 @@ export function labArguments(machine: LabMachine): string[] {
       '-device',
       'virtio-blk-pci,drive=disk,bootindex=0',
     ],
+    ...(machine.dataDisk === undefined ? [] : dataDisk(machine.dataDisk)),
     ...['-netdev', network(machine), '-device', 'virtio-net-pci,netdev=net,romfile='],
     ...['-device', 'virtio-rng-pci'],
     // As servers have one: resets a kernel that hangs.
@@ -74,6 +80,13 @@ function accelerate(accelerator: Accelerator): string[] {
 function diskNode(file: string) {
   const cache = { direct: false, 'no-flush': true };
   return { driver: 'qcow2', 'node-name': 'disk', cache, file: { driver: 'file', filename: file, cache } };
+}
+
+/** By another driver than the root file system's, with a serial number as disks have one. */
+function dataDisk(file: string): string[] {
+  const node = { driver: 'raw', 'node-name': 'data', file: { driver: 'file', filename: file } };
+  const device = `scsi-hd,drive=data,serial=${DATA_DISK}`;
+  return ['-device', 'virtio-scsi-pci,id=scsi', '-blockdev', JSON.stringify(node), '-device', device];
 }
 
 function network(machine: LabMachine): string {

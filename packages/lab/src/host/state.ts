@@ -43,6 +43,7 @@ export function labPaths() {
     state: file('state.json'),
     lock: file('lock'),
     overlay: file('disk.qcow2'),
+    dataDisk: file('data.raw'),
     variables: file('uefi-variables.fd'),
     console: file('console.sock'),
     consoleLog: file('console.log'),
@@ -92,7 +93,15 @@ export async function processStartTime(pid: number): Promise<string | null> {
 /** Removes what a lab host leaves behind. Its process must be dead. */
 export async function removeLeftovers(): Promise<void> {
   const paths = labPaths();
-  for (const path of [paths.state, paths.overlay, paths.variables, paths.console, paths.qmp, paths.ramFile]) {
+  for (const path of [
+    paths.state,
+    paths.overlay,
+    paths.dataDisk,
+    paths.variables,
+    paths.console,
+    paths.qmp,
+    paths.ramFile,
+  ]) {
     if (existsSync(path)) await rm(path, { force: true });
   }
 }

@@ -4,12 +4,14 @@ import type { Progress } from '../support/progress.ts';
 import { waitForAgent } from './agent.ts';
 import { withLabLock } from './lock.ts';
 import { startMachine, waitForSsh } from './machine.ts';
-import { chooseKernel, makeOverlay } from './overlay.ts';
+import { chooseKernel, makeDataDisk, makeOverlay } from './overlay.ts';
 import { type LabState, labPaths, lastLab, removeLeftovers, runningLab } from './state.ts';
 
 export interface UpOptions extends ImageOptions {
   /** A release, or the beginning of one, of the two kernels of the image. */
   readonly kernel: string;
+  /** With a second disk, which has partitions and nothing else. */
+  readonly dataDisk?: boolean;
 }
 
 const BOOT_LIMIT_MS = 240_000;
@@ -35,7 +37,9 @@ export async function labUp(options: UpOptions, progress: Progress): Promise<Lab
     await makeOverlay(image.base, image.disk, disk);
     await chooseKernel(image.base, image.disk, disk, release);
     return progress.step(`lab: booting Debian 13 with kernel ${release} (${image.accelerator})`, async () => {
-      const state = await startMachine({ ...image, ...options, disk });
+      const dataDisk = options.dataDisk === true ? labPaths().dataDisk : undefined;
+      if (dataDisk !== undefined) await makeDataDisk(dataDisk);
+      const state = await startMachine({ ...image, ...options, disk, dataDisk });
       if (image.hasAgent) await waitForAgent(state, BOOT_LIMIT_MS, { store: options.store !== null });
       else await waitForSsh(state, BOOT_LIMIT_MS);
       return state;
