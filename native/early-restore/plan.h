@@ -8,7 +8,7 @@
  *   store LABEL TYPE PATH OPTIONS              where memory and state of the VMs lie
  *   manifest FILE                              `state NAME BYTES CRC32` of every saved VM (exuvia-pause wrote it)
  *   vm NAME                                    a VM, in the order of their priority, followed by its
- *     ram FILE  state FILE  scope CGROUP  log FILE  runtime DIRECTORY  cpus LIST  arg WORD...  env NAME=VALUE...
+ *     ram FILE  state FILE  scope CGROUP  log FILE  runtime DIRECTORY  cpus LIST  nice N  arg WORD...  env NAME=VALUE...
  *   timeout-ms N                               for each VM
  *   init FILE                                  what becomes process 1 afterwards
  *   fallback KERNEL INITRAMFS                  where to go when no VM can be restored; tried in this order
@@ -58,7 +58,7 @@ struct device {
 enum progress { STARTING, LOADING, RESUMING, RESTORED, PAUSED, FAILED };
 
 struct vm {
-  const char *name, *ram, *state, *scope, *log, *runtime, *cpus;
+  const char *name, *ram, *state, *scope, *log, *runtime, *cpus, *nice;
   const char *args[MAX_WORDS + 1], *env[MAX_WORDS + 1];
   size_t arg_count, env_count;
   pid_t pid;
@@ -136,6 +136,7 @@ static bool plan_vm_field(struct vm *vm, const char *word, const char *value) {
   else if (strcmp(word, "log") == 0) vm->log = value;
   else if (strcmp(word, "runtime") == 0) vm->runtime = value;
   else if (strcmp(word, "cpus") == 0) vm->cpus = value;
+  else if (strcmp(word, "nice") == 0) vm->nice = value;
   else return plan_fails("no directive, or too many of them", word);
   return true;
 }

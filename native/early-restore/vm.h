@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 
 #include "crc32.h"
 #include "devices.h"
@@ -90,6 +91,7 @@ static void become_qemu(const struct vm *vm, int qmp) {
   setsid();
   join_cgroup(vm->scope);
   if (vm->cpus) stay_on_cpus(vm->cpus);
+  if (vm->nice && setpriority(PRIO_PROCESS, 0, atoi(vm->nice)) < 0) logf_kernel("nice %s: %s", vm->nice, strerror(errno));
   if (chroot(SYSROOT) < 0 || chdir("/") < 0) _exit(71);
   int log = open(vm->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -1,15 +1,15 @@
 /*
- * exuvia-launch --lock FILE [--cpus LIST | --successor-of PID] -- PROGRAM [ARGUMENT]...
+ * exuvia-launch --lock FILE [--cpus LIST] [--nice N] [--successor-of PID] -- PROGRAM [ARGUMENT]...
  *
- * Takes an exclusive lock on FILE, restricts itself to the CPUs of LIST (1-3,6), and becomes PROGRAM. The
- * lock belongs to the open file, which PROGRAM inherits: it holds for as long as PROGRAM lives, whatever
+ * Takes an exclusive lock on FILE, restricts itself to the CPUs of LIST (1-3,6), takes the nice value N, and becomes
+ * PROGRAM. The lock belongs to the open file, which PROGRAM inherits: it holds for as long as PROGRAM lives, whatever
  * becomes of whoever started it, and a second PROGRAM with the same FILE is impossible.
  *
  * With --successor-of, PROGRAM shares the lock that PID holds on FILE (successor.h) and takes its place: control
  * group, CPUs and nice value are those of PID. The lock is free when both have ended.
  *
  * Exit codes before PROGRAM has begun (sysexits.h, and a shell's for exec): 64 usage, 66 FILE cannot be
- * opened, 69 PID does not hold the lock, 71 CPUs or control group cannot be set, 75 another process holds the
+ * opened, 69 PID does not hold the lock, 71 CPUs, nice value or control group cannot be set, 75 another process holds the
  * lock, 126 PROGRAM cannot be run, 127 it does not exist.
  */
 #include <errno.h>
@@ -28,7 +28,7 @@
 #define MAX_CPUS 8192
 
 static int usage(void) {
-  fprintf(stderr, "usage: exuvia-launch --lock FILE [--cpus LIST | --successor-of PID] -- PROGRAM [ARGUMENT]...\n");
+  fprintf(stderr, "usage: exuvia-launch --lock FILE [--cpus LIST] [--nice N] [--successor-of PID] -- PROGRAM [ARGUMENT]...\n");
   return EX_USAGE;
 }
 
@@ -73,6 +73,18 @@ static int set_cpus(const char *list) {
   return EX_OK;
 }
 
+static int set_nice(const char *text) {
+  char *end;
+  long value = strtol(text, &end, 10);
+  if (end == text || *end || value < -20 || value > 19) {
+    fprintf(stderr, "exuvia-launch: '%s' is no nice value from -20 to 19\n", text);
+    return EX_USAGE;
+  }
+  if (setpriority(PRIO_PROCESS, 0, (int)value) == 0) return EX_OK;
+  fprintf(stderr, "exuvia-launch: nice value %ld: %s\n", value, strerror(errno));
+  return EX_OSERR;
+}
+
 /* Without O_CLOEXEC: the descriptor, and the lock with it, goes on into PROGRAM. */
 static int lock(const char *path) {
   int fd = open(path, O_RDONLY | O_NOFOLLOW);
@@ -90,12 +102,13 @@ static int lock(const char *path) {
 }
 
 int main(int argc, char **argv) {
-  const char *lock_file = NULL, *cpus = NULL, *old = NULL;
+  const char *lock_file = NULL, *cpus = NULL, *nice_value = NULL, *old = NULL;
   int next = 1;
   for (; next < argc && strcmp(argv[next], "--") != 0; next += 2) {
     if (next + 1 >= argc) return usage();
     if (strcmp(argv[next], "--lock") == 0) lock_file = argv[next + 1];
     else if (strcmp(argv[next], "--cpus") == 0) cpus = argv[next + 1];
+    else if (strcmp(argv[next], "--nice") == 0) nice_value = argv[next + 1];
     else if (strcmp(argv[next], "--successor-of") == 0) old = argv[next + 1];
     else return usage();
   }
@@ -104,6 +117,7 @@ int main(int argc, char **argv) {
 
   int result = old ? succeed(atoi(old), lock_file) : lock(lock_file);
   if (result == EX_OK && cpus) result = set_cpus(cpus);
+  if (result == EX_OK && nice_value) result = set_nice(nice_value);
   if (result != EX_OK) return result;
   execvp(program[0], program);
   fprintf(stderr, "exuvia-launch: %s: %s\n", program[0], strerror(errno));

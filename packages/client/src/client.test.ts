@@ -31,6 +31,9 @@ const SPEC = {
   autostart: false,
   onFailure: 'abort',
   heartbeat: false,
+  limits: {},
+  nice: 0,
+  guestAgent: false,
   extraArgs: [],
 } as const;
 

@@ -1,12 +1,9 @@
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
+import { cpuListSchema } from './cpus.ts';
 import { ExuviaError } from './errors.ts';
 
 const path = z.string().regex(/^\/[^\0\n]*$/, 'must be an absolute path');
-
-export const cpuListSchema = z
-  .string()
-  .regex(/^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$/, 'must be a CPU list such as 1-3,6');
 
 /** /etc/exuvia/agent.yaml. Every field has a default: an absent file is a valid one. */
 export const agentConfigSchema = z.strictObject({
@@ -75,14 +72,4 @@ export function parseAgentConfig(text: string, file: string): AgentConfig {
     (issue) => `${issue.path.join('.') || 'the document'} ${issue.message}`,
   );
   throw new ExuviaError('config-invalid', `${file}: ${problems.join('; ')}.`, { hint: 'Mend the file.' });
-}
-
-/** Expands a CPU list (`1-3,6`) that has passed {@link cpuListSchema} into sorted CPU numbers. */
-export function expandCpuList(list: string): number[] {
-  const cpus = new Set<number>();
-  for (const part of list.split(',')) {
-    const [first = '0', last = first] = part.split('-');
-    for (let cpu = Number(first); cpu <= Number(last); cpu++) cpus.add(cpu);
-  }
-  return [...cpus].sort((a, b) => a - b);
 }

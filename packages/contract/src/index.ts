@@ -1,6 +1,7 @@
 export * from './api.ts';
 export * from './check.ts';
 export * from './config.ts';
+export * from './cpus.ts';
 export * from './errors.ts';
 export * from './heartbeat.ts';
 export * from './journal.ts';

@@ -40,6 +40,8 @@ export function vmPaths(name: string) {
     /** A second monitor, for the native program that pauses and saves. */
     handoverQmp: `${runtime}/handover.sock`,
     console: `${runtime}/console.sock`,
+    /** The channel to the guest agent. */
+    guestAgent: `${runtime}/guest-agent.sock`,
     pidFile: `${runtime}/qemu.pid`,
     consoleLog: `${HOST_PATHS.logs}/vms/${name}.console.log`,
     qemuLog: `${HOST_PATHS.logs}/vms/${name}.qemu.log`,

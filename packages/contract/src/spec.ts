@@ -1,5 +1,6 @@
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
+import { cpuListSchema } from './cpus.ts';
 import { ExuviaError } from './errors.ts';
 import { sizeSchema } from './size.ts';
 
@@ -36,6 +37,18 @@ const bootSchema = z.union([
   z.strictObject({ firmware: absolutePath }),
 ]);
 
+const limitsSchema = z
+  .strictObject({
+    cpuWeight: z.int().min(1).max(10_000).optional().describe('Share of busy CPUs; others have 100'),
+    cpuQuota: z
+      .string()
+      .regex(/^[1-9][0-9]{0,4}%$/, 'must be a percentage of one CPU such as 150%')
+      .optional()
+      .describe('CPU time at most, of one CPU: 150% is one and a half'),
+    memoryHigh: sizeSchema.optional().describe('Memory of QEMU itself above which it is slowed down'),
+  })
+  .describe('Properties of its systemd scope (systemd.resource-control(5))');
+
 /** abort: the update does not happen; shutdown: the VM is powered down for it; leave: it is left behind. */
 export const onFailureSchema = z.enum(['abort', 'shutdown', 'leave']);
 
@@ -59,6 +72,21 @@ export const vmSpecSchema = z.strictObject({
   boot: bootSchema,
   disks: z.array(diskSchema).max(24).default([]),
   serial: z.boolean().default(true).describe('A serial console with a log and a socket'),
+  limits: limitsSchema.default({}),
+  cpuAffinity: cpuListSchema
+    .optional()
+    .describe('CPUs that it may run on; absent: those of agent.yaml, or all'),
+  nice: z.int().min(-20).max(19).default(0),
+  guestAgent: z
+    .boolean()
+    .default(false)
+    .describe('A channel to qemu-guest-agent in the guest; after an update it sets the guest’s wall clock'),
+  vsockCid: z
+    .int()
+    .min(3)
+    .max(0xffff_fffe)
+    .optional()
+    .describe('The guest’s address for sockets of the family vsock; no other VM may have it'),
   priority: z.int().min(0).max(1000).default(100).describe('Lower is restored first'),
   autostart: z.boolean().default(false),
   onFailure: onFailureSchema

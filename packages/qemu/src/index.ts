@@ -1,4 +1,5 @@
 export * from './command-line/build.ts';
+export { holdsVsock } from './command-line/channels.ts';
 export * from './command-line/compare.ts';
 export * from './command-line/identity.ts';
 export * from './command-line/rehearsal.ts';

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AgentConfig, ExuviaError, HOST_PATHS } from '@exuvia/contract';
+import { ExuviaError, HOST_PATHS } from '@exuvia/contract';
 import {
   CONSOLE_ENTRY,
   cpioArchive,
@@ -31,10 +31,7 @@ const TRANSIENT =
  * @param crashes how many in a row have led here.
  * @throws ExuviaError `crash-kernel-*`, `kexec-load-failed`.
  */
-export async function armCrashKernel(
-  { vmCpus }: Pick<AgentConfig, 'vmCpus'>,
-  crashes: number,
-): Promise<void> {
+export async function armCrashKernel(crashes: number): Promise<void> {
   const release = kernelRelease();
   const kernel = (await installedKernels()).find((installed) => installed.release === release);
   if (kernel === undefined) {
@@ -57,7 +54,7 @@ export async function armCrashKernel(
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const initrd = join(directory, 'initramfs');
   try {
-    await writeFile(initrd, await crashInitramfs(kernel.image, await nextInitramfs(release, vmCpus), next), {
+    await writeFile(initrd, await crashInitramfs(kernel.image, await nextInitramfs(release), next), {
       mode: 0o600,
     });
     await loadCrashKernel({ kernel: kernel.image, initrd, commandLine: crashCommandLine(kept) });
@@ -72,9 +69,9 @@ export async function disarmCrashKernel(): Promise<void> {
 }
 
 /** What the host is started with again: file systems and store, no VM; the agent looks after those. */
-async function nextInitramfs(release: string, vmCpus: string | undefined): Promise<Buffer> {
+async function nextInitramfs(release: string): Promise<Buffer> {
   const needs = await earlyNeeds(release, { vms: [], images: [] });
-  return buildInitramfs(restoreWithoutVms('crash', needs, vmCpus), needs);
+  return buildInitramfs(restoreWithoutVms('crash', needs), needs);
 }
 
 /** The crash kernel's own: the init, and what it starts at once. */

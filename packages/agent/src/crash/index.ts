@@ -69,7 +69,7 @@ export function createCrashRecovery(dependencies: CrashDependencies): CrashRecov
             'The kernel has crashed three times within half an hour: the next crash is not caught.';
           return await disarmCrashKernel();
         }
-        await armCrashKernel(dependencies.config(), crashes);
+        await armCrashKernel(crashes);
       } catch (error) {
         armProblem = error instanceof Error ? error.message : String(error);
         log(`A crash of the kernel would not be caught: ${armProblem}`);

@@ -33,6 +33,9 @@ export function fakeVm(name: string, change: Partial<Vm> = {}): Vm {
     autostart: false,
     onFailure: 'abort',
     heartbeat: false,
+    limits: {},
+    nice: 0,
+    guestAgent: false,
     extraArgs: [],
   };
   return {

@@ -2,6 +2,7 @@ import { vmPaths, vmSpecSchema } from '@exuvia/contract';
 import { expect, test } from 'vitest';
 import { restoreCommandLine, startCommandLine } from './build.ts';
 import { vmUuid } from './identity.ts';
+import { rehearsalCommandLine } from './rehearsal.ts';
 
 const BINARY = '/usr/bin/qemu-system-x86_64';
 const build = (fields: object, options: { accelerator?: 'kvm' | 'tcg' } = {}) => {
@@ -127,6 +128,27 @@ test('a block device is opened as one, the bus is that of the machine, places do
     { bus: 'pci.0', addr: '0x3' },
     { bus: 'pci.0', addr: '0x4' },
   ]);
+});
+
+test('the guest agent’s channel and the vsock address have places of their own', () => {
+  const commandLine = build({ guestAgent: true, vsockCid: 42, machine: 'pc-i440fx-10.0' });
+  expect(valuesOf(commandLine, '-chardev').at(-1)).toBe(
+    'socket,id=guest-agent0,path=/run/exuvia/vms/web/guest-agent.sock,server=on,wait=off',
+  );
+  expect(valuesOf(commandLine, '-device').map((text) => JSON.parse(text ?? '') as object)).toEqual([
+    { driver: 'virtio-serial-pci', id: 'virtio-serial0', bus: 'pci.0', addr: '0x1d' },
+    {
+      ...{ driver: 'virtserialport', id: 'guest-agent0', bus: 'virtio-serial0.0', nr: 1 },
+      ...{ chardev: 'guest-agent0', name: 'org.qemu.guest_agent.0' },
+    },
+    { driver: 'vhost-vsock-pci', id: 'vsock0', bus: 'pci.0', addr: '0x1e', 'guest-cid': 42 },
+  ]);
+});
+
+test('a rehearsal leaves the vsock address to the VM', () => {
+  const rehearsal = rehearsalCommandLine(build({ vsockCid: 42 }), '/run/r').join(' ');
+  expect(rehearsal).toContain('"driver":"vhost-vsock-pci"');
+  expect(rehearsal).not.toContain('"guest-cid":42');
 });
 
 test('the last of 24 disks still has a place on the bus', () => {

@@ -1,4 +1,5 @@
 import type { VmSpec } from '@exuvia/contract';
+import { channelArguments } from './channels.ts';
 import { diskArguments } from './disks.ts';
 import { vmUuid } from './identity.ts';
 
@@ -8,6 +9,7 @@ export interface CommandLinePaths {
   readonly qmp: string;
   readonly handoverQmp: string;
   readonly console: string;
+  readonly guestAgent: string;
   readonly pidFile: string;
   readonly consoleLog: string;
   readonly qemuLog: string;
@@ -51,6 +53,7 @@ export function startCommandLine(
     paths.qemuLog,
     ...boot(spec),
     ...spec.disks.flatMap((disk, index) => diskArguments(disk, index, spec.machine)),
+    ...channelArguments(spec, paths.guestAgent),
     ...spec.extraArgs,
   ];
 }

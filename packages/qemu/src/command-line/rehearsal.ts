@@ -3,6 +3,9 @@ import { join } from 'node:path';
 /** A stand-in for a disk: as large as any, empty, and nobody else's. */
 const NULL_DISK = { driver: 'null-co', size: 2 ** 40, 'read-zeroes': true };
 
+/** Addresses that nobody gives to a VM by hand; the kernel lets each be held once. */
+const REHEARSAL_CIDS = 0x7000_0000;
+
 /**
  * The command line of a machine like the given one that touches nothing of it: memory, sockets, logs and pid
  * file lie in `directory`, the disks are empty ones. It serves to find out, while the VM runs, whether a QEMU
@@ -33,6 +36,8 @@ function rewrite(option: string, value: string, directory: string): string {
       return join(directory, 'pid');
     case '-D':
       return join(directory, 'log');
+    case '-device':
+      return value.replace(/("?guest-cid"?[:=])[0-9]+/, `$1${REHEARSAL_CIDS + process.pid}`);
     case '-blockdev':
       return JSON.stringify(standIn(JSON.parse(value)));
     default:

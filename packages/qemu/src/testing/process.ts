@@ -34,6 +34,7 @@ export async function makeTestRoom(name: string): Promise<TestRoom> {
     qmp: join(directory, 'qmp.sock'),
     handoverQmp: join(directory, 'handover.sock'),
     console: join(directory, 'console.sock'),
+    guestAgent: join(directory, 'guest-agent.sock'),
     pidFile: join(directory, 'qemu.pid'),
     consoleLog: join(directory, 'console.log'),
     qemuLog: join(directory, 'qemu.log'),

@@ -43,6 +43,8 @@ export interface ScopeRequest {
   readonly slice: string;
   readonly description: string;
   readonly pids: readonly number[];
+  /** Properties of resource control, all of which are 64-bit numbers. */
+  readonly limits?: readonly { readonly name: string; readonly value: bigint }[];
 }
 
 /**
@@ -55,6 +57,7 @@ export async function adoptIntoScope(request: ScopeRequest): Promise<void> {
     ['Slice', 's', request.slice],
     ['PIDs', 'au', String(request.pids.length), ...request.pids.map(String)],
     ['CollectMode', 's', 'inactive-or-failed'],
+    ...(request.limits ?? []).map(({ name, value }) => [name, 't', String(value)]),
   ];
   await run('busctl', [
     'call',

@@ -20,18 +20,14 @@ export async function restorePlanOf(
   found: { readonly vms: readonly Vm[]; readonly needs: EarlyNeeds; readonly runtimes: Runtimes },
 ): Promise<RestorePlan> {
   return {
-    ...restoreWithoutVms(plan.id, found.needs, dependencies.config().vmCpus),
+    ...restoreWithoutVms(plan.id, found.needs),
     vms: await earlyVms(dependencies, plan, found.vms, found.runtimes),
     fault: fault?.step === EARLY_RESTORE ? fault : undefined,
   };
 }
 
 /** Takes up file systems and store as the running host has them, and no VM. Pure. */
-export function restoreWithoutVms(
-  update: string,
-  needs: EarlyNeeds,
-  vmCpus: string | undefined,
-): RestorePlan {
+export function restoreWithoutVms(update: string, needs: EarlyNeeds): RestorePlan {
   return {
     update,
     modules: needs.modules.map(({ group, name, options }) => ({
@@ -43,7 +39,6 @@ export function restoreWithoutVms(
     mounts: needs.mounts,
     devices: needs.devices,
     store: needs.store,
-    vmCpus,
     vms: [],
     timeoutMs: RESTORE_TIMEOUT_MS,
     fallback: null,
@@ -52,7 +47,7 @@ export function restoreWithoutVms(
 }
 
 async function earlyVms(
-  { vms }: Pick<HandoverDependencies, 'vms'>,
+  { vms, config }: Pick<HandoverDependencies, 'vms' | 'config'>,
   plan: Plan,
   found: readonly Vm[],
   runtimes: Runtimes,
@@ -66,7 +61,14 @@ async function earlyVms(
       const argv = await vms.restoreArguments(name);
       const runtime = runtimes.get(plan.target.qemu?.binary ?? argv[0] ?? '');
       if (runtime === undefined) throw new ExuviaError('internal', `The QEMU of VM ${name} was not copied.`);
-      return { name, argv: restoreArgv(argv, runtime, copies), environment: runtime.environment };
+      const { cpuAffinity, nice = 0 } = found.find((vm) => vm.name === name)?.spec ?? {};
+      return {
+        name,
+        argv: restoreArgv(argv, runtime, copies),
+        environment: runtime.environment,
+        cpus: cpuAffinity ?? config().vmCpus,
+        nice,
+      };
     }),
   );
 }

@@ -1,5 +1,5 @@
 import { ExuviaError, HOST_PATHS, STORE_LABEL, type Vm } from '@exuvia/contract';
-import type { OpenImage } from '@exuvia/qemu';
+import { holdsVsock, type OpenImage } from '@exuvia/qemu';
 import {
   type ModuleFile,
   type Mount,
@@ -70,7 +70,12 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
     // The store first: its device takes longest to appear, and loading kvm would hold up its modules.
     {
       group: 'vm',
-      names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device)), await kvmModule()],
+      names: [
+        'nd_pmem',
+        ...(await modulesForBlockDevice(release, store.device)),
+        await kvmModule(),
+        ...(vms.some(hasVsock) ? ['vhost_vsock'] : []),
+      ],
     },
     { group: 'disk', names: [...drivers.flat(), ...needed.map(({ type }) => type)] },
   ] as const;
@@ -123,6 +128,10 @@ async function earlyMount(mount: Mount): Promise<EarlyMount> {
 /** Mount options as they are now; `rw` and `ro` once, of the mount itself. */
 function optionsOf(mount: Mount): string {
   return [...new Set([...mount.options, ...mount.superOptions])].join(',');
+}
+
+function hasVsock({ spec }: Vm): boolean {
+  return spec.vsockCid !== undefined || holdsVsock(spec.extraArgs);
 }
 
 /** The module of this CPU's vendor, which the running host uses now. */

@@ -42,8 +42,15 @@ test('the restore plan names modules, file systems and every VM with its complet
       { path: '/dev/disk/by-id/scsi-x-part2', kind: 'wwid', value: 't10.QEMU    disk a', partition: 2 },
     ],
     store: { label: 'exuvia-store', path: '/var/lib/exuvia/store', options: 'rw,dax=always' },
-    vmCpus: '1-2',
-    vms: [{ name: 'tiny', argv: ['/bin/qemu', '-append', 'a b'], environment: { PATH: '/bin' } }],
+    vms: [
+      {
+        name: 'tiny',
+        argv: ['/bin/qemu', '-append', 'a b'],
+        environment: { PATH: '/bin' },
+        cpus: '1-2',
+        nice: -5,
+      },
+    ],
     timeoutMs: 60_000,
     fallback: {
       images: [{ kernel: '/boot/old', initrd: '/old.cpio' }],
@@ -72,11 +79,12 @@ scope exuvia.slice/exuvia-vm-tiny.scope
 log /var/log/exuvia/vms/tiny.qemu.log
 runtime /run/exuvia/vms/tiny
 cpus 1-2
+nice -5
 env PATH=/bin
 arg /bin/qemu
 arg -append
 arg a b
-checksum 1c29f3dc
+checksum 649842d3
 `);
 });
 

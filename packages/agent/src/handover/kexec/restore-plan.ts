@@ -29,6 +29,9 @@ export interface EarlyVm {
   /** The complete argv; the first element is an absolute path. */
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** CPUs that it may run on; absent: all. */
+  readonly cpus?: string | undefined;
+  readonly nice: number;
 }
 
 export interface RestorePlan {
@@ -38,7 +41,6 @@ export interface RestorePlan {
   readonly mounts: readonly EarlyMount[];
   readonly devices: readonly EarlyDevice[];
   readonly store: { readonly label: string; readonly path: string; readonly options: string };
-  readonly vmCpus: string | undefined;
   readonly vms: readonly EarlyVm[];
   readonly timeoutMs: number;
   /** The way back; `null` in the kernel that was gone back to: a second failure in a row ends there. */
@@ -64,7 +66,7 @@ export function renderRestorePlan(plan: RestorePlan): string {
     'init /sbin/init',
     ...fallbackLines(plan),
     ...(plan.fault === undefined ? [] : [faultLine(plan.fault)]),
-    ...plan.vms.flatMap((vm) => vmLines(vm, plan.vmCpus)),
+    ...plan.vms.flatMap(vmLines),
   ];
   return renderPlan(lines);
 }
@@ -87,7 +89,7 @@ function faultLine({ at, action, vm }: Fault): string {
   return `fault ${at ?? 'restore'} ${action}${vm === undefined ? '' : ` ${vm}`}`;
 }
 
-function vmLines(vm: EarlyVm, cpus: string | undefined): string[] {
+function vmLines(vm: EarlyVm): string[] {
   const paths = vmPaths(vm.name);
   return [
     `vm ${vm.name}`,
@@ -96,7 +98,8 @@ function vmLines(vm: EarlyVm, cpus: string | undefined): string[] {
     `scope ${SLICE}/${paths.scope}`,
     `log ${paths.qemuLog}`,
     `runtime ${paths.runtime}`,
-    ...(cpus === undefined ? [] : [`cpus ${cpus}`]),
+    ...(vm.cpus === undefined ? [] : [`cpus ${vm.cpus}`]),
+    ...(vm.nice === 0 ? [] : [`nice ${vm.nice}`]),
     ...Object.entries(vm.environment).map(([name, value]) => `env ${name}=${value}`),
     ...vm.argv.map((word) => `arg ${word}`),
   ];

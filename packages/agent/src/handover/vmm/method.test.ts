@@ -34,6 +34,13 @@ test.each([
     'It was started without aux-ram-share=on.',
   ],
   [
+    'a VM with a vsock address cannot be',
+    inputs('10.0.13', '11.1.3', {
+      commandLine: ['-device', '{"driver":"vhost-vsock-pci","guest-cid":7}'],
+    }),
+    'Its vsock address can be held by one QEMU at a time only.',
+  ],
+  [
     'an old QEMU cannot',
     inputs('9.2.0', '11.1.3', { running: { ...qemu('9.2.0', ['normal', 'cpr-reboot']), pid: 1 } }),
     'QEMU 9.2.0 cannot hand a running VM over.',

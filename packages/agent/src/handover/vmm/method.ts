@@ -1,4 +1,5 @@
 import type { QemuTarget, VmmMethod } from '@exuvia/contract';
+import { holdsVsock } from '@exuvia/qemu';
 import type { RunningQemu } from '../../kinds.ts';
 
 /** How a VM gets another QEMU, and why not by a cheaper way. */
@@ -51,6 +52,7 @@ function obstacleToTransfer({ running, target, commandLine }: MethodInputs): str
   if (isOlder(target.version, running.version)) {
     return `QEMU ${target.version} does not understand how QEMU ${running.version} hands a running VM over.`;
   }
+  if (holdsVsock(commandLine)) return 'Its vsock address can be held by one QEMU at a time only.';
   return sharesMemory(commandLine);
 }
 

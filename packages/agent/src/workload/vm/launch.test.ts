@@ -22,22 +22,16 @@ afterAll(async () => {
 });
 
 const launch = (...args: string[]) => run(launcher, args, { allowFailure: true });
-const USAGE = 'usage: exuvia-launch --lock FILE [--cpus LIST | --successor-of PID] -- PROGRAM [ARGUMENT]...';
+const USAGE =
+  'usage: exuvia-launch --lock FILE [--cpus LIST] [--nice N] [--successor-of PID] -- PROGRAM [ARGUMENT]...';
 
 test('the agent gives it the RAM file and the CPUs, then the command line as it is', () => {
   const command = ['/usr/bin/qemu', '--lock', 'x'];
-  expect(launchCommand('/ram', command, { launcher: '/l', config: () => ({ vmCpus: '1-2' }) })).toEqual([
-    '/l',
-    '--lock',
-    '/ram',
-    '--cpus',
-    '1-2',
-    '--',
-    '/usr/bin/qemu',
-    '--lock',
-    'x',
-  ]);
-  expect(launchCommand('/ram', command, { launcher: '/l', config: () => ({}) })).toEqual([
+  const share = { nice: 0 };
+  expect(
+    launchCommand('/ram', command, share, { launcher: '/l', config: () => ({ vmCpus: '1-2' }) }),
+  ).toEqual(['/l', '--lock', '/ram', '--cpus', '1-2', '--', '/usr/bin/qemu', '--lock', 'x']);
+  expect(launchCommand('/ram', command, share, { launcher: '/l', config: () => ({}) })).toEqual([
     '/l',
     '--lock',
     '/ram',
@@ -46,6 +40,24 @@ test('the agent gives it the RAM file and the CPUs, then the command line as it 
     '--lock',
     'x',
   ]);
+});
+
+test('a VM’s own CPUs and nice value go before those of all, and within them', () => {
+  const given = (cpuAffinity: string, vmCpus?: string) =>
+    launchCommand('/ram', ['q'], { cpuAffinity, nice: -5 }, { launcher: '/l', config: () => ({ vmCpus }) });
+  const expected = ['/l', '--lock', '/ram', '--cpus', '2', '--nice', '-5', '--', 'q'];
+  expect(given('2', '1-2')).toEqual(expected);
+  expect(given('2')).toEqual(expected);
+  expect(() => given('0-2', '1-2')).toThrow('CPU 0 of its cpuAffinity is not for VMs.');
+});
+
+test('the program has the nice value that it was given', async () => {
+  expect((await launch('--lock', ram, '--nice', '7', '--', 'nice')).stdout).toBe('7');
+  expect(await launch('--lock', ram, '--nice', '20', '--', 'true')).toEqual({
+    stdout: '',
+    stderr: "exuvia-launch: '20' is no nice value from -20 to 19",
+    exitCode: 64,
+  });
 });
 
 test('the program gets its arguments and its exit code counts', async () => {

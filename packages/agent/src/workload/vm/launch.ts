@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ExuviaError } from '@exuvia/contract';
+import { ExuviaError, expandCpuList, type VmSpec } from '@exuvia/contract';
 import type { QmpClient } from '@exuvia/qemu';
 import type { VmDependencies } from './dependencies.ts';
 import type { Monitors } from './monitors.ts';
@@ -10,15 +10,34 @@ import { sizeOf, tail } from './text-file.ts';
 
 type Needs = Pick<VmDependencies, 'config' | 'launcher' | 'paths' | 'scopes' | 'timeoutMs'>;
 
-/** exuvia-launch with its arguments, then QEMU's own command line. */
+/** What a VM may have of the host, as its spec says. */
+export type Share = Pick<VmSpec, 'limits' | 'cpuAffinity' | 'nice'>;
+
+/**
+ * exuvia-launch with its arguments, then QEMU's own command line.
+ *
+ * @throws ExuviaError `cpus-not-for-vms` when the spec names CPUs that agent.yaml keeps from VMs.
+ */
 export function launchCommand(
   ramFile: string,
   commandLine: readonly string[],
+  { cpuAffinity, nice }: Pick<Share, 'cpuAffinity' | 'nice'>,
   { config, launcher }: Pick<VmDependencies, 'config' | 'launcher'>,
 ): string[] {
-  const { vmCpus } = config();
-  const cpus = vmCpus === undefined ? [] : ['--cpus', vmCpus];
-  return [launcher, '--lock', ramFile, ...cpus, '--', ...commandLine];
+  const list = cpusOf(cpuAffinity, config().vmCpus);
+  const cpus = list === undefined ? [] : ['--cpus', list];
+  const niceness = nice === 0 ? [] : ['--nice', String(nice)];
+  return [launcher, '--lock', ramFile, ...cpus, ...niceness, '--', ...commandLine];
+}
+
+function cpusOf(own: string | undefined, all: string | undefined): string | undefined {
+  if (own === undefined || all === undefined) return own ?? all;
+  const allowed = new Set(expandCpuList(all));
+  const others = expandCpuList(own).filter((cpu) => !allowed.has(cpu));
+  if (others.length === 0) return own;
+  throw new ExuviaError('cpus-not-for-vms', `CPU ${others.join(', ')} of its cpuAffinity is not for VMs.`, {
+    hint: `vmCpus in /etc/exuvia/agent.yaml is ${all}.`,
+  });
 }
 
 /**
@@ -29,6 +48,7 @@ export function launchCommand(
 export async function launch(
   name: string,
   commandLine: readonly string[],
+  share: Share,
   needs: Needs,
   monitors: Monitors,
 ): Promise<QmpClient> {
@@ -39,9 +59,9 @@ export async function launch(
   await waitForEnd(paths, needs.timeoutMs);
   await monitors.drop(name);
   const logStart = await sizeOf(paths.qemuLog);
-  const command = launchCommand(paths.ram, commandLine, needs);
+  const command = launchCommand(paths.ram, commandLine, share, needs);
   try {
-    const started = await needs.scopes.start(paths.scope, command, paths.qemuLog);
+    const started = await needs.scopes.start(paths.scope, command, paths.qemuLog, share.limits);
     return await answering(name, started, needs.timeoutMs, monitors);
   } catch (cause) {
     await endAtOnce(name, needs);

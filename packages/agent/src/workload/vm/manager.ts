@@ -258,12 +258,12 @@ export class QemuVms implements VmManager {
   async #adoptOne(name: string): Promise<Vm | null> {
     const { scopes, paths, log } = this.#dependencies;
     try {
-      return await this.#inTurn(name, async ({ process, status }) => {
+      return await this.#inTurn(name, async ({ process, status, instance }) => {
         if (process === null) {
           log.warn({ vm: name }, 'A VM has memory in the store, but no QEMU.');
           return null;
         }
-        await scopes.adopt(paths(name).scope, process.pid);
+        await scopes.adopt(paths(name).scope, process.pid, instance?.spec.limits ?? {});
         if (status === 'running') await removeState(paths(name).deviceState);
         log.info({ vm: name, pid: process.pid, status }, 'A running VM was adopted.');
         return this.get(name);

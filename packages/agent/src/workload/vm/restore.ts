@@ -60,7 +60,7 @@ export async function restoreVm(
   await requireWhole(name, { state: stateFile, ram: paths.ram }, dependencies.updates);
   if (ram === 'in-file') await makeRoom(name, instance, paths, dependencies);
   const commandLine = [...restoreCommandLine(instance.commandLine), '-S'];
-  const client = await launch(name, commandLine, dependencies, monitors);
+  const client = await launch(name, commandLine, instance.spec, dependencies, monitors);
   try {
     await loadFromFile(client, stateFile, { ram });
   } catch (error) {

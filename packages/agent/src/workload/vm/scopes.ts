@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants, type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ExuviaError, SLICE } from '@exuvia/contract';
+import { ExuviaError, parseSize, SLICE, type VmSpec } from '@exuvia/contract';
 import { adoptIntoScope, isUnitActive, unitOfPid } from '@exuvia/sys';
 
 /** A program that has been started and that the agent may outlive or be outlived by. */
@@ -12,18 +12,21 @@ export interface Started {
   exitCode(): number | null;
 }
 
+export type Limits = VmSpec['limits'];
+
 /** Where VMs live, so that nothing that happens to the agent touches them. */
 export interface Scopes {
   /** Starts a program in a scope of its own; what it says goes to the end of `logFile`. */
-  start(scope: string, command: readonly string[], logFile: string): Promise<Started>;
+  start(scope: string, command: readonly string[], logFile: string, limits: Limits): Promise<Started>;
   /** Makes a process that runs already part of the scope; does nothing when it is. */
-  adopt(scope: string, pid: number): Promise<void>;
+  adopt(scope: string, pid: number, limits: Limits): Promise<void>;
 }
 
 /** systemd scopes below {@link SLICE}. */
 export const systemdScopes: Scopes = {
-  start(scope, command, logFile) {
-    const options = ['--scope', '--collect', '--quiet', `--slice=${SLICE}`, `--unit=${scope}`];
+  start(scope, command, logFile, limits) {
+    const properties = scopeProperties(limits).map(({ name, text }) => `--property=${name}=${text}`);
+    const options = ['--scope', '--collect', '--quiet', `--slice=${SLICE}`, `--unit=${scope}`, ...properties];
     return startProgram(
       ['systemd-run', ...options, `--description=${describe(scope)}`, '--', ...command],
       logFile,
@@ -34,11 +37,41 @@ export const systemdScopes: Scopes = {
    * After a jump QEMU sits in a control group of the scope's name already, made before systemd was there;
    * systemd itself knows nothing of it: hence the unit is asked for, not the control group alone.
    */
-  async adopt(scope, pid) {
+  async adopt(scope, pid, limits) {
     if ((await unitOfPid(pid)) === scope && (await isUnitActive(scope))) return;
-    await adoptIntoScope({ name: scope, slice: SLICE, description: describe(scope), pids: [pid] });
+    const properties = scopeProperties(limits).map(({ busName, value }) => ({ name: busName, value }));
+    await adoptIntoScope({
+      name: scope,
+      slice: SLICE,
+      description: describe(scope),
+      pids: [pid],
+      limits: properties,
+    });
   },
 };
+
+/** A limit as systemd-run and as systemd's bus have it. */
+interface ScopeProperty {
+  readonly name: string;
+  readonly text: string;
+  readonly busName: string;
+  readonly value: bigint;
+}
+
+/** Pure. systemd.resource-control(5); on the bus a quota is in microseconds a second (org.freedesktop.systemd1(5)). */
+export function scopeProperties({ cpuWeight, cpuQuota, memoryHigh }: Limits): ScopeProperty[] {
+  const property = (name: string, text: string, value: number, busName = name): ScopeProperty => {
+    return { name, text, busName, value: BigInt(value) };
+  };
+  const bytes = memoryHigh === undefined ? 0 : (parseSize(memoryHigh) ?? 0);
+  return [
+    ...(cpuWeight === undefined ? [] : [property('CPUWeight', String(cpuWeight), cpuWeight)]),
+    ...(cpuQuota === undefined
+      ? []
+      : [property('CPUQuota', cpuQuota, Number.parseInt(cpuQuota, 10) * 10_000, 'CPUQuotaPerSecUSec')]),
+    ...(memoryHigh === undefined ? [] : [property('MemoryHigh', String(bytes), bytes)]),
+  ];
+}
 
 /**
  * Starts a program that does not die with the agent. It inherits nothing but its log file.

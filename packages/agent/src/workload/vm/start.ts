@@ -34,7 +34,7 @@ export async function startVm(
     await dependencies.store.allocate(spec.name, parseSize(spec.memory) ?? 0);
     const startedAt = new Date().toISOString();
     await writeInstance(paths.instance, { version: 1, spec, commandLine, startedAt });
-    await launch(spec.name, commandLine, dependencies, monitors);
+    await launch(spec.name, commandLine, spec, dependencies, monitors);
   } catch (error) {
     await discardMemory(spec.name, dependencies);
     throw error;

@@ -100,6 +100,7 @@ function testPaths(directory: string, store: string): VmDependencies['paths'] {
       qmp: join(runtime, 'qmp.sock'),
       handoverQmp: join(runtime, 'handover.sock'),
       console: join(runtime, 'console.sock'),
+      guestAgent: join(runtime, 'guest-agent.sock'),
       pidFile: join(runtime, 'qemu.pid'),
       consoleLog: join(directory, `${name}.console.log`),
       qemuLog: join(directory, `${name}.qemu.log`),
