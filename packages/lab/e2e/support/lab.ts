@@ -41,7 +41,7 @@ export async function freshLab(options: { withStore: boolean; dataDisk?: boolean
   return labUp(
     {
       ...{ cpus: 3, memoryBytes: parseSize('5G') ?? 0, store, kernel: '6.12', refresh: false },
-      dataDisk: options.dataDisk === true,
+      withDataDisk: options.dataDisk === true,
     },
     progress,
   );

@@ -11,7 +11,7 @@ export interface UpOptions extends ImageOptions {
   /** A release, or the beginning of one, of the two kernels of the image. */
   readonly kernel: string;
   /** With a second disk, which has partitions and nothing else. */
-  readonly dataDisk?: boolean;
+  readonly withDataDisk?: boolean;
 }
 
 const BOOT_LIMIT_MS = 240_000;
@@ -37,7 +37,7 @@ export async function labUp(options: UpOptions, progress: Progress): Promise<Lab
     await makeOverlay(image.base, image.disk, disk);
     await chooseKernel(image.base, image.disk, disk, release);
     return progress.step(`lab: booting Debian 13 with kernel ${release} (${image.accelerator})`, async () => {
-      const dataDisk = options.dataDisk === true ? labPaths().dataDisk : undefined;
+      const dataDisk = options.withDataDisk === true ? labPaths().dataDisk : undefined;
       if (dataDisk !== undefined) await makeDataDisk(dataDisk);
       const state = await startMachine({ ...image, ...options, disk, dataDisk });
       if (image.hasAgent) await waitForAgent(state, BOOT_LIMIT_MS, { store: options.store !== null });
