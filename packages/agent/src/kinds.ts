@@ -10,7 +10,7 @@ import type {
   VmmMethod,
   VmSpec,
 } from '@exuvia/contract';
-import type { OpenImage } from '@exuvia/qemu';
+import type { GuestClock, OpenImage } from '@exuvia/qemu';
 
 /**
  * The narrow interfaces between the update engine and what it drives. A handover contributes steps and
@@ -142,6 +142,11 @@ export interface VmManager {
   recover(name: string): Promise<Vm>;
   /** The images and devices that a running VM has open, backing files included. Throws `vm-not-running`. */
   images(name: string): Promise<readonly OpenImage[]>;
+  /**
+   * Sets the guest's wall clock to the host's through its guest agent, and says how well; `null` when the VM has no
+   * channel to one. Throws `guest-agent-silent`, `guest-agent-refused`.
+   */
+  setClock(name: string): Promise<GuestClock | null>;
   /** The QEMU that the VM runs in, by its own word; `null` when there is none or it does not answer. */
   runningQemu(name: string): Promise<RunningQemu | null>;
   /** Resumes a VM that a failed or aborted update left paused. Idempotent. */

@@ -59,6 +59,16 @@ export const reportSchema = z.object({
       pausedMs: z.number().nullable(),
       bootIdSame: z.boolean().nullable().describe('null: the VM has no heartbeat page'),
       heartbeatContinued: z.boolean().nullable(),
+      clock: z
+        .object({
+          offsetMs: z.number().describe('Positive: the guest is ahead'),
+          uncertaintyMs: z.number().nonnegative(),
+        })
+        .nullable()
+        .default(null)
+        .describe(
+          'How its wall clock differs from the host’s after its guest agent has set it; null: nobody has set it',
+        ),
     }),
   ),
   totalMs: z.number().nullable().describe('First stop to last resume, by the TSC'),

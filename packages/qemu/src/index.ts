@@ -9,6 +9,7 @@ export * from './cpr/preflight.ts';
 export * from './cpr/restore.ts';
 export * from './cpr/save.ts';
 export * from './errors.ts';
+export { type GuestClock, setGuestClock } from './guest-agent/clock.ts';
 export * from './probe/describe.ts';
 export * from './probe/probe.ts';
 export * from './qmp/client.ts';

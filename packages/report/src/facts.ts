@@ -83,17 +83,37 @@ export function sumSentence(report: Report): { readonly flagged: boolean; readon
 }
 
 /**
- * By how much the guests' wall clocks are behind: a guest's time stands still as long as the guest does (kvm-clock
- * goes on from its saved value, QEMU 10.0, hw/i386/kvm/clock.c). Null when no VM was paused.
+ * What the guests' wall clocks show. Those that a guest agent has set are right; the others are behind: a guest's time
+ * stands still as long as the guest does (kvm-clock goes on from its saved value, QEMU 10.0, hw/i386/kvm/clock.c). Null
+ * when no VM was paused.
  */
 export function clockSentence(report: Report): string | null {
-  const behind = report.vms.flatMap(({ outcome, pausedMs }) =>
-    outcome === 'lost' || pausedMs === null ? [] : [pausedMs],
+  const there = report.vms.filter(({ outcome }) => outcome !== 'lost');
+  const sentences = [setClocks(there), lateClocks(there)].filter((sentence) => sentence !== null);
+  return sentences.length === 0 ? null : sentences.join(' ');
+}
+
+function setClocks(vms: Report['vms']): string | null {
+  const set = vms.flatMap(({ name, clock }) => (clock === null ? [] : [{ name, clock }]));
+  if (set.length === 0) return null;
+  const furthest = Math.max(...set.map(({ clock }) => Math.abs(clock.offsetMs) + clock.uncertaintyMs));
+  const names = set.map(({ name }) => name).join(', ');
+  return `Guest agents have set the wall clocks of ${names}, to within ${formatSpan(furthest)} of the host's.`;
+}
+
+function lateClocks(vms: Report['vms']): string | null {
+  const late = vms.flatMap(({ name, clock, pausedMs }) =>
+    clock !== null || pausedMs === null ? [] : [{ name, pausedMs }],
   );
-  if (behind.length === 0) return null;
-  const [least, most] = [formatSpan(Math.min(...behind)), formatSpan(Math.max(...behind))];
+  if (late.length === 0) return null;
+  const paused = late.map(({ pausedMs }) => pausedMs);
+  const [least, most] = [formatSpan(Math.min(...paused)), formatSpan(Math.max(...paused))];
   const much = least === most ? least : `${least} to ${most}`;
-  return `The guests' wall clocks are behind by the time that they were paused (${much}) until a time service in them corrects that.`;
+  const whose =
+    late.length === vms.length
+      ? "The guests' wall clocks"
+      : `Those of ${late.map(({ name }) => name).join(', ')}`;
+  return `${whose} are behind by the time that they were paused (${much}) until a time service in them corrects that.`;
 }
 
 // Two witnesses, the agent and the observer: one that saw a failure decides.

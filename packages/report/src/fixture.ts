@@ -46,6 +46,7 @@ export function exampleReport(changes: Partial<Report> = {}): Report {
         pausedMs: 2570.1,
         bootIdSame: true,
         heartbeatContinued: true,
+        clock: null,
       },
       {
         name: 'disk',
@@ -54,6 +55,7 @@ export function exampleReport(changes: Partial<Report> = {}): Report {
         pausedMs: 2410,
         bootIdSame: true,
         heartbeatContinued: true,
+        clock: null,
       },
       {
         name: 'tiny',
@@ -62,6 +64,7 @@ export function exampleReport(changes: Partial<Report> = {}): Report {
         pausedMs: 2290.3,
         bootIdSame: null,
         heartbeatContinued: null,
+        clock: null,
       },
     ],
     totalMs: 2576.4,

@@ -64,6 +64,7 @@ export function reportWithoutJump(
         pausedMs: null,
         bootIdSame: null,
         heartbeatContinued: null,
+        clock: null,
       };
     }),
     totalMs: null,

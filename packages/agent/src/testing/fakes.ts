@@ -100,6 +100,10 @@ export class FakeVms implements VmManager {
     return this.checksOf(name);
   }
 
+  async setClock(): Promise<null> {
+    return null;
+  }
+
   async images(): Promise<readonly OpenImage[]> {
     return [];
   }
@@ -280,6 +284,7 @@ export function fakeReport(plan: Plan, change: Partial<Report> = {}): Report {
       pausedMs: 550,
       bootIdSame: true,
       heartbeatContinued: true,
+      clock: null,
     })),
     totalMs: 550,
     phaseSumMs: 550,

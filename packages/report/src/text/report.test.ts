@@ -45,6 +45,19 @@ Measured on: AMD Ryzen 9 3950X, 3 CPUs, under QEMU TCG; QEMU 10.0.13; qemu-syste
 `);
 });
 
+test('clocks that were set are told from those that are behind', () => {
+  const { vms } = exampleReport();
+  const set = vms.map((vm) => ({ ...vm, clock: { offsetMs: -1.2, uncertaintyMs: 0.9 } }));
+  const text = (report: ReturnType<typeof exampleReport>) =>
+    renderReportText(report, { width: 200 }).replaceAll('\n', ' ');
+  expect(text(exampleReport({ vms: set }))).toContain(
+    "Guest agents have set the wall clocks of busy, disk, tiny, to within 2.10 ms of the host's.  Measured",
+  );
+  expect(text(exampleReport({ vms: [...set.slice(0, 2), ...vms.slice(2)] }))).toContain(
+    "Guest agents have set the wall clocks of busy, disk, to within 2.10 ms of the host's. Those of tiny are behind by the time that they were paused (2.29 s) until a time service in them corrects that.",
+  );
+});
+
 test.each([
   [2, 'The phases differ from the total by 2.0 %; up to 2 % are tolerated.'],
   [

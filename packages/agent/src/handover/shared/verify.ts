@@ -10,7 +10,7 @@ const HEARTBEAT_TIMEOUT_MS = 20_000;
 /** What the agent knows of a VM after an update. */
 export type VerifiedVm = Pick<
   Report['vms'][number],
-  'name' | 'outcome' | 'bootIdSame' | 'heartbeatContinued'
+  'name' | 'outcome' | 'bootIdSame' | 'heartbeatContinued' | 'clock'
 >;
 
 /** Remembers the heartbeats of the plan's VMs, for {@link verifyVms} on the other side. */
@@ -29,7 +29,7 @@ export async function noteHeartbeats(
 
 /**
  * Verifies that every VM of the plan runs and, where it has a heartbeat page, that it is the same boot of the
- * same guest and that its heart beats on.
+ * same guest and that its heart beats on. Sets the wall clocks of guests that have an agent: they stood still meanwhile.
  */
 export async function verifyVms(
   dependencies: HandoverDependencies,
@@ -39,10 +39,35 @@ export async function verifyVms(
 }
 
 async function verifyVm(
-  { vms, heartbeat }: HandoverDependencies,
+  dependencies: HandoverDependencies,
   context: StepContext,
   name: string,
 ): Promise<VerifiedVm> {
+  const found = await whatIsThere(dependencies, context, name);
+  const runs = found.outcome === 'running';
+  return { ...found, clock: runs ? await setClock(dependencies, context, name) : null };
+}
+
+/** A guest that does not answer keeps its clock: the report says by how much it is behind. */
+async function setClock(
+  { vms }: HandoverDependencies,
+  context: StepContext,
+  name: string,
+): Promise<VerifiedVm['clock']> {
+  try {
+    return await vms.setClock(name);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    context.log(`The wall clock of VM ${name} was not set: ${why}`);
+    return null;
+  }
+}
+
+async function whatIsThere(
+  { vms, heartbeat }: HandoverDependencies,
+  context: StepContext,
+  name: string,
+): Promise<Omit<VerifiedVm, 'clock'>> {
   const vm: Vm = await vms.get(name);
   if (vm.state !== 'running') {
     const outcome = vm.state === 'paused' ? 'paused' : 'lost';

@@ -2,10 +2,12 @@ import { rm } from 'node:fs/promises';
 import { type Check, ExuviaError, type Heartbeat, type Vm, type VmSpec } from '@exuvia/contract';
 import {
   describeQemu,
+  type GuestClock,
   type OpenImage,
   queryImages,
   queryStatus,
   restoreCommandLine,
+  setGuestClock,
   undoSave,
 } from '@exuvia/qemu';
 import { createHeartbeatReader } from '../../heartbeat/index.ts';
@@ -26,6 +28,9 @@ import { stopVm } from './stop.ts';
 import { createSuccessors } from './succession.ts';
 import { sizeOf } from './text-file.ts';
 import { Turns } from './turns.ts';
+
+/** So long a guest's agent may take for all that it is asked. */
+const GUEST_AGENT_MS = 10_000;
 
 /**
  * The VMs of this host: QEMU processes in scopes of their own, their specs in a directory, their memory in
@@ -153,6 +158,12 @@ export class QemuVms implements VmManager {
       if (process === null) throw notRunning(name);
       return queryImages(await this.#monitors.get(name));
     });
+  }
+
+  async setClock(name: string): Promise<GuestClock | null> {
+    const { instance, process } = await this.#lookAt(checkedName(name));
+    if (process === null || instance?.spec.guestAgent !== true) return null;
+    return setGuestClock(this.#dependencies.paths(name).guestAgent, { timeoutMs: GUEST_AGENT_MS });
   }
 
   async runningQemu(name: string): Promise<RunningQemu | null> {
