@@ -20,6 +20,7 @@
 
 #include "boot.h"
 #include "busy.h"
+#include "channels.h"
 #include "disk.h"
 #include "heartbeat.h"
 
@@ -81,10 +82,12 @@ int main(void) {
   keep_pages_in_place();
   load_modules();
   if (heartbeat_start(name, boot_id) != 0) perror("heartbeat");
+  start_guest_agent();
   printf("%s: role %s, boot id %s\n", name, role, boot_id);
   pthread_t thread;
   if (pthread_create(&thread, NULL, role_thread, role) != 0) perror("role");
   if (pthread_create(&thread, NULL, power_button_thread, NULL) != 0) perror("power button");
+  if (pthread_create(&thread, NULL, vsock_thread, name) != 0) perror("vsock");
   for (uint64_t before = 0;;) {
     sleep(10);
     const uint64_t sequence = heartbeat_page == NULL ? 0 : heartbeat_page->sequence;

@@ -26,10 +26,9 @@ export async function list({ options, io }: Invocation): Promise<ExitStatus> {
       vm.state,
       String(vm.spec.vcpus),
       vm.spec.memory,
-      vm.pid === null ? '-' : String(vm.pid),
       vm.startedAt ?? '-',
     ]);
-    return table(['name', 'state', 'vCPUs', 'memory', 'pid', 'started'], rows, io);
+    return table(['name', 'state', 'vCPUs', 'memory', 'started'], rows, io);
   });
   return EXIT.ok;
 }

@@ -15,15 +15,24 @@ const MODULES = ['virtio_blk', 'button', 'evdev'];
 /** Makes a guest's initramfs: the init and the few modules of its kernel, uncompressed. */
 export async function makeGuestInitramfs(
   target: string,
-  options: { init: string; release: string; root: string },
+  options: {
+    init: string;
+    release: string;
+    root: string;
+    /** Further modules, and files with all that they need. */
+    modules?: readonly string[];
+    files?: readonly CpioEntry[];
+  },
 ): Promise<void> {
-  const modules = await moduleEntries(options.release, options.root, MODULES);
+  const names = [...MODULES, ...(options.modules ?? [])];
+  const modules = await moduleEntries(options.release, options.root, names);
   await writeFile(
     target,
     cpioArchive([
       CONSOLE_ENTRY,
       { type: 'file', path: 'init', mode: 0o755, data: await readFile(options.init) },
       ...modules,
+      ...(options.files ?? []),
     ]),
   );
 }

@@ -16,6 +16,11 @@ export function guestProgram(): Promise<GuestProgram> {
   return compiled('guest-program', 'guest/exuvia-guest-init.c', ['guest', 'common']);
 }
 
+/** The program that answers tests' questions on a lab host (native/lab-probe). */
+export function labProbe(): Promise<GuestProgram> {
+  return compiled('lab-probe', 'lab-probe/exuvia-lab-probe.c', ['lab-probe', 'common']);
+}
+
 /** The same for the guests whose kernels are patched (native/kernel-guest). */
 export function kernelGuestProgram(): Promise<GuestProgram> {
   return compiled('kernel-guest-program', 'kernel-guest/exuvia-kernel-guest.c', [
