@@ -6,6 +6,8 @@ import { labUp } from '../host/up.ts';
 import { stderrProgress } from '../support/progress.ts';
 import { renderAbortResult, runAbortBenchmark } from './abort.ts';
 import { runKexecBenchmark } from './kexec.ts';
+import { runManyBenchmark } from './many.ts';
+import { manyKeepsLimits, manyResult, renderManyResult } from './many-result.ts';
 import { keepsLimits, kexecResult, renderKexecResult } from './result.ts';
 import { runVmmBenchmark } from './vmm.ts';
 import { renderVmmResult, vmmKeepsLimits, vmmResult } from './vmm-result.ts';
@@ -13,17 +15,20 @@ import { renderVmmResult, vmmKeepsLimits, vmmResult } from './vmm-result.ts';
 const USAGE = `Usage: npm run bench -- kexec [--runs 5] [--json]
        npm run bench -- abort [--runs 5] [--json]
        npm run bench -- vmm [--runs 10] [--json]
+       npm run bench -- many [--runs 3] [--guests 8] [--json]
        npm run bench -- guest [--pairs 200] [--toggles 10000] [--json]
 
 kexec: updates by kexec against a bare kexec and against an ordinary reboot, in a lab host.
 abort: how soon every VM runs on after a failure before the jump.
 vmm: updates of QEMU against its own live migration.
+many: eight VMs against one, by kexec and by vmm --parallel.
 guest: patching the kernel of a running guest: pauses, overhead, toggles under load.
 
 Exits with 1 when something failed, 2 when a limit of SPECIFICATION.md is not kept.
 `;
 const OPTIONS = {
   runs: { type: 'string' },
+  guests: { type: 'string', default: '8' },
   pairs: { type: 'string', default: '200' },
   toggles: { type: 'string', default: '10000' },
   json: { type: 'boolean', default: false },
@@ -73,6 +78,17 @@ const ON_LAB: ReadonlyMap<string, OnLab> = new Map([
       async measure(state, options) {
         const result = vmmResult(await runVmmBenchmark(state, options, progress));
         return { result, text: renderVmmResult(result), kept: vmmKeepsLimits(result) };
+      },
+    },
+  ],
+  [
+    'many',
+    {
+      runs: 3,
+      async measure(state, { runs }) {
+        const guests = count(options.guests);
+        const result = manyResult(await runManyBenchmark(state, { runs, guests }, progress));
+        return { result, text: renderManyResult(result), kept: manyKeepsLimits(result) };
       },
     },
   ],
