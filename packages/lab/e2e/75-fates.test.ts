@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { blackoutsOf } from '../src/bench/many.ts';
+import { guestOfRole } from '../src/guests/specs.ts';
+import { labRun } from '../src/host/ssh.ts';
+import { observeLab } from '../src/observer/lab.ts';
+import type { Observer } from '../src/observer/observer.ts';
+import { observedUpdate } from '../src/update/observed-update.ts';
+import { expectGuestsLivedOn } from './support/expect-guests.ts';
+import { ask, otherKernel, progress, sharedLab } from './support/lab.ts';
+
+/** VMs that come one after the other, and VMs that cannot be saved. */
+const lab = await sharedLab();
+const OLD_QEMU = '/usr/bin/qemu-system-x86_64';
+const LIMIT_MS = 240_000;
+/** By their priority, which is not that of their names. */
+const ORDER = ['third', 'first', 'second'];
+const memory = '96M';
+/** QEMU refuses to save a machine with this device. */
+const UNSAVEABLE = [
+  ...['-object', 'memory-backend-ram,id=shared,size=1M'],
+  ...['-device', 'ivshmem-plain,memdev=shared,master=off'],
+];
+let observer: Observer;
+
+const vmNamed = (name: string) => ask(lab, (client) => client.vm(name));
+
+async function start(spec: ReturnType<typeof guestOfRole>): Promise<void> {
+  await ask(lab, async (client) => {
+    await client.createVm(spec);
+    await client.startVm(spec.name);
+  });
+}
+
+beforeAll(async () => {
+  for (const [index, name] of ORDER.entries()) {
+    await start(guestOfRole('tiny', { name, memory, priority: 10 * (index + 1) }));
+  }
+  observer = observeLab(lab, await ask(lab, (client) => client.host()), ORDER);
+  await observer.waitForBeats(LIMIT_MS, 200);
+  await observer.waitForWork(LIMIT_MS);
+});
+afterAll(async () => {
+  await observer.stop();
+  for (const { name } of await ask(lab, (client) => client.vms())) {
+    await ask(lab, (client) => client.destroyVm(name));
+  }
+});
+
+test('VMs change their QEMU one after the other, in the order of their priority', async () => {
+  const { observation, plan } = await observedUpdate(
+    lab,
+    observer,
+    { qemu: '11.1', handover: 'vmm' },
+    progress,
+  );
+  expect(plan.vms.map(({ name }) => name)).toEqual(ORDER);
+  const begins = blackoutsOf(observation.vms, ORDER).map(({ fromMs }) => fromMs);
+  expect(begins).toEqual(begins.toSorted((a, b) => a - b));
+  await observedUpdate(lab, observer, { qemu: OLD_QEMU, handover: 'vmm', parallel: 3 }, progress);
+});
+
+test('a VM that cannot be saved stops the update before anything is paused', async () => {
+  await start(guestOfRole('tiny', { name: 'odd', memory, extraArgs: UNSAVEABLE }));
+  const kernel = await otherKernel(lab);
+  const plan = await ask(lab, (client) => client.makePlan({ kernel, handover: 'kexec' }));
+  expect(plan.executable).toBe(false);
+  expect(plan.checks.filter(({ verdict }) => verdict === 'fail')).toMatchObject([
+    { id: 'vm-migration-blockers', subject: 'odd' },
+  ]);
+  await expect(ask(lab, (client) => client.startUpdate({ plan: plan.id }))).rejects.toMatchObject({
+    code: 'plan-not-executable',
+  });
+  await ask(lab, (client) => client.destroyVm('odd'));
+});
+
+test('or it is shut down and started again, or left behind, as its spec says; the others go on, by priority', async () => {
+  await start(guestOfRole('tiny', { name: 'down', memory, extraArgs: UNSAVEABLE, onFailure: 'shutdown' }));
+  await start(guestOfRole('tiny', { name: 'left', memory, extraArgs: UNSAVEABLE, onFailure: 'leave' }));
+  const startedAt = (await vmNamed('down')).startedAt;
+  const { now: from } = await observer.peek();
+  const kernel = await otherKernel(lab);
+  const seen = await observedUpdate(lab, observer, { kernel, handover: 'kexec' }, progress);
+  expect(seen.plan.leftOut).toEqual([
+    { name: 'down', action: 'shutdown' },
+    { name: 'left', action: 'leave' },
+  ]);
+  expect(seen.update).toMatchObject({ state: 'completed', reason: null });
+  await expectGuestsLivedOn(observer, from, ORDER);
+  const { stdout } = await labRun(lab, "awk '/^stamp qemu-exec / { print $3 }' /run/exuvia/restore/record");
+  expect(stdout.split('\n')).toEqual(ORDER);
+  const down = await vmNamed('down');
+  expect(down.state).toBe('running');
+  expect(down.startedAt).not.toBe(startedAt);
+  expect((await vmNamed('left')).state).not.toBe('running');
+});
