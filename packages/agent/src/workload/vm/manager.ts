@@ -250,7 +250,12 @@ export class QemuVms implements VmManager {
     const vm = await this.get(name);
     if (vm.saved !== true) throw nothingToRecover(vm);
     const inStore = await sizeOf(paths.deviceState);
-    return inStore > 0 ? this.restoreInPlace(name) : this.restoreFrom(name, paths.savedState);
+    const restored =
+      inStore > 0 ? await this.restoreInPlace(name) : await this.restoreFrom(name, paths.savedState);
+    await this.setClock(name).catch((error: unknown) => {
+      this.#dependencies.log.warn({ vm: name, err: error }, 'The wall clock of a VM was not set.');
+    });
+    return restored;
   }
 
   /** Lets go of all VMs; they run on. For the end of the agent. */
