@@ -28,10 +28,14 @@ test('a disk is known by the number that it brings along, a partition by that of
   await device('259:2', 'pci0000:00/nvme/nvme0/nvme0n1/nvme0n1p2', { partition: '2' });
   await device('8:0', 'pci0000:00/host0/0:0:0:0/block/sda', { 'device/wwid': 't10.QEMU    disk a' });
   await device('254:16', 'pci0000:00/virtio3/block/vdb', { serial: 'exuvia-data' });
+  await device('8:16', 'pci0000:00/host0/0:0:1:0/block/sdb', {
+    'device/vpd_pg80': '\0\x80\0\x0bexuvia-scsi',
+  });
   expect(await blockIdentity('259:0', root)).toEqual({ kind: 'wwid', value: 'eui.00253', partition: 0 });
   expect(await blockIdentity('259:2', root)).toEqual({ kind: 'wwid', value: 'eui.00253', partition: 2 });
   expect(await blockIdentity('8:0', root)).toMatchObject({ kind: 'wwid', value: 't10.QEMU    disk a' });
   expect(await blockIdentity('254:16', root)).toMatchObject({ kind: 'serial', value: 'exuvia-data' });
+  expect(await blockIdentity('8:16', root)).toMatchObject({ kind: 'serial', value: 'exuvia-scsi' });
 });
 
 test('a disk without a number, or with that of another one, is known by nothing', async () => {

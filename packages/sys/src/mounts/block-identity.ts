@@ -12,12 +12,16 @@ export interface BlockIdentity {
   readonly partition: number;
 }
 
-/** Where drivers put it: NVMe and virtio-blk at the disk, SCSI at the device below it (Linux 6.12). */
+/**
+ * Where drivers put it: NVMe and virtio-blk at the disk, SCSI at the device below it (Linux 6.12); a SCSI disk without a
+ * WWID may still have the page 0x80 of its vital product data, with a head of four bytes (SPC-5, 7.7).
+ */
 const ATTRIBUTES = [
-  ['wwid', 'wwid'],
-  ['wwid', 'device/wwid'],
-  ['serial', 'serial'],
-  ['serial', 'device/serial'],
+  ['wwid', 'wwid', 0],
+  ['wwid', 'device/wwid', 0],
+  ['serial', 'serial', 0],
+  ['serial', 'device/serial', 0],
+  ['serial', 'device/vpd_pg80', 4],
 ] as const;
 
 /** The identity of a block device (`259:1`); `null` when its disk has none, or shares it with another disk. */
@@ -36,8 +40,8 @@ export async function blockIdentity(device: string, root = '/'): Promise<BlockId
 }
 
 async function identityOfDisk(disk: string): Promise<Omit<BlockIdentity, 'partition'> | null> {
-  for (const [kind, attribute] of ATTRIBUTES) {
-    const value = (await readIfExists(join(disk, attribute)))?.trim();
+  for (const [kind, attribute, head] of ATTRIBUTES) {
+    const value = (await readIfExists(join(disk, attribute)))?.slice(head).trim();
     if (value !== undefined && /^[\x20-\x7e]{1,200}$/.test(value)) return { kind, value };
   }
   return null;
