@@ -51,7 +51,10 @@ beforeAll(async () => {
   await observer.waitForBeats(LIMIT_MS, 200);
   await observer.waitForWork(LIMIT_MS);
 });
-afterAll(() => observer.stop());
+afterAll(async () => {
+  await observer.stop();
+  for (const name of NAMES) await ask(lab, (client) => client.destroyVm(name));
+});
 
 /** One update, in which every guest lives on and finds nothing wrong on its disk. */
 async function update(request: Parameters<typeof observedUpdate>[2]): Promise<ObservedUpdate> {
