@@ -73,7 +73,8 @@ async function disksThere(manager: HandoverDependencies['vms'], { name }: Vm): P
       ...mounts.map(({ mountPoint }) => mountPoint),
       ...devices.map(({ path }) => path),
     ]);
-    const what = where.size === 0 ? 'It needs no disks' : `Its disks are there (${[...where].join(', ')})`;
+    const what =
+      where.size === 0 ? 'It needs no disks' : `Its disks are there (${[...where].sort().join(', ')})`;
     return { ...about, verdict: 'ok', reason: `${what} when it is restored.` };
   } catch (error) {
     return { ...about, verdict: 'fail', ...saying(error) };
