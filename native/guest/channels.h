@@ -3,6 +3,7 @@
 #define EXUVIA_CHANNELS_H
 
 #include <glob.h>
+#include <stdbool.h>
 #include <linux/vm_sockets.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,18 +15,15 @@
 #define GUEST_AGENT "/usr/sbin/qemu-ga"
 #define VSOCK_PORT 1024
 
-/* Starts the agent of the initramfs, if it has one, on the only port that there is. */
+/* Starts the agent of the initramfs, if it has one, on the virtio port, else on the second serial port. */
 static void start_guest_agent(void) {
   glob_t ports;
   if (access(GUEST_AGENT, X_OK) != 0) return;
-  if (glob("/dev/vport*p1", 0, NULL, &ports) != 0) {
-    puts("there is no port for the guest agent");
-    return;
-  }
+  const bool virtio = glob("/dev/vport*p1", 0, NULL, &ports) == 0;
+  const char *method = virtio ? "virtio-serial" : "isa-serial", *port = virtio ? ports.gl_pathv[0] : "/dev/ttyS1";
   mkdir("/run", 0755);
   if (fork() == 0) {
-    execl(GUEST_AGENT, GUEST_AGENT, "-m", "virtio-serial", "-p", ports.gl_pathv[0], "-t", "/run", "-f", "/run/qga.pid",
-          NULL);
+    execl(GUEST_AGENT, GUEST_AGENT, "-m", method, "-p", port, "-t", "/run", "-f", "/run/qga.pid", NULL);
     perror(GUEST_AGENT);
     _exit(127);
   }

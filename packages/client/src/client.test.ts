@@ -33,7 +33,7 @@ const SPEC = {
   heartbeat: false,
   limits: {},
   nice: 0,
-  guestAgent: false,
+  guestAgent: 'none',
   extraArgs: [],
 } as const;
 

@@ -78,9 +78,11 @@ export const vmSpecSchema = z.strictObject({
     .describe('CPUs that it may run on; absent: those of agent.yaml, or all'),
   nice: z.int().min(-20).max(19).default(0),
   guestAgent: z
-    .boolean()
-    .default(false)
-    .describe('A channel to qemu-guest-agent in the guest; after an update it sets the guest’s wall clock'),
+    .enum(['none', 'virtio-serial', 'isa-serial'])
+    .default('none')
+    .describe(
+      'A channel to qemu-guest-agent in the guest, which sets its wall clock after an update; isa-serial (ttyS1) where two builds of QEMU do not agree on virtio-serial',
+    ),
   vsockCid: z
     .int()
     .min(3)

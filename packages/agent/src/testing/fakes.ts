@@ -35,7 +35,7 @@ export function fakeVm(name: string, change: Partial<Vm> = {}): Vm {
     heartbeat: false,
     limits: {},
     nice: 0,
-    guestAgent: false,
+    guestAgent: 'none',
     extraArgs: [],
   };
   return {

@@ -131,7 +131,7 @@ test('a block device is opened as one, the bus is that of the machine, places do
 });
 
 test('the guest agent’s channel and the vsock address have places of their own', () => {
-  const commandLine = build({ guestAgent: true, vsockCid: 42, machine: 'pc-i440fx-10.0' });
+  const commandLine = build({ guestAgent: 'virtio-serial', vsockCid: 42, machine: 'pc-i440fx-10.0' });
   expect(valuesOf(commandLine, '-chardev').at(-1)).toBe(
     'socket,id=guest-agent0,path=/run/exuvia/vms/web/guest-agent.sock,server=on,wait=off',
   );
@@ -142,6 +142,13 @@ test('the guest agent’s channel and the vsock address have places of their own
       ...{ chardev: 'guest-agent0', name: 'org.qemu.guest_agent.0' },
     },
     { driver: 'vhost-vsock-pci', id: 'vsock0', bus: 'pci.0', addr: '0x1e', 'guest-cid': 42 },
+  ]);
+});
+
+test('the guest agent’s channel can be the second serial port', () => {
+  expect(build({ guestAgent: 'isa-serial' }).slice(-4)).toEqual([
+    ...['-chardev', 'socket,id=guest-agent0,path=/run/exuvia/vms/web/guest-agent.sock,server=on,wait=off'],
+    ...['-device', '{"driver":"isa-serial","id":"guest-agent0","index":1,"chardev":"guest-agent0"}'],
   ]);
 });
 

@@ -10,7 +10,7 @@ const GUEST_AGENT_PORT = 'org.qemu.guest_agent.0';
 /** What leads from host to guest beside disks: the guest agent's channel, and sockets of the family vsock. */
 export function channelArguments(spec: VmSpec, guestAgentSocket: string): string[] {
   return [
-    ...(spec.guestAgent ? guestAgent(spec, guestAgentSocket) : []),
+    ...guestAgent(spec, guestAgentSocket),
     ...(spec.vsockCid === undefined ? [] : vsock(spec, spec.vsockCid)),
   ];
 }
@@ -21,6 +21,12 @@ export function holdsVsock(commandLine: readonly string[]): boolean {
 }
 
 function guestAgent(spec: VmSpec, socket: string): string[] {
+  const channel = ['-chardev', `socket,id=guest-agent0,path=${socket},server=on,wait=off`];
+  if (spec.guestAgent === 'none') return [];
+  if (spec.guestAgent === 'isa-serial') {
+    const second = { driver: 'isa-serial', id: 'guest-agent0', index: 1, chardev: 'guest-agent0' };
+    return [...channel, '-device', JSON.stringify(second)];
+  }
   const bus = { driver: 'virtio-serial-pci', id: 'virtio-serial0', bus: rootBus(spec), addr: SERIAL_SLOT };
   const port = {
     driver: 'virtserialport',
@@ -30,11 +36,7 @@ function guestAgent(spec: VmSpec, socket: string): string[] {
     chardev: 'guest-agent0',
     name: GUEST_AGENT_PORT,
   };
-  return [
-    ...['-device', JSON.stringify(bus)],
-    ...['-chardev', `socket,id=guest-agent0,path=${socket},server=on,wait=off`],
-    ...['-device', JSON.stringify(port)],
-  ];
+  return [...['-device', JSON.stringify(bus)], ...channel, ...['-device', JSON.stringify(port)]];
 }
 
 function vsock(spec: VmSpec, cid: number): string[] {

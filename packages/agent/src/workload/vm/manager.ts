@@ -162,7 +162,7 @@ export class QemuVms implements VmManager {
 
   async setClock(name: string): Promise<GuestClock | null> {
     const { instance, process } = await this.#lookAt(checkedName(name));
-    if (process === null || instance?.spec.guestAgent !== true) return null;
+    if (process === null || (instance?.spec.guestAgent ?? 'none') === 'none') return null;
     return setGuestClock(this.#dependencies.paths(name).guestAgent, { timeoutMs: GUEST_AGENT_MS });
   }
 
