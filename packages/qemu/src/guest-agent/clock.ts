@@ -13,6 +13,8 @@ const PROBES = 4;
 const ROUNDS = 4;
 /** Better than that is not tried for. */
 const GOOD_ENOUGH_MS = 1;
+/** A clock that is so near was set, whatever the guest agent says. */
+const SET_MS = 10;
 
 /**
  * Sets a guest's wall clock to the host's through its guest agent, and says how well. What is asked takes a while to reach
@@ -25,16 +27,14 @@ export async function setGuestClock(socket: string, options: { timeoutMs: number
   try {
     let clock = await offsetOf(agent);
     let aheadMs = clock.uncertaintyMs;
+    let refusal: ExuviaError | null = null;
     for (let round = 0; round < ROUNDS && Math.abs(clock.offsetMs) > GOOD_ENOUGH_MS; round++) {
       if (round > 0) aheadMs -= clock.offsetMs;
-      const refusal = await attempt(agent, aheadMs);
-      const next = await offsetOf(agent);
-      // It refuses as well when only the guest's hardware clock could not be set.
-      if (refusal !== null && Math.abs(next.offsetMs) > Math.abs(clock.offsetMs) / 2 + next.uncertaintyMs) {
-        throw refusal;
-      }
-      clock = next;
+      refusal = await attempt(agent, aheadMs);
+      clock = await offsetOf(agent);
     }
+    // It refuses as well when only the guest's hardware clock could not be set.
+    if (refusal !== null && Math.abs(clock.offsetMs) > SET_MS + clock.uncertaintyMs) throw refusal;
     return clock;
   } finally {
     agent.close();

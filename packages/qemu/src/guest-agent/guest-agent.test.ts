@@ -49,7 +49,7 @@ function honest(clock: { offsetMs: number; delayMs: number; refuses?: boolean })
 
 test.each([
   ['that is behind', { offsetMs: -8000, delayMs: 0 }],
-  ['that is slow to answer', { offsetMs: -8000, delayMs: 20 }],
+  ['that is slow to answer', { offsetMs: -8000, delayMs: 10 }],
   ['that is ahead', { offsetMs: 60_000, delayMs: 5 }],
   ['without a hardware clock', { offsetMs: -500, delayMs: 0, refuses: true }],
 ])('the clock of a guest %s is set right', async (_, clock) => {
