@@ -23,18 +23,18 @@ describe.skipIf('missing' in qemu)(`a rehearsal (skipped without QEMU: ${JSON.st
   afterAll(() => rm(directory, { recursive: true }));
 
   /** A VM whose paths are those of a real host, none of which exists here, and must not. */
-  function machine(fields: Partial<VmSpec> = {}) {
+  function machine(fields: Partial<VmSpec> = {}, name = 'db') {
     const spec = vmSpecSchema.parse({
-      name: 'db',
+      name,
       memory: '64M',
       boot: { kernel: '/bin/true' },
       disks: [{ file: '/nonexistent/db.qcow2' }, { file: '/dev/nonexistent', format: 'raw' }],
       ...fields,
     });
     const boot = 'binary' in qemu ? qemu.binary : '';
-    const argv = startCommandLine(spec, vmPaths('db'), { binary: boot, accelerator: 'tcg' });
+    const argv = startCommandLine(spec, vmPaths(name), { binary: boot, accelerator: 'tcg' });
     const firmware = argv.indexOf('-kernel');
-    return { name: 'db', argv: restoreCommandLine(argv.toSpliced(firmware, 2)), environment: {} };
+    return { name, argv: restoreCommandLine(argv.toSpliced(firmware, 2)), environment: {} };
   }
 
   const options = () => ({
@@ -54,6 +54,8 @@ describe.skipIf('missing' in qemu)(`a rehearsal (skipped without QEMU: ${JSON.st
 
   test('what has been rehearsed in this boot is not again', async () => {
     await rehearseRestore(machine(), { ...options(), launcher: '/nonexistent' });
+    // Nor is another VM that is the same machine.
+    await rehearseRestore(machine({}, 'web'), { ...options(), launcher: '/nonexistent' });
     const other = machine({ vcpus: 2 });
     await expect(rehearseRestore(other, { ...options(), launcher: '/nonexistent' })).rejects.toMatchObject({
       code: 'rehearsal-failed',

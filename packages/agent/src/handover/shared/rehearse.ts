@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { ExuviaError, HOST_PATHS } from '@exuvia/contract';
@@ -50,7 +50,7 @@ export interface RehearsalOptions {
  */
 export async function rehearseRestore(vm: RehearsedVm, options: RehearsalOptions): Promise<void> {
   const { directory } = options;
-  const done = join(options.record, keyOf(vm));
+  const done = join(options.record, await keyOf(vm));
   if ((await readIfExists(done)) !== null) return;
   await endRehearsal(directory);
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -92,12 +92,25 @@ export async function rehearseRestore(vm: RehearsedVm, options: RehearsalOptions
   }
 }
 
-/** Same QEMU (its copy's path holds its build), same arguments: the same rehearsal. */
-function keyOf({ argv, environment, savedBy }: RehearsedVm): string {
-  return createHash('sha256')
-    .update(JSON.stringify({ argv, environment, savedBy }))
-    .digest('hex')
-    .slice(0, 32);
+/** Same QEMUs, same machine: the same rehearsal, whichever VM it is for. */
+async function keyOf(vm: RehearsedVm): Promise<string> {
+  const sides = [vm, ...(vm.savedBy === undefined ? [] : [vm.savedBy])];
+  const parts = await Promise.all(
+    sides.map(async ({ argv, environment }) => [await buildOf(argv[0] ?? ''), machineOf(argv), environment]),
+  );
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
+}
+
+/** A file may be replaced, and that of a running QEMU has another name for each process. */
+async function buildOf(binary: string): Promise<string> {
+  const { dev, ino, mtimeMs, size } = await stat(binary);
+  return [dev, ino, mtimeMs, size].join(':');
+}
+
+/** Who a machine is, and what its kernel is told, is no part of it. */
+function machineOf(argv: readonly string[]): string[] {
+  const words = rehearsalCommandLine(argv.slice(1), '');
+  return words.filter((_, index) => !['-uuid', '-append'].includes(words[index - 1] ?? ''));
 }
 
 /** Ends a rehearsal that an agent which was killed left behind, and removes its files. Idempotent. */
