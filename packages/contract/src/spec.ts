@@ -1,6 +1,7 @@
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { ExuviaError } from './errors.ts';
+import { MAX_NETWORKS, networkSchema } from './network.ts';
 import { sizeSchema } from './size.ts';
 
 /** VM names become path elements, systemd unit names and metric labels. */
@@ -58,6 +59,7 @@ export const vmSpecSchema = z.strictObject({
     .default('host'),
   boot: bootSchema,
   disks: z.array(diskSchema).max(24).default([]),
+  networks: z.array(networkSchema).max(MAX_NETWORKS).default([]).describe('Its NICs'),
   serial: z.boolean().default(true).describe('A serial console with a log and a socket'),
   priority: z.int().min(0).max(1000).default(100).describe('Lower is restored first'),
   autostart: z.boolean().default(false),

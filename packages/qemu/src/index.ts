@@ -1,6 +1,8 @@
+export * from './announce.ts';
 export * from './command-line/build.ts';
 export * from './command-line/compare.ts';
 export * from './command-line/identity.ts';
+export { isOwnNetdev } from './command-line/networks.ts';
 export * from './command-line/rehearsal.ts';
 export * from './command-line/successor.ts';
 export * from './cpr/commands.ts';

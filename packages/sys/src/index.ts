@@ -33,6 +33,7 @@ export * from './mounts/block-device.ts';
 export * from './mounts/mount.ts';
 export * from './mounts/mount-table.ts';
 export * from './native-program.ts';
+export * from './network/host-network.ts';
 export * from './pmem/devices.ts';
 export * from './process/run.ts';
 export * from './systemd/control.ts';

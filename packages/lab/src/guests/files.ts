@@ -13,7 +13,7 @@ const DISK_MIB = 96;
 export async function guestFiles(base: Base): Promise<{ readonly folder: string; readonly key: string }> {
   const program = await guestProgram();
   const release = base.pins.kernels.old;
-  const key = keyOf(5, base.key, program.key, release, DISK_MIB);
+  const key = keyOf(6, base.key, program.key, release, DISK_MIB);
   const folder = await cached('guests', key, async (into) => {
     await mkdir(into, { recursive: true });
     await copyFile(join(base.root, 'boot', `vmlinuz-${release}`), join(into, 'vmlinuz'));

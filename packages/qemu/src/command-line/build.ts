@@ -1,6 +1,7 @@
-import type { VmSpec } from '@exuvia/contract';
+import { nicsOf, type VmSpec } from '@exuvia/contract';
 import { diskArguments } from './disks.ts';
 import { vmUuid } from './identity.ts';
+import { networkArguments } from './networks.ts';
 
 /** Where a VM's files lie; `vmPaths` of the contract has them all. */
 export interface CommandLinePaths {
@@ -51,6 +52,7 @@ export function startCommandLine(
     paths.qemuLog,
     ...boot(spec),
     ...spec.disks.flatMap((disk, index) => diskArguments(disk, index, spec.machine)),
+    ...nicsOf(spec).flatMap((nic, index) => networkArguments(nic, index, spec.machine)),
     ...spec.extraArgs,
   ];
 }

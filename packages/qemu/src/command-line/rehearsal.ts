@@ -5,7 +5,7 @@ const NULL_DISK = { driver: 'null-co', size: 2 ** 40, 'read-zeroes': true };
 
 /**
  * The command line of a machine like the given one that touches nothing of it: memory, sockets, logs and pid
- * file lie in `directory`, the disks are empty ones. It serves to find out, while the VM runs, whether a QEMU
+ * file lie in `directory`, the disks are empty ones, no NIC reaches anybody. It serves to find out, while the VM runs, whether a QEMU
  * takes these arguments and can save and restore this set of devices.
  *
  * @param commandLine as {@link startCommandLine} builds it, without further arguments of the user's.
@@ -33,6 +33,8 @@ function rewrite(option: string, value: string, directory: string): string {
       return join(directory, 'pid');
     case '-D':
       return join(directory, 'log');
+    case '-netdev':
+      return value.replace(/^tap,id=([^,]*),.*/, 'hubport,id=$1,hubid=0');
     case '-blockdev':
       return JSON.stringify(standIn(JSON.parse(value)));
     default:

@@ -18,7 +18,7 @@ describe.skipIf('missing' in qemu)(`a rehearsal (skipped without QEMU: ${JSON.st
     directory = await mkdtemp(join(tmpdir(), 'exuvia-rehearse-'));
     launcher = join(directory, 'exuvia-launch');
     const source = join(import.meta.dirname, '../../../../../native/launch/exuvia-launch.c');
-    await run('cc', ['-O2', '-D_GNU_SOURCE', '-o', launcher, source]);
+    await run('cc', ['-O2', '-D_GNU_SOURCE', '-I', join(source, '../../common'), '-o', launcher, source]);
   });
   afterAll(() => rm(directory, { recursive: true }));
 

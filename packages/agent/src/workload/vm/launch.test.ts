@@ -1,6 +1,7 @@
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { vmSpecSchema } from '@exuvia/contract';
 import { run } from '@exuvia/sys';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchCommand } from './launch.ts';
@@ -15,36 +16,41 @@ beforeAll(async () => {
   await writeFile(ram, '');
   const source = join(import.meta.dirname, '../../../../../native/launch/exuvia-launch.c');
   const warnings = ['-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE'];
-  await run('cc', ['-O2', '-static', ...warnings, '-o', launcher, source]);
+  await run('cc', [
+    '-O2',
+    '-static',
+    ...warnings,
+    '-I',
+    join(source, '../../common'),
+    '-o',
+    launcher,
+    source,
+  ]);
 });
 afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
 const launch = (...args: string[]) => run(launcher, args, { allowFailure: true });
-const USAGE = 'usage: exuvia-launch --lock FILE [--cpus LIST | --successor-of PID] -- PROGRAM [ARGUMENT]...';
+const USAGE =
+  'usage: exuvia-launch --lock FILE [--cpus LIST | --successor-of PID] [--tap TAP]... -- PROGRAM [ARGUMENT]...';
 
-test('the agent gives it the RAM file and the CPUs, then the command line as it is', () => {
+test('the agent gives it the RAM file, the CPUs and the taps, then the command line as it is', () => {
   const command = ['/usr/bin/qemu', '--lock', 'x'];
-  expect(launchCommand('/ram', command, { launcher: '/l', config: () => ({ vmCpus: '1-2' }) })).toEqual([
-    '/l',
-    '--lock',
-    '/ram',
-    '--cpus',
-    '1-2',
-    '--',
-    '/usr/bin/qemu',
-    '--lock',
-    'x',
-  ]);
-  expect(launchCommand('/ram', command, { launcher: '/l', config: () => ({}) })).toEqual([
-    '/l',
-    '--lock',
-    '/ram',
-    '--',
-    '/usr/bin/qemu',
-    '--lock',
-    'x',
+  const boot = { kernel: '/k' };
+  const networks = [{ bridge: 'br0', mac: '52:54:00:00:00:01' }, { user: true }, { bridge: 'br1' }];
+  const spec = vmSpecSchema.parse({ name: 'web', memory: '32M', boot, networks });
+  expect(launchCommand('/ram', spec, command, { launcher: '/l', config: () => ({ vmCpus: '1-2' }) })).toEqual(
+    [
+      ...['/l', '--lock', '/ram', '--cpus', '1-2'],
+      ...['--tap', 'exv4b5e57f6n0,32,br0,52:54:00:00:00:01'],
+      ...['--tap', 'exv4b5e57f6n2,34,br1,52:54:cd:6b:a0:45'],
+      ...['--', '/usr/bin/qemu', '--lock', 'x'],
+    ],
+  );
+  const plain = vmSpecSchema.parse({ name: 'web', memory: '32M', boot });
+  expect(launchCommand('/ram', plain, command, { launcher: '/l', config: () => ({}) })).toEqual([
+    ...['/l', '--lock', '/ram', '--', '/usr/bin/qemu', '--lock', 'x'],
   ]);
 });
 

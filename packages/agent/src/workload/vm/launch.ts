@@ -1,11 +1,12 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ExuviaError } from '@exuvia/contract';
+import { ExuviaError, type VmSpec } from '@exuvia/contract';
 import type { QmpClient } from '@exuvia/qemu';
 import type { VmDependencies } from './dependencies.ts';
 import type { Monitors } from './monitors.ts';
 import { findProcess, kill, waitForEnd } from './process.ts';
 import type { Started } from './scopes.ts';
+import { tapArguments } from './taps.ts';
 import { sizeOf, tail } from './text-file.ts';
 
 type Needs = Pick<VmDependencies, 'config' | 'launcher' | 'paths' | 'scopes' | 'timeoutMs'>;
@@ -13,12 +14,13 @@ type Needs = Pick<VmDependencies, 'config' | 'launcher' | 'paths' | 'scopes' | '
 /** exuvia-launch with its arguments, then QEMU's own command line. */
 export function launchCommand(
   ramFile: string,
+  spec: VmSpec,
   commandLine: readonly string[],
   { config, launcher }: Pick<VmDependencies, 'config' | 'launcher'>,
 ): string[] {
   const { vmCpus } = config();
   const cpus = vmCpus === undefined ? [] : ['--cpus', vmCpus];
-  return [launcher, '--lock', ramFile, ...cpus, '--', ...commandLine];
+  return [launcher, '--lock', ramFile, ...cpus, ...tapArguments(spec), '--', ...commandLine];
 }
 
 /**
@@ -27,11 +29,12 @@ export function launchCommand(
  * @throws ExuviaError `vm-start-failed` with the end of QEMU's log; no QEMU is left then.
  */
 export async function launch(
-  name: string,
+  spec: VmSpec,
   commandLine: readonly string[],
   needs: Needs,
   monitors: Monitors,
 ): Promise<QmpClient> {
+  const { name } = spec;
   const paths = needs.paths(name);
   await rm(paths.runtime, { recursive: true, force: true });
   await mkdir(paths.runtime, { recursive: true, mode: 0o700 });
@@ -39,7 +42,7 @@ export async function launch(
   await waitForEnd(paths, needs.timeoutMs);
   await monitors.drop(name);
   const logStart = await sizeOf(paths.qemuLog);
-  const command = launchCommand(paths.ram, commandLine, needs);
+  const command = launchCommand(paths.ram, spec, commandLine, needs);
   try {
     const started = await needs.scopes.start(paths.scope, command, paths.qemuLog);
     return await answering(name, started, needs.timeoutMs, monitors);

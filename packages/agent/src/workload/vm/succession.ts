@@ -23,6 +23,7 @@ import { notRunning } from './names.ts';
 import { findProcess, findSuccessor, kill, waitForPidEnd } from './process.ts';
 import type { Reality } from './reality.ts';
 import { startProgram } from './scopes.ts';
+import { tapArguments } from './taps.ts';
 import { sizeOf, tail } from './text-file.ts';
 
 export interface SuccessionNeeds {
@@ -70,7 +71,7 @@ async function start(
   const machine = commandLineFor(binary, instance.commandLine);
   const commandLine = successorCommandLine(machine, { runtime, next });
   const logStart = await sizeOf(qemuLog);
-  const place = ['--lock', ram, '--successor-of', String(process.pid)];
+  const place = ['--lock', ram, '--successor-of', String(process.pid), ...tapArguments(instance.spec)];
   const started = await startProgram([launcher, ...place, '--', ...commandLine], qemuLog);
   for (const deadline = Date.now() + timeoutMs; !(await exists(cprSocket(next))); await sleep(10)) {
     const code = started.exitCode();
