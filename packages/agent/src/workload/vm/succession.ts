@@ -13,7 +13,7 @@ import {
   successorCommandLine,
   undoSave,
 } from '@exuvia/qemu';
-import { listIfExists } from '@exuvia/sys';
+import { listIfExists, readIfExists } from '@exuvia/sys';
 import type { Successors } from '../../kinds.ts';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { execInto } from './exec.ts';
@@ -73,7 +73,11 @@ async function start(
   const logStart = await sizeOf(qemuLog);
   const place = ['--lock', ram, '--successor-of', String(process.pid), ...tapArguments(instance.spec)];
   const started = await startProgram([launcher, ...place, '--', ...commandLine], qemuLog);
-  for (const deadline = Date.now() + timeoutMs; !(await exists(cprSocket(next))); await sleep(10)) {
+  for (
+    const deadline = Date.now() + timeoutMs;
+    !(await listens(started.pid, cprSocket(next)));
+    await sleep(10)
+  ) {
     const code = started.exitCode();
     if (code === null && Date.now() < deadline) continue;
     const said =
@@ -90,6 +94,17 @@ async function start(
     cpr: cprSocket(next),
     state: stateSocket(next),
   };
+}
+
+/**
+ * A socket has a name before anybody can connect to it, and QEMU takes one connection only: nothing may be tried.
+ * (/proc/PID/net/unix: `Num: RefCount Protocol Flags ...`; 10000 is __SO_ACCEPTCON.)
+ */
+async function listens(pid: number, socket: string): Promise<boolean> {
+  const sockets = (await readIfExists(`/proc/${pid}/net/unix`)) ?? '';
+  return sockets
+    .split('\n')
+    .some((line) => line.endsWith(` ${socket}`) && /^\S+ \S+ \S+ 00010000 /.test(line));
 }
 
 /** Kills a successor and waits until it is dead. */
