@@ -72,6 +72,11 @@ export function nicsOf(spec: { readonly name: string; readonly networks: readonl
   }));
 }
 
+/** A tap as the native programs read it (native/common/tap.h); `null` for a user-mode NIC. */
+export function tapWord({ mac, tap }: Nic): string | null {
+  return tap === null ? null : [tap.name, tap.fd, tap.bridge, mac].join(',');
+}
+
 /** What the names of a VM's taps begin with; the place of the NIC follows. 13 characters in all. */
 export function tapPrefix(name: string): string {
   return `exv${digest(name).slice(0, 8)}n`;

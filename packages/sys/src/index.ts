@@ -26,6 +26,7 @@ export * from './modules/alias.ts';
 export * from './modules/block-device.ts';
 export * from './modules/build-id.ts';
 export * from './modules/index-files.ts';
+export * from './modules/network-device.ts';
 export * from './modules/options.ts';
 export * from './modules/read.ts';
 export * from './modules/resolve.ts';

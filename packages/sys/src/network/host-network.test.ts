@@ -20,7 +20,7 @@ describe.skipIf(missing !== null)('the network of a host', () => {
     await other.ip('link', 'set', 'low', 'address', '52:00:00:00:00:02', 'mtu', '9000');
     await network.join('low', 'br0');
     const links = (await network.links()).filter(({ name }) => name !== 'lo');
-    const mac = (address: string) => ({ mac: address, permanentMac: address, below: null });
+    const mac = (address: string) => ({ mac: address, permanentMac: address, below: null, vlanId: null });
     expect(links).toEqual([
       { ...mac('52:00:00:00:00:01'), name: 'br0', mtu: 9000, up: false, kind: 'bridge', master: null },
       { ...mac('52:00:00:00:00:02'), name: 'low', mtu: 9000, up: true, kind: 'tun', master: 'br0' },
@@ -33,11 +33,16 @@ describe.skipIf(missing !== null)('the network of a host', () => {
     const common = { flags: ['BROADCAST', 'UP'], mtu: 1500, address: '52:00:00:00:00:01' };
     const text = JSON.stringify([
       { ...common, ifname: 'eth0', permaddr: '52:00:00:00:00:07', linkinfo: {} },
-      { ...common, ifname: 'eth0.7', link: 'eth0', linkinfo: { info_kind: 'vlan' } },
+      {
+        ...common,
+        ifname: 'eth0.7',
+        link: 'eth0',
+        linkinfo: { info_kind: 'vlan', info_data: { protocol: '802.1Q', id: 7 } },
+      },
     ]);
     expect(parseLinks(text)).toMatchObject([
       { name: 'eth0', kind: null, below: null, permanentMac: '52:00:00:00:00:07' },
-      { name: 'eth0.7', kind: 'vlan', below: 'eth0', permanentMac: '52:00:00:00:00:01' },
+      { name: 'eth0.7', kind: 'vlan', below: 'eth0', vlanId: 7, permanentMac: '52:00:00:00:00:01' },
     ]);
     expect(parseLinks('')).toEqual([]);
   });

@@ -27,6 +27,7 @@ export interface Link {
   readonly master: string | null;
   /** The interface that it lies on (a VLAN's). */
   readonly below: string | null;
+  readonly vlanId: number | null;
 }
 
 const linkSchema = z.object({
@@ -37,7 +38,12 @@ const linkSchema = z.object({
   flags: z.array(z.string()),
   master: z.string().optional(),
   link: z.string().nullish(),
-  linkinfo: z.object({ info_kind: z.string().optional() }).optional(),
+  linkinfo: z
+    .object({
+      info_kind: z.string().optional(),
+      info_data: z.looseObject({ id: z.unknown().optional() }).optional(),
+    })
+    .optional(),
 });
 
 /** The network of this process; tests give a network namespace of their own. */
@@ -82,5 +88,6 @@ export function parseLinks(text: string): Link[] {
       kind: link.linkinfo?.info_kind ?? null,
       master: link.master ?? null,
       below: link.link ?? null,
+      vlanId: link.linkinfo?.info_kind === 'vlan' ? Number(link.linkinfo.info_data?.id) : null,
     }));
 }

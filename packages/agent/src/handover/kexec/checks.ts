@@ -3,6 +3,7 @@ import { detectBootLoader, findWatchdog, installedKernels, kernelRelease, kexecF
 import type { PlanTarget } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { kernelInstalled, memoryFree, STATE_BYTES, storeSpace, vmRuns } from '../shared/checks.ts';
+import type { EarlyNetwork } from './early-network.ts';
 import { earlyNeeds } from './needs.ts';
 
 /** Room for a copy of QEMU; measured: 59 MiB (docs/measurements.md). */
@@ -27,7 +28,7 @@ export async function kexecChecks(
     // Without a store its own check says so; there is no room to look at.
     ...((await store.status()) === null ? [] : [storeSpace(storeBytes(vms.length, qemu === null ? 1 : 2))]),
     memoryFree(KEXEC_BYTES),
-    earlyRestore(kernel, vms),
+    ...(await earlyRestore(kernel, vms)),
     wayBack(),
     watchdog(),
     ...vms.map(vmRuns),
@@ -60,18 +61,37 @@ function storeBytes(vmCount: number, qemus: number): number {
   return qemus * RUNTIME_BYTES + BOOT_FILES_BYTES + FALLBACK_BYTES + vmCount * STATE_BYTES;
 }
 
-async function earlyRestore(release: string, vms: readonly Vm[]): Promise<Check> {
+async function earlyRestore(release: string, vms: readonly Vm[]): Promise<Check[]> {
   const id = 'early-restore';
   try {
-    const { modules, root, mounts } = await earlyNeeds(release, vms);
+    const { modules, root, mounts, network } = await earlyNeeds(release, vms);
     const places = [root, ...mounts].map(({ path }) => path).join(', ');
     const reason = `The early restore needs ${modules.length} modules and mounts ${places} and the store.`;
-    return { id, subject: 'host', verdict: 'ok', reason };
+    return [{ id, subject: 'host', verdict: 'ok', reason }, ...networkChecks(network)];
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const remedy = error instanceof ExuviaError ? error.hint : undefined;
-    return { id, subject: 'host', verdict: 'fail', reason, ...(remedy === undefined ? {} : { remedy }) };
+    return [{ id, subject: 'host', verdict: 'fail', reason, ...(remedy === undefined ? {} : { remedy }) }];
   }
+}
+
+/** Whether the VMs reach others as soon as they run. */
+function networkChecks({ bridges, nics, vlans, late }: EarlyNetwork): Check[] {
+  if (bridges.length === 0) return [];
+  const about = { id: 'early-network', subject: 'host' } as const;
+  const made = [...bridges, ...nics, ...vlans].map(({ name }) => name).join(', ');
+  if (late.length === 0) {
+    return [
+      {
+        ...about,
+        verdict: 'ok',
+        reason: `The early restore makes ${made} before the host's own network is up.`,
+      },
+    ];
+  }
+  const reason = `The early restore makes ${made}. Only the host's own network configuration brings back ${late.join(', ')}: until then no VM is reached through it.`;
+  const remedy = 'Make ports of the bridge NICs or VLANs on them, or accept that.';
+  return [{ ...about, verdict: 'warn', reason, remedy }];
 }
 
 /** What catches a new kernel that cannot restore the VMs, or that panics. */

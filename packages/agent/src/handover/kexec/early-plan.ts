@@ -1,4 +1,4 @@
-import { EARLY_RESTORE, ExuviaError, type Plan, type Vm } from '@exuvia/contract';
+import { EARLY_RESTORE, ExuviaError, nicsOf, type Plan, tapWord, type Vm } from '@exuvia/contract';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { byPriority } from '../shared/parallel.ts';
@@ -42,6 +42,7 @@ export function restoreWithoutVms(
     root: needs.root,
     mounts: needs.mounts,
     store: needs.store,
+    network: needs.network,
     vmCpus,
     vms: [],
     timeoutMs: RESTORE_TIMEOUT_MS,
@@ -65,7 +66,9 @@ async function earlyVms(
       const argv = await vms.restoreArguments(name);
       const runtime = runtimes.get(plan.target.qemu?.binary ?? argv[0] ?? '');
       if (runtime === undefined) throw new ExuviaError('internal', `The QEMU of VM ${name} was not copied.`);
-      return { name, argv: restoreArgv(argv, runtime, copies), environment: runtime.environment };
+      const spec = found.find((vm) => vm.name === name)?.spec;
+      const taps = (spec === undefined ? [] : nicsOf(spec)).flatMap((nic) => tapWord(nic) ?? []);
+      return { name, argv: restoreArgv(argv, runtime, copies), environment: runtime.environment, taps };
     }),
   );
 }

@@ -1,15 +1,18 @@
-import { ExuviaError, HOST_PATHS, STORE_LABEL, type Vm } from '@exuvia/contract';
+import { ExuviaError, HOST_PATHS, nicsOf, STORE_LABEL, type Vm } from '@exuvia/contract';
 import {
+  hostNetwork,
   type ModuleFile,
   type Mount,
   modulesFor,
   modulesForBlockDevice,
+  modulesForNetworkDevice,
   mountAt,
   mountOf,
   mounts,
   probeBlockDevice,
   readIfExists,
 } from '@exuvia/sys';
+import { type EarlyNetwork, earlyNetwork, NO_NETWORK } from './early-network.ts';
 import type { EarlyMount } from './restore-plan.ts';
 
 /** File systems and modules without which the VMs cannot be brought back. */
@@ -17,7 +20,8 @@ export interface EarlyNeeds {
   readonly root: EarlyMount;
   readonly mounts: readonly EarlyMount[];
   readonly store: { readonly label: string; readonly path: string; readonly options: string };
-  readonly modules: readonly (ModuleFile & { readonly group: 'vm' | 'disk' })[];
+  readonly network: EarlyNetwork;
+  readonly modules: readonly (ModuleFile & { readonly group: 'vm' | 'disk' | 'network' })[];
 }
 
 /** File systems that exuvia-early-restore can find by their superblock (native/early-restore/devices.h). */
@@ -44,13 +48,21 @@ export async function earlyNeeds(release: string, vms: readonly Vm[]): Promise<E
     throw new ExuviaError('root-unsupported', 'The root file system of this host could not be determined.');
   }
   const disks = await Promise.all(needed.map((mount) => modulesForBlockDevice(release, mount.device)));
+  const network = await neededNetwork(vms);
+  const nics = await Promise.all(network.nics.map(({ name }) => modulesForNetworkDevice(release, name)));
   const groups = [
     // The store first: its device takes longest to appear, and loading kvm would hold up its modules.
     {
       group: 'vm',
-      names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device)), await kvmModule()],
+      names: [
+        'nd_pmem',
+        ...(await modulesForBlockDevice(release, store.device)),
+        await kvmModule(),
+        ...(hasTaps(vms) ? ['tun', 'bridge'] : []),
+      ],
     },
     { group: 'disk', names: [...disks.flat(), ...needed.map(({ type }) => type)] },
+    { group: 'network', names: [...nics.flat(), ...(network.vlans.length > 0 ? ['8021q'] : [])] },
   ] as const;
   const modules: EarlyNeeds['modules'][number][] = [];
   for (const { group, names } of groups) {
@@ -60,10 +72,19 @@ export async function earlyNeeds(release: string, vms: readonly Vm[]): Promise<E
   }
   return {
     modules,
+    network,
     root: await earlyMount(rootMount),
     mounts: await Promise.all(others.map(earlyMount)),
     store: { label: STORE_LABEL, path: HOST_PATHS.store, options: optionsOf(store) },
   };
+}
+
+function hasTaps(vms: readonly Vm[]): boolean {
+  return vms.some(({ spec }) => nicsOf(spec).some(({ tap }) => tap !== null));
+}
+
+async function neededNetwork(vms: readonly Vm[]): Promise<EarlyNetwork> {
+  return hasTaps(vms) ? earlyNetwork(vms, await hostNetwork().links()) : NO_NETWORK;
 }
 
 /** The root file system first, then those that lie below it, the store and memory file systems left out. */

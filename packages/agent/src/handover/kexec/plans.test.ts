@@ -40,7 +40,20 @@ test('the restore plan names modules, file systems and every VM with its complet
     mounts: [{ uuid: '3-4', type: 'xfs', path: '/srv/disks', options: 'rw' }],
     store: { label: 'exuvia-store', path: '/var/lib/exuvia/store', options: 'rw,dax=always' },
     vmCpus: '1-2',
-    vms: [{ name: 'tiny', argv: ['/bin/qemu', '-append', 'a b'], environment: { PATH: '/bin' } }],
+    vms: [
+      {
+        name: 'tiny',
+        argv: ['/bin/qemu', '-append', 'a b'],
+        environment: { PATH: '/bin' },
+        taps: ['exv4b5e57f6n0,32,br0,52:54:00:00:00:01'],
+      },
+    ],
+    network: {
+      bridges: [{ name: 'br0', mac: '52:54:00:00:00:01', mtu: 1500, settings: { stp_state: '0' } }],
+      nics: [],
+      vlans: [],
+      late: ['bond0 of br0 (bond)'],
+    },
     timeoutMs: 60_000,
     fallback: {
       images: [{ kernel: '/boot/old', initrd: '/old.cpio' }],
@@ -54,6 +67,7 @@ module vm /modules/kvm_amd.ko npt=1
 root 1-2 ext4 rw,relatime
 mount 3-4 xfs /srv/disks rw
 store exuvia-store ext4 /var/lib/exuvia/store rw,dax=always
+bridge br0 52:54:00:00:00:01 1500 stp_state=0
 manifest /var/lib/exuvia/store/updates/u1/manifest
 timeout-ms 60000
 init /sbin/init
@@ -68,11 +82,12 @@ scope exuvia.slice/exuvia-vm-tiny.scope
 log /var/log/exuvia/vms/tiny.qemu.log
 runtime /run/exuvia/vms/tiny
 cpus 1-2
+tap exv4b5e57f6n0,32,br0,52:54:00:00:00:01
 env PATH=/bin
 arg /bin/qemu
 arg -append
 arg a b
-checksum 2ad0e3ea
+checksum 732c01f0
 `);
 });
 

@@ -1,5 +1,6 @@
 import { type Fault, SLICE, vmPaths } from '@exuvia/contract';
 import { withChecksum } from './checksum.ts';
+import { type EarlyNetwork, networkLines } from './early-network.ts';
 import { handoverFiles } from './layout.ts';
 
 /** A file system that exuvia-early-restore mounts; `path` is where the running host has it. */
@@ -11,8 +12,8 @@ export interface EarlyMount {
 }
 
 interface EarlyModule {
-  /** Groups load in parallel. */
-  readonly group: 'vm' | 'disk';
+  /** Groups load in parallel; `network` when the others are loaded. */
+  readonly group: 'vm' | 'disk' | 'network';
   /** Path inside the initramfs. */
   readonly file: string;
   readonly options: string;
@@ -23,6 +24,8 @@ export interface EarlyVm {
   /** The complete argv; the first element is an absolute path. */
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** Taps for it, as native programs read them. */
+  readonly taps: readonly string[];
 }
 
 export interface RestorePlan {
@@ -31,6 +34,7 @@ export interface RestorePlan {
   readonly root: EarlyMount;
   readonly mounts: readonly EarlyMount[];
   readonly store: { readonly label: string; readonly path: string; readonly options: string };
+  readonly network: EarlyNetwork;
   readonly vmCpus: string | undefined;
   readonly vms: readonly EarlyVm[];
   readonly timeoutMs: number;
@@ -51,6 +55,7 @@ export function renderRestorePlan(plan: RestorePlan): string {
     `root ${plan.root.uuid} ${plan.root.type} ${plan.root.options}`,
     ...plan.mounts.map(({ uuid, type, path, options }) => `mount ${uuid} ${type} ${path} ${options}`),
     `store ${plan.store.label} ext4 ${plan.store.path} ${plan.store.options}`,
+    ...networkLines(plan.network),
     ...(plan.vms.length === 0 ? [] : [`manifest ${handoverFiles(plan.update).manifest}`]),
     `timeout-ms ${plan.timeoutMs}`,
     'init /sbin/init',
@@ -89,6 +94,7 @@ function vmLines(vm: EarlyVm, cpus: string | undefined): string[] {
     `log ${paths.qemuLog}`,
     `runtime ${paths.runtime}`,
     ...(cpus === undefined ? [] : [`cpus ${cpus}`]),
+    ...vm.taps.map((tap) => `tap ${tap}`),
     ...Object.entries(vm.environment).map(([name, value]) => `env ${name}=${value}`),
     ...vm.argv.map((word) => `arg ${word}`),
   ];

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ExuviaError, isTapName, nicsOf, tapPrefix, type VmSpec } from '@exuvia/contract';
+import { ExuviaError, isTapName, nicsOf, tapPrefix, tapWord, type VmSpec } from '@exuvia/contract';
 import { announce } from '@exuvia/qemu';
 import type { HostNetwork } from '@exuvia/sys';
 import type { VmDependencies } from './dependencies.ts';
@@ -18,11 +18,6 @@ export function tapArguments(spec: VmSpec): string[] {
     const word = tapWord(nic);
     return word === null ? [] : ['--tap', word];
   });
-}
-
-/** A tap as the native programs read it; `null` for a user-mode NIC. */
-function tapWord({ mac, tap }: ReturnType<typeof nicsOf>[number]): string | null {
-  return tap === null ? null : [tap.name, tap.fd, tap.bridge, mac].join(',');
 }
 
 /** @throws ExuviaError `bridge-missing` before anything of a VM is begun. */
