@@ -1,6 +1,7 @@
 /*
  * A guest on a network: `address=A.B.C.D` (of a /24) on the kernel command line gives its first NIC that address; it
- * then answers on TCP port 7000, and with `peer=A.B.C.D` it connects to port 7001 there, again whenever that ends.
+ * then answers on TCP port 7000, and with `peer=A.B.C.D` it connects to port 7001 there, again whenever that ends. An
+ * sshd in its initramfs is started.
  *
  * On every connection both sides say the same, all the time: lines of three 64-bit numbers in 16 hexadecimal digits,
  * `NUMBER RECEIVED ERRORS`: the lines from 0 on, and what has come from the other side so far, right and wrong. After the
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "heartbeat.h"
@@ -142,12 +144,24 @@ static void lan_interface(const char *name, const char *address) {
   close(fd);
 }
 
+static void lan_start_sshd(void) {
+  char *const arguments[] = {"/usr/sbin/sshd", "-D", "-e", NULL};
+  char *const environment[] = {"PATH=/usr/bin", NULL};
+  if (access(arguments[0], X_OK) != 0 || fork() != 0) return;
+  mkdir("/run", 0755);
+  mkdir("/run/sshd", 0755);
+  execve(arguments[0], arguments, environment);
+  perror(arguments[0]);
+  _exit(127);
+}
+
 /* Both must stay as they are while the guest lives; an empty one is none. */
 static void lan_start(const char *address, char *peer) {
   pthread_t thread;
   if (*address == '\0') return;
   lan_interface("lo", "127.0.0.1");
   lan_interface("eth0", address);
+  lan_start_sshd();
   if (pthread_create(&thread, NULL, lan_listen_thread, NULL) != 0) perror("lan");
   if (*peer != '\0' && pthread_create(&thread, NULL, lan_call_thread, peer) != 0) perror("lan");
 }

@@ -16,6 +16,11 @@ export function guestProgram(): Promise<GuestProgram> {
   return compiled('guest-program', 'guest/exuvia-guest-init.c', ['guest', 'common']);
 }
 
+/** The same for the cable to a lab host's second NIC (native/lan); its path ends in `init` too. */
+export function lanProgram(): Promise<GuestProgram> {
+  return compiled('lan-program', 'lan/exuvia-lan.c', ['lan', 'common']);
+}
+
 /** The same for the guests whose kernels are patched (native/kernel-guest). */
 export function kernelGuestProgram(): Promise<GuestProgram> {
   return compiled('kernel-guest-program', 'kernel-guest/exuvia-kernel-guest.c', [
