@@ -90,21 +90,30 @@ static void plug_port(const char *port, const char *bridge) {
   try_to("up", port, set_up(port));
 }
 
-static void connect_nic(const struct nic *nic) {
+/* False: it is not there yet. */
+static bool connect_nic(const struct nic *nic) {
   char name[IFNAMSIZ];
-  uint64_t deadline = monotonic_ms() + NIC_TIMEOUT_MS;
-  while (!find_interface(nic->permanent_mac, name)) {
-    if (monotonic_ms() > deadline) {
-      logf_kernel("%s: no NIC has its address", nic->name);
-      return;
-    }
-    usleep(5000);
-  }
+  if (!find_interface(nic->permanent_mac, name)) return false;
   take_name(name, nic->name);
   if (memcmp(nic->mac, nic->permanent_mac, 6) != 0) try_to("address", nic->name, set_mac(nic->name, nic->mac));
   try_to("MTU", nic->name, set_mtu(nic->name, nic->mtu));
   plug_port(nic->name, nic->bridge);
   stamp("connected", nic->name);
+  return true;
+}
+
+/* In the order in which they appear. */
+static void connect_nics(void) {
+  bool connected[MAX_INTERFACES] = {false};
+  size_t left = nic_count;
+  for (uint64_t deadline = monotonic_ms() + NIC_TIMEOUT_MS; left > 0 && monotonic_ms() < deadline; usleep(5000))
+    for (size_t i = 0; i < nic_count; i++)
+      if (!connected[i] && connect_nic(&nics[i])) {
+        connected[i] = true;
+        left--;
+      }
+  for (size_t i = 0; i < nic_count; i++)
+    if (!connected[i]) logf_kernel("%s: no NIC has its address", nics[i].name);
 }
 
 /* Named NIC.ID at first (the type of names that ioctl gives: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD). */
@@ -129,7 +138,7 @@ static pid_t start_connecting(void) {
   pid_t pid = fork();
   if (pid != 0) return pid;
   load_group(NETWORK_GROUP);
-  for (size_t i = 0; i < nic_count; i++) connect_nic(&nics[i]);
+  connect_nics();
   for (size_t i = 0; i < vlan_count; i++) connect_vlan(&vlans[i]);
   _exit(0);
 }

@@ -91,6 +91,11 @@ describe.skipIf(namespacesMissing() !== null)(
       );
     });
 
+    test('the machine is started again through its firmware, the guests saved on its disk', async () => {
+      await update({ kernel: await otherKernel(lab), handover: 'reboot' });
+      await lan.reachesHost(LIMIT_MS);
+    });
+
     test('every line has come once and in order, both ways, on connections of either side', async () => {
       expect(await session.ask('end', LIMIT_MS)).toBe('heard end');
       for (const client of clients.values()) {
