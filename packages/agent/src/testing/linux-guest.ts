@@ -19,19 +19,23 @@ export interface LinuxGuest {
   readonly initrd: string;
 }
 
-/** The kernel in the lab's root file system; `null` before the lab has one. */
-export async function findGuestKernel(): Promise<{ root: string; release: string } | null> {
+/** A kernel in a root file system. */
+interface GuestKernel {
+  readonly root: string;
+  readonly release: string;
+}
+
+/** The kernels in the lab's root file system, the oldest first; none before the lab has one. */
+export async function findGuestKernels(): Promise<GuestKernel[]> {
   const cache = process.env.EXUVIA_CACHE ?? join(homedir(), '.cache', 'exuvia');
-  for await (const file of glob(`${cache}/base-*/root/boot/vmlinuz-6.*`))
-    return { root: join(file, '../..'), release: basename(file).replace('vmlinuz-', '') };
-  return null;
+  const found: GuestKernel[] = [];
+  for await (const file of glob(`${cache}/base-*/root/boot/vmlinuz-*`))
+    found.push({ root: join(file, '../..'), release: basename(file).replace('vmlinuz-', '') });
+  return found.sort((a, b) => Number.parseInt(a.release, 10) - Number.parseInt(b.release, 10));
 }
 
 /** Makes the lab's guest (native/guest) in a directory: a Debian kernel, one static program, and the drivers of its NIC. */
-export async function makeLinuxGuest(
-  { root, release }: { root: string; release: string },
-  directory: string,
-): Promise<LinuxGuest> {
+export async function makeLinuxGuest({ root, release }: GuestKernel, directory: string): Promise<LinuxGuest> {
   const init = join(directory, 'guest-init');
   const source = join(NATIVE, 'guest/exuvia-guest-init.c');
   const flags = ['-O2', '-std=gnu17', '-D_GNU_SOURCE', '-static', '-I', join(NATIVE, 'common')];

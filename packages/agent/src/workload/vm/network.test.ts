@@ -12,7 +12,7 @@ import {
 } from '@exuvia/sys/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startTransfer } from '../../handover/vmm/transfer-program.ts';
-import { findGuestKernel, makeLinuxGuest } from '../../testing/linux-guest.ts';
+import { findGuestKernels, makeLinuxGuest } from '../../testing/linux-guest.ts';
 import { findNewQemu, writeQemuScript } from '../../testing/new-qemu.ts';
 import type { QemuVms } from './manager.ts';
 import { createVm, makeTestHost, type TestHost } from './test-room.ts';
@@ -24,13 +24,13 @@ const LIMIT_MS = 30_000;
 const TEST_LIMIT_MS = 180_000;
 
 const qemu = await findQemu();
-const kernel = await findGuestKernel();
+const [kernel] = await findGuestKernels();
 const newQemu = await findNewQemu();
 const missing =
   'missing' in qemu
     ? qemu.missing
     : (namespacesMissing() ??
-      (kernel === null || newQemu === null ? 'The lab has no root file system yet.' : null));
+      (kernel === undefined || newQemu === null ? 'The lab has no root file system yet.' : null));
 if (missing !== null) console.warn(`The network of VMs is not tested: ${missing}`);
 const binary = 'binary' in qemu ? qemu.binary : '';
 
