@@ -22,7 +22,7 @@ export interface TestHost {
   remove(): Promise<void>;
 }
 
-/** @param namespace the network namespace in which its QEMUs are started; default: that of this process */
+/** @param namespace the network namespace in which its QEMUs are started; without one it has no network */
 export async function makeTestHost(qemu: string, namespace?: string): Promise<TestHost> {
   const directory = await mkdtemp(join(tmpdir(), 'exuvia-vms-'));
   const store = await mkdtemp('/dev/shm/exuvia-vms-');
@@ -49,7 +49,7 @@ export async function makeTestHost(qemu: string, namespace?: string): Promise<Te
     updates: join(store, 'updates'),
     instances: join(store, 'vms'),
     qemu: { binary: qemu, accelerator: 'tcg' },
-    network: hostNetwork(namespace),
+    network: namespace === undefined ? NO_NETWORK : hostNetwork(namespace),
     launcher: namespace === undefined ? launcher : await launcherIn(namespace, launcher),
     timeoutMs: 30_000,
   };
@@ -77,6 +77,14 @@ export async function makeTestHost(qemu: string, namespace?: string): Promise<Te
     },
   };
 }
+
+/** A test must not touch what VMs of the machine that it runs on have. */
+const NO_NETWORK: VmDependencies['network'] = {
+  links: async () => [],
+  hasBridge: async () => false,
+  join: async () => {},
+  remove: async () => {},
+};
 
 async function launcherIn(namespace: string, launcher: string): Promise<string> {
   const script = `${launcher}-in`;
