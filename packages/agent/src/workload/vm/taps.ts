@@ -1,3 +1,4 @@
+import { uptime } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ExuviaError, isTapName, nicsOf, tapPrefix, tapWord, type VmSpec } from '@exuvia/contract';
 import { announce } from '@exuvia/qemu';
@@ -6,6 +7,8 @@ import type { VmDependencies } from './dependencies.ts';
 import type { Monitors } from './monitors.ts';
 
 const BRIDGE_TIMEOUT_MS = 10_000;
+/** A host that has been up for longer has all the bridges that it will have. */
+const BOOTING_S = 120;
 
 interface Port {
   readonly tap: string;
@@ -22,6 +25,7 @@ export function tapArguments(spec: VmSpec): string[] {
 
 /** @throws ExuviaError `bridge-missing` before anything of a VM is begun. */
 export async function requireBridges(spec: VmSpec, network: HostNetwork): Promise<void> {
+  await awaitBridges(spec, network);
   for (const { bridge } of portsOf(spec)) {
     if (await network.hasBridge(bridge)) continue;
     throw new ExuviaError(
@@ -36,7 +40,7 @@ export async function requireBridges(spec: VmSpec, network: HostNetwork): Promis
 
 /** Early in a boot the host's bridges may not be there yet; a VM that is saved is restored with or without them. */
 export async function awaitBridges(spec: VmSpec, network: HostNetwork): Promise<void> {
-  const deadline = Date.now() + BRIDGE_TIMEOUT_MS;
+  const deadline = Math.min(Date.now() + BRIDGE_TIMEOUT_MS, Date.now() + (BOOTING_S - uptime()) * 1000);
   for (const { bridge } of portsOf(spec)) {
     while (!(await network.hasBridge(bridge)) && Date.now() < deadline) await sleep(100);
   }
