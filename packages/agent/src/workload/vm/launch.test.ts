@@ -135,6 +135,11 @@ test.each([
   [['--lock', 'f', '--']],
   [['--', 'true']],
   [['--what', 'f', '--', 'true']],
+  [['--lock', 'f', '--tap', 'exv0,32,br0', '--', 'true']],
+  [['--lock', 'f', '--tap', 'exv0,2,br0,52:54:00:00:00:01', '--', 'true']],
+  [['--lock', 'f', '--tap', 'exv0,64,br0,52:54:00:00:00:01', '--', 'true']],
+  [['--lock', 'f', '--tap', 'exv0,32,br0,52:54:00:00:01', '--', 'true']],
+  [['--lock', 'f', '--tap', 'exv0,32,br0,52:54:00:00:00:01:02', '--', 'true']],
 ])('wrong usage %j', async (args) => {
   expect(await launch(...args)).toEqual({ stdout: '', stderr: USAGE, exitCode: 64 });
 });
