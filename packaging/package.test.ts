@@ -66,7 +66,7 @@ test('the control fields name the version and what the agent calls', () => {
   expect(field('Version')).toBe(version());
   expect(field('Architecture')).toBe('amd64');
   expect(field('Depends')).toBe(
-    'debconf (>= 0.5) | debconf-2.0, e2fsprogs, kexec-tools, kmod, mount, procps, qemu-system-x86 (>= 1:10.0), systemd (>= 257), udev, xz-utils, zstd',
+    'debconf (>= 0.5) | debconf-2.0, e2fsprogs, iproute2, kexec-tools, kmod, mount, procps, qemu-system-x86 (>= 1:10.0), systemd (>= 257), udev, xz-utils, zstd',
   );
   expect(readFileSync(path.join(control, 'conffiles'), 'utf8')).toBe('/etc/exuvia/agent.yaml\n');
 });

@@ -30,15 +30,19 @@ static void load_module(const struct module *module) {
   unlink(module->file); /* the initramfs stays in memory for ever: leave nothing in it */
 }
 
+static void load_group(const char *group) {
+  for (size_t i = 0; i < module_count; i++)
+    if (strcmp(modules[i].group, group) == 0) load_module(&modules[i]);
+}
+
 /* Starts one process a group; they end when their modules are loaded. Returns how many there are. */
 static size_t start_loading(pid_t *pids, size_t room) {
   size_t count = 0;
   for (size_t i = 0; i < module_count && count < room; i++) {
-    if (modules[i].taken) continue;
+    if (modules[i].taken || strcmp(modules[i].group, NETWORK_GROUP) == 0) continue;
     pid_t pid = fork();
     if (pid == 0) {
-      for (size_t k = i; k < module_count; k++)
-        if (strcmp(modules[k].group, modules[i].group) == 0) load_module(&modules[k]);
+      load_group(modules[i].group);
       _exit(0);
     }
     for (size_t k = i; k < module_count; k++)

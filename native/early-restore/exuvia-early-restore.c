@@ -2,7 +2,7 @@
  * exuvia-early-restore: process 1 of the initramfs that the jump boots.
  *
  * Brings back the VMs before anything else: loads the few modules that they need, mounts the host's root file
- * system and the store, starts every QEMU in its final cgroup from the plan (/plan, see plan.h), leads all of
+ * system and the store, makes their bridges, starts every QEMU in its final cgroup from the plan (/plan, see plan.h), leads all of
  * them to the running guest, and becomes the host's ordinary init, which then boots under running VMs. What
  * happened, with TSC stamps, lies in /run/exuvia/restore for the agent.
  *
@@ -17,6 +17,7 @@
 #include "fallback.h"
 #include "fault.h"
 #include "log.h"
+#include "network.h"
 #include "plan.h"
 #include "vm.h"
 
@@ -106,9 +107,12 @@ int main(int argc, char **argv) {
   move_into_sysroot();
   for (size_t i = 0; i < loader_count; i++) waitpid(loaders[i], NULL, 0);
   stamp("modules-loaded", "-");
+  make_bridges();
+  pid_t connecting = start_connecting();
   fault_at("restore");
   if (!restore_vms() && image_count > 0) fall_back("no VM could be restored");
   stop_guardian(guardian);
+  end_connecting(connecting);
   fault_at("resumed");
   stamp("init-exec", "-");
   logf_kernel("virtual machines done, starting %s", init_program);

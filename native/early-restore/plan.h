@@ -1,14 +1,18 @@
 /*
  * The restore plan, compiled by the agent beforehand; a directive a line:
  *   exuvia-early-restore 2                     the format's version
- *   module GROUP FILE [OPTIONS]                groups load in parallel, the modules of one in this order
+ *   module GROUP FILE [OPTIONS]                groups load in parallel, the modules of one in this order; `network` last
  *   root UUID TYPE OPTIONS                     the host's root file system
  *   mount UUID TYPE PATH OPTIONS               further file systems that VMs need
  *   device PATH PARTITION wwid|serial VALUE    a block device that a VM opens by the name PATH, below /dev/disk
  *   store LABEL TYPE PATH OPTIONS              where memory and state of the VMs lie
+ *   bridge NAME MAC MTU SETTING=VALUE...       made before the QEMUs start; SETTING in /sys/class/net/NAME/bridge
+ *   nic NAME PERMANENT-MAC MAC MTU BRIDGE|-    a NIC that is a port of a bridge, or that VLANs lie on
+ *   vlan NAME NIC ID BRIDGE                    a VLAN that is a port of a bridge
  *   manifest FILE                              `state NAME BYTES CRC32` of every saved VM (exuvia-pause wrote it)
  *   vm NAME                                    a VM, in the order of their priority, followed by its
  *     ram FILE  state FILE  scope CGROUP  log FILE  runtime DIRECTORY  cpus LIST  nice N  arg WORD...  env NAME=VALUE...
+ *     tap NAME,FD,BRIDGE,MAC...                (common/tap.h)
  *   timeout-ms N                               for each VM
  *   init FILE                                  what becomes process 1 afterwards
  *   fallback KERNEL INITRAMFS                  where to go when no VM can be restored; tried in this order
@@ -27,6 +31,7 @@
 #include <sys/types.h>
 
 #include "qmp.h"
+#include "tap.h"
 #include "text.h"
 
 #define SYSROOT "/sysroot" /* where the host's root file system lies until it becomes / */
@@ -35,6 +40,8 @@
 #define MAX_MOUNTS 16
 #define MAX_DEVICES 1024
 #define MAX_WORDS 256
+#define MAX_INTERFACES 64
+#define NETWORK_GROUP "network"
 
 struct module {
   const char *group, *file, *options;
@@ -55,12 +62,31 @@ struct device {
   unsigned long partition; /* 0: the whole disk */
 };
 
+struct bridge {
+  const char *name;
+  unsigned char mac[6];
+  int mtu;
+  char *settings;
+};
+
+struct nic {
+  const char *name, *bridge;
+  unsigned char permanent_mac[6], mac[6];
+  int mtu;
+};
+
+struct vlan {
+  const char *name, *nic, *bridge;
+  int id;
+};
+
 enum progress { STARTING, LOADING, RESUMING, RESTORED, PAUSED, FAILED };
 
 struct vm {
   const char *name, *ram, *state, *scope, *log, *runtime, *cpus, *nice;
   const char *args[MAX_WORDS + 1], *env[MAX_WORDS + 1];
-  size_t arg_count, env_count;
+  size_t arg_count, env_count, tap_count;
+  struct tap taps[MAX_TAPS];
   pid_t pid;
   enum progress progress;
   struct qmp qmp;
@@ -73,7 +99,10 @@ static struct module modules[MAX_MODULES];
 static struct file_system mounts[MAX_MOUNTS]; /* the root file system first, then in mounting order */
 static struct device devices[MAX_DEVICES];
 static struct vm vms[MAX_VMS];
-static size_t module_count, mount_count, device_count, vm_count;
+static struct bridge bridges[MAX_INTERFACES];
+static struct nic nics[MAX_INTERFACES];
+static struct vlan vlans[MAX_INTERFACES];
+static size_t module_count, mount_count, device_count, vm_count, bridge_count, nic_count, vlan_count;
 static struct image images[4];
 static size_t image_count;
 static const char *fallback_arguments = "", *failure_file, *fault, *fault_moment;
@@ -127,6 +156,38 @@ static bool plan_module(char *rest) {
   return module->file || plan_fails("a field is missing", "module");
 }
 
+static bool plan_bridge(char *rest) {
+  if (bridge_count == MAX_INTERFACES) return plan_fails("too many", "bridge");
+  struct bridge *bridge = &bridges[bridge_count++];
+  bridge->name = next_word(&rest);
+  const char *mac = next_word(&rest), *mtu = next_word(&rest);
+  bridge->settings = rest;
+  bridge->mtu = mtu ? atoi(mtu) : 0;
+  return (bridge->mtu > 0 && parse_mac(mac, bridge->mac)) || plan_fails("a field is missing", "bridge");
+}
+
+static bool plan_nic(char *rest) {
+  if (nic_count == MAX_INTERFACES) return plan_fails("too many", "nic");
+  struct nic *nic = &nics[nic_count++];
+  nic->name = next_word(&rest);
+  const char *permanent = next_word(&rest), *mac = next_word(&rest), *mtu = next_word(&rest);
+  nic->bridge = next_word(&rest);
+  nic->mtu = mtu ? atoi(mtu) : 0;
+  return (nic->bridge && nic->mtu > 0 && parse_mac(permanent, nic->permanent_mac) && parse_mac(mac, nic->mac)) ||
+         plan_fails("a field is missing", "nic");
+}
+
+static bool plan_vlan(char *rest) {
+  if (vlan_count == MAX_INTERFACES) return plan_fails("too many", "vlan");
+  struct vlan *vlan = &vlans[vlan_count++];
+  vlan->name = next_word(&rest);
+  vlan->nic = next_word(&rest);
+  const char *id = next_word(&rest);
+  vlan->bridge = next_word(&rest);
+  vlan->id = id ? atoi(id) : 0;
+  return (vlan->bridge && vlan->id > 0) || plan_fails("a field is missing", "vlan");
+}
+
 static bool plan_vm_field(struct vm *vm, const char *word, const char *value) {
   if (strcmp(word, "arg") == 0 && vm->arg_count < MAX_WORDS) vm->args[vm->arg_count++] = value;
   else if (strcmp(word, "env") == 0 && vm->env_count < MAX_WORDS) vm->env[vm->env_count++] = value;
@@ -137,6 +198,8 @@ static bool plan_vm_field(struct vm *vm, const char *word, const char *value) {
   else if (strcmp(word, "runtime") == 0) vm->runtime = value;
   else if (strcmp(word, "cpus") == 0) vm->cpus = value;
   else if (strcmp(word, "nice") == 0) vm->nice = value;
+  else if (strcmp(word, "tap") == 0 && vm->tap_count < MAX_TAPS && parse_tap(value, &vm->taps[vm->tap_count]))
+    vm->tap_count++;
   else return plan_fails("no directive, or too many of them", word);
   return true;
 }
@@ -159,6 +222,9 @@ static bool read_plan(const char *path) {
       vm = &vms[vm_count++];
       vm->name = rest;
     } else if (strcmp(word, "module") == 0) good = plan_module(rest);
+    else if (strcmp(word, "bridge") == 0) good = plan_bridge(rest);
+    else if (strcmp(word, "nic") == 0) good = plan_nic(rest);
+    else if (strcmp(word, "vlan") == 0) good = plan_vlan(rest);
     else if (strcmp(word, "root") == 0 || strcmp(word, "mount") == 0 || strcmp(word, "store") == 0)
       good = plan_file_system(word, rest);
     else if (strcmp(word, "device") == 0) good = plan_device(rest);

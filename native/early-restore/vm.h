@@ -86,6 +86,16 @@ static int open_at_least(const char *path, int flags, int lowest) {
   return moved;
 }
 
+static void tell_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void tell_log(const char *format, ...) {
+  char line[256];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(line, sizeof line, format, args);
+  va_end(args);
+  dprintf(STDERR_FILENO, "exuvia: %s\n", line);
+}
+
 /* In the child: everything that must hold from QEMU's first instruction on. Returns only on failure. */
 static void become_qemu(const struct vm *vm, int qmp) {
   setsid();
@@ -100,14 +110,20 @@ static void become_qemu(const struct vm *vm, int qmp) {
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
   }
+  /* What stays open here of other VMs may have any number: that of a tap too. */
+  qmp = fcntl(qmp, F_DUPFD_CLOEXEC, LAST_TAP_FD + 1);
+  if (dup2(qmp, QMP_FD) < 0) _exit(71);
+  for (size_t i = 0; i < vm->tap_count; i++) {
+    if (open_tap(&vm->taps[i], tell_log)) continue;
+    tell_log("%s: %s", vm->taps[i].name, strerror(errno));
+    _exit(71);
+  }
   /* The lock lives as long as this process: a second QEMU on the same memory cannot start. */
-  int ram = open_at_least(vm->ram, O_RDWR, QMP_FD + 1);
+  int ram = open_at_least(vm->ram, O_RDWR, LAST_TAP_FD + 1);
   if (ram < 0 || flock(ram, LOCK_EX | LOCK_NB) < 0) {
     dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->ram, strerror(errno));
     _exit(75);
   }
-  qmp = fcntl(qmp, F_DUPFD_CLOEXEC, QMP_FD + 1);
-  if (dup2(qmp, QMP_FD) < 0) _exit(71);
   execve(vm->args[0], (char *const *)vm->args, (char *const *)vm->env);
   dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->args[0], strerror(errno));
   _exit(127);

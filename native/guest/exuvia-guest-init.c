@@ -1,6 +1,6 @@
 /*
  * PID 1 of the lab's guests: a real Linux guest whose only program keeps a heartbeat and does verifiable
- * work. Kernel command line: role=tiny|disk|busy|probe name=NAME.
+ * work. Kernel command line: role=tiny|disk|busy|probe name=NAME, and for a network address=A.B.C.D peer=A.B.C.D (lan.h).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -23,6 +23,7 @@
 #include "channels.h"
 #include "disk.h"
 #include "heartbeat.h"
+#include "lan.h"
 
 static void power_off(void) {
   sync();
@@ -69,11 +70,13 @@ static void *role_thread(void *role) {
 }
 
 int main(void) {
-  char cmdline[4096], role[16], name[32], boot_id[40];
+  char cmdline[4096], role[16], name[32], boot_id[40], address[16], peer[16];
   mount_all();
   read_line("/proc/cmdline", cmdline, sizeof cmdline);
   argument(cmdline, "role", "tiny", role, sizeof role);
   argument(cmdline, "name", role, name, sizeof name);
+  argument(cmdline, "address", "", address, sizeof address);
+  argument(cmdline, "peer", "", peer, sizeof peer);
   if (strcmp(role, "probe") == 0) {
     puts("EXUVIA-PROBE-OK");
     power_off();
@@ -84,6 +87,7 @@ int main(void) {
   if (heartbeat_start(name, boot_id) != 0) perror("heartbeat");
   start_guest_agent();
   printf("%s: role %s, boot id %s\n", name, role, boot_id);
+  lan_start(address, peer);
   pthread_t thread;
   if (pthread_create(&thread, NULL, role_thread, role) != 0) perror("role");
   if (pthread_create(&thread, NULL, power_button_thread, NULL) != 0) perror("power button");

@@ -1,5 +1,5 @@
 /*
- * exuvia-launch --lock FILE [--cpus LIST] [--nice N] [--successor-of PID] -- PROGRAM [ARGUMENT]...
+ * exuvia-launch --lock FILE [--cpus LIST] [--nice N] [--successor-of PID] [--tap TAP]... -- PROGRAM [ARGUMENT]...
  *
  * Takes an exclusive lock on FILE, restricts itself to the CPUs of LIST (1-3,6), takes the nice value N, and becomes
  * PROGRAM. The lock belongs to the open file, which PROGRAM inherits: it holds for as long as PROGRAM lives, whatever
@@ -8,9 +8,12 @@
  * With --successor-of, PROGRAM shares the lock that PID holds on FILE (successor.h) and takes its place: control
  * group, CPUs and nice value are those of PID. The lock is free when both have ended.
  *
+ * Each TAP (NAME,FD,BRIDGE,MAC; common/tap.h) is opened, made if need be, and inherited by PROGRAM as descriptor FD; with
+ * --successor-of it is the very one that PID has open, so that the interface never goes down.
+ *
  * Exit codes before PROGRAM has begun (sysexits.h, and a shell's for exec): 64 usage, 66 FILE cannot be
- * opened, 69 PID does not hold the lock, 71 CPUs, nice value or control group cannot be set, 75 another process holds the
- * lock, 126 PROGRAM cannot be run, 127 it does not exist.
+ * opened, 69 PID does not hold the lock or a TAP, 71 CPUs, nice value, control group or a TAP cannot be had, 75 another
+ * process holds the lock, 126 PROGRAM cannot be run, 127 it does not exist.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,11 +27,13 @@
 #include <unistd.h>
 
 #include "successor.h"
+#include "tap.h"
 
 #define MAX_CPUS 8192
 
 static int usage(void) {
-  fprintf(stderr, "usage: exuvia-launch --lock FILE [--cpus LIST] [--nice N] [--successor-of PID] -- PROGRAM [ARGUMENT]...\n");
+  fprintf(stderr, "usage: exuvia-launch --lock FILE [--cpus LIST] [--nice N] [--successor-of PID] [--tap TAP]... -- "
+                  "PROGRAM [ARGUMENT]...\n");
   return EX_USAGE;
 }
 
@@ -101,8 +106,29 @@ static int lock(const char *path) {
   return EX_NOINPUT;
 }
 
+static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void complain(const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  fputs("exuvia-launch: ", stderr);
+  vfprintf(stderr, format, args);
+  fputc('\n', stderr);
+  va_end(args);
+}
+
+static int open_taps(const struct tap *taps, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (open_tap(&taps[i], complain)) continue;
+    complain("%s: %s", taps[i].name, strerror(errno));
+    return EX_OSERR;
+  }
+  return EX_OK;
+}
+
 int main(int argc, char **argv) {
   const char *lock_file = NULL, *cpus = NULL, *nice_value = NULL, *old = NULL;
+  struct tap taps[MAX_TAPS];
+  size_t tap_count = 0;
   int next = 1;
   for (; next < argc && strcmp(argv[next], "--") != 0; next += 2) {
     if (next + 1 >= argc) return usage();
@@ -110,6 +136,8 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[next], "--cpus") == 0) cpus = argv[next + 1];
     else if (strcmp(argv[next], "--nice") == 0) nice_value = argv[next + 1];
     else if (strcmp(argv[next], "--successor-of") == 0) old = argv[next + 1];
+    else if (strcmp(argv[next], "--tap") == 0 && tap_count < MAX_TAPS && parse_tap(argv[next + 1], &taps[tap_count]))
+      tap_count++;
     else return usage();
   }
   char **program = argv + next + 1;
@@ -118,6 +146,7 @@ int main(int argc, char **argv) {
   int result = old ? succeed(atoi(old), lock_file) : lock(lock_file);
   if (result == EX_OK && cpus) result = set_cpus(cpus);
   if (result == EX_OK && nice_value) result = set_nice(nice_value);
+  if (result == EX_OK) result = old ? share_taps(atoi(old), taps, tap_count) : open_taps(taps, tap_count);
   if (result != EX_OK) return result;
   execvp(program[0], program);
   fprintf(stderr, "exuvia-launch: %s: %s\n", program[0], strerror(errno));

@@ -2,7 +2,8 @@
  * Taking the place of a process that runs on the same FILE.
  *
  * Its lock is shared, not taken anew: a flock belongs to the open file description, of which pidfd_getfd(2)
- * (Linux 5.6) gives a second descriptor. No moment is left in which a third program could take it.
+ * (Linux 5.6) gives a second descriptor. No moment is left in which a third program could take it. In the same way
+ * its taps are shared.
  */
 #ifndef EXUVIA_LAUNCH_SUCCESSOR_H
 #define EXUVIA_LAUNCH_SUCCESSOR_H
@@ -20,6 +21,8 @@
 #include <sys/syscall.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "tap.h"
 
 /* True when descriptor `fd` of `pid` is FILE and carries a flock (`lock: 1: FLOCK ...` in its fdinfo). */
 static bool carries_lock(int pid, const char *fd, const struct stat *file) {
@@ -58,6 +61,21 @@ static int share_lock(int pid, const char *path) {
   fprintf(stderr, "exuvia-launch: process %d holds no lock on %s%s%s\n", pid, path, theirs < 0 ? "" : ": ",
           theirs < 0 ? "" : strerror(errno));
   return EX_UNAVAILABLE;
+}
+
+/* The VM's taps have the same numbers in every QEMU of it. */
+static int share_taps(int pid, const struct tap *taps, size_t count) {
+  int pidfd = count > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+  for (size_t i = 0; i < count; i++) {
+    struct ifreq found = {0};
+    int fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, taps[i].fd, 0);
+    bool is_it = fd >= 0 && ioctl(fd, TUNGETIFF, &found) == 0 && strcmp(found.ifr_name, taps[i].name) == 0;
+    if (is_it && number_tap(fd, &taps[i])) continue;
+    fprintf(stderr, "exuvia-launch: process %d does not hold %s as descriptor %d\n", pid, taps[i].name, taps[i].fd);
+    return EX_UNAVAILABLE;
+  }
+  if (pidfd >= 0) close(pidfd);
+  return EX_OK;
 }
 
 /* Moves this process into the control group of `pid` (cgroup v2; elsewhere nothing is moved). */

@@ -5,6 +5,7 @@
 const DEPENDS = [
   'debconf (>= 0.5) | debconf-2.0',
   'e2fsprogs',
+  'iproute2',
   'kexec-tools',
   'kmod',
   'mount',

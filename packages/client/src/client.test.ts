@@ -40,7 +40,7 @@ const SPEC = {
 test('every route of VMs and host has its method', async () => {
   expect((await client.host()).hostname).toBe('testhost');
   expect((await client.doctor()).handovers).toHaveLength(1);
-  expect(await client.createVm({ ...SPEC, disks: [], extraArgs: [] })).toMatchObject({
+  expect(await client.createVm({ ...SPEC, disks: [], networks: [], extraArgs: [] })).toMatchObject({
     name: 'new',
     state: 'stopped',
   });

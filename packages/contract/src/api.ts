@@ -47,6 +47,10 @@ export const vmSchema = z.object({
   ramFile: z.string().nullable(),
   console: z.string().nullable(),
   qemu: z.string().nullable().optional().describe('Version of the QEMU that it runs in'),
+  nics: z
+    .array(z.object({ mac: z.string(), bridge: z.string().nullable(), tap: z.string().nullable() }))
+    .optional()
+    .describe('Its NICs as guest and host know them; without bridge and tap: user-mode'),
   reason: z.string().optional().describe('Why it is paused or failed'),
   saved: z.boolean().optional().describe('A state that was not restored lies in the store'),
 });

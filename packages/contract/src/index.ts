@@ -5,6 +5,7 @@ export * from './cpus.ts';
 export * from './errors.ts';
 export * from './heartbeat.ts';
 export * from './journal.ts';
+export * from './network.ts';
 export * from './paths.ts';
 export * from './phase.ts';
 export * from './plan.ts';

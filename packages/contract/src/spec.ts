@@ -2,6 +2,7 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { cpuListSchema } from './cpus.ts';
 import { ExuviaError } from './errors.ts';
+import { MAX_NETWORKS, networkSchema } from './network.ts';
 import { sizeSchema } from './size.ts';
 
 /** VM names become path elements, systemd unit names and metric labels. */
@@ -71,6 +72,7 @@ export const vmSpecSchema = z.strictObject({
     .default('host'),
   boot: bootSchema,
   disks: z.array(diskSchema).max(24).default([]),
+  networks: z.array(networkSchema).max(MAX_NETWORKS).default([]).describe('Its NICs'),
   serial: z.boolean().default(true).describe('A serial console with a log and a socket'),
   limits: limitsSchema.default({}),
   cpuAffinity: cpuListSchema

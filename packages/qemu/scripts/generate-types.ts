@@ -12,6 +12,7 @@ import { generateTypes } from './generate/types.ts';
 
 /** What Exuvia sends. query-qmp-schema describes itself, so it is not special. */
 const COMMANDS = [
+  'announce-self',
   'cont',
   'human-monitor-command',
   'migrate',

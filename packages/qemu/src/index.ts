@@ -1,7 +1,9 @@
+export * from './announce.ts';
 export * from './command-line/build.ts';
 export { holdsVsock } from './command-line/channels.ts';
 export * from './command-line/compare.ts';
 export * from './command-line/identity.ts';
+export { isOwnNetdev } from './command-line/networks.ts';
 export * from './command-line/rehearsal.ts';
 export * from './command-line/successor.ts';
 export * from './cpr/commands.ts';

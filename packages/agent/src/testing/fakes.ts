@@ -28,6 +28,7 @@ export function fakeVm(name: string, change: Partial<Vm> = {}): Vm {
     cpu: 'host',
     boot: { kernel: '/boot/guest', cmdline: '' },
     disks: [],
+    networks: [],
     serial: true,
     priority: 100,
     autostart: false,

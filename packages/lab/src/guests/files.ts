@@ -1,24 +1,31 @@
-import { copyFile, mkdir } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@exuvia/sys';
 import type { Base } from '../image/base.ts';
+import type { Credentials } from '../image/credentials.ts';
 import { toolPath } from '../image/toolbox.ts';
 import { cached, keyOf } from '../support/cache.ts';
 import { makeGuestInitramfs } from './initramfs.ts';
 import { guestProgram } from './program.ts';
+import { SSH_FILES, sshArchive } from './ssh.ts';
 
 const DISK_MIB = 96;
 
-/** A folder with what the guests boot from: vmlinuz, initrd and disk.qcow2. */
-export async function guestFiles(base: Base): Promise<{ readonly folder: string; readonly key: string }> {
+/** A folder with what the guests boot from: vmlinuz, initrd, ssh-initrd (the same with an sshd) and disk.qcow2. */
+export async function guestFiles(
+  base: Base,
+  credentials: Credentials,
+): Promise<{ readonly folder: string; readonly key: string }> {
   const program = await guestProgram();
   const release = base.pins.kernels.old;
-  const key = keyOf(5, base.key, program.key, release, DISK_MIB);
+  const key = keyOf(7, base.key, program.key, release, DISK_MIB, credentials.key, SSH_FILES);
   const folder = await cached('guests', key, async (into) => {
     await mkdir(into, { recursive: true });
     await copyFile(join(base.root, 'boot', `vmlinuz-${release}`), join(into, 'vmlinuz'));
     await makeGuestInitramfs(join(into, 'initrd'), { init: program.path, root: base.root, release });
     await makeGuestDisk(base, join(into, 'disk.qcow2'));
+    await copyFile(join(into, 'initrd'), join(into, 'ssh-initrd'));
+    await appendFile(join(into, 'ssh-initrd'), await sshArchive(base, credentials));
   });
   return { folder, key };
 }

@@ -9,8 +9,8 @@ import {
   resolveModules,
 } from '@exuvia/sys';
 
-/** What a guest's init inserts: its disk, its power button and the events of that button. */
-const MODULES = ['virtio_blk', 'button', 'evdev'];
+/** What a guest's init inserts: its disk, its NIC, its power button and the events of that button. */
+const MODULES = ['virtio_blk', 'virtio_net', 'vmxnet3', 'button', 'evdev'];
 
 /** Makes a guest's initramfs: the init and the few modules of its kernel, uncompressed. */
 export async function makeGuestInitramfs(

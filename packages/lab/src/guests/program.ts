@@ -21,6 +21,11 @@ export function labProbe(): Promise<GuestProgram> {
   return compiled('lab-probe', 'lab-probe/exuvia-lab-probe.c', ['lab-probe', 'common']);
 }
 
+/** The same for the cable to a lab host's second NIC (native/lan); its path ends in `init` too. */
+export function lanProgram(): Promise<GuestProgram> {
+  return compiled('lan-program', 'lan/exuvia-lan.c', ['lan', 'common']);
+}
+
 /** The same for the guests whose kernels are patched (native/kernel-guest). */
 export function kernelGuestProgram(): Promise<GuestProgram> {
   return compiled('kernel-guest-program', 'kernel-guest/exuvia-kernel-guest.c', [

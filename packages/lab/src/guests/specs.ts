@@ -5,6 +5,26 @@ export const GUEST_FILES = '/var/lib/exuvia/lab';
 
 export const GUEST_NAMES = ['tiny', 'disk', 'busy'] as const;
 
+/** Addresses on the network of the lab host's bridge, all in one /24: the host's, each guest's, its client's outside. */
+export const LAN = {
+  host: '10.77.0.10',
+  wire: { guest: '10.77.0.11', client: '10.77.0.1' },
+  ring: { guest: '10.77.0.12', client: '10.77.0.2' },
+} as const;
+
+/** A guest on the bridge, with an sshd: `wire` has a vmxnet3, `ring` a virtio-net. */
+export function lanGuestSpec(name: 'wire' | 'ring'): VmSpec {
+  return vmSpecSchema.parse({
+    ...guestOfRole('tiny', { name, memory: '256M' }),
+    boot: {
+      kernel: `${GUEST_FILES}/vmlinuz`,
+      initrd: `${GUEST_FILES}/ssh-initrd`,
+      cmdline: `console=ttyS0 quiet panic=-1 role=tiny name=${name} address=${LAN[name].guest} peer=${LAN[name].client}`,
+    },
+    networks: [{ bridge: 'br0', model: name === 'wire' ? 'vmxnet3' : 'virtio' }],
+  });
+}
+
 /**
  * The spec of one of the lab's guests.
  *

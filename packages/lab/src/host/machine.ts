@@ -47,6 +47,7 @@ export async function startMachine(options: MachineOptions): Promise<LabState> {
   const args = labArguments({
     ...options,
     ...{ ramFile: paths.ramFile, console: paths.console, consoleLog: paths.consoleLog, qmp: paths.qmp },
+    ...{ lan: paths.lan, lanOutside: paths.lanOutside },
     ...{ pidFile: paths.pidFile, sshPort, agentPort, guestAgentPort: AGENT_PORT },
     firmware: { code: join(options.base.folder, OVMF.code), variables: paths.variables },
   });

@@ -19,6 +19,9 @@ export interface LabMachine {
   readonly console: string;
   readonly consoleLog: string;
   readonly qmp: string;
+  /** Unix datagram sockets: where its second NIC receives, and where it sends to. */
+  readonly lan: string;
+  readonly lanOutside: string;
   readonly pidFile: string;
 }
 
@@ -57,6 +60,7 @@ export function labArguments(machine: LabMachine): string[] {
     // As servers have one: resets a kernel that hangs.
     ...['-device', 'i6300esb', '-action', 'watchdog=reset'],
     ...['-chardev', `socket,id=con,path=${machine.console},server=on,wait=off,logfile=${machine.consoleLog}`],
+    ...['-netdev', lan(machine), '-device', `virtio-net-pci,netdev=lan,mac=${LAN_MAC},romfile=`],
     ...['-serial', 'chardev:con', '-qmp', `unix:${machine.qmp},server=on,wait=off`],
     ...['-pidfile', machine.pidFile, '-daemonize'],
   ];
@@ -87,6 +91,14 @@ function dataDisk(file: string): string[] {
   const node = { driver: 'raw', 'node-name': 'data', file: { driver: 'file', filename: file } };
   const device = `scsi-hd,drive=data,serial=${DATA_DISK}`;
   return ['-device', 'virtio-scsi-pci,id=scsi', '-blockdev', JSON.stringify(node), '-device', device];
+}
+
+/** The NIC that is a port of the lab host's bridge (image/configure.ts). */
+const LAN_MAC = '52:54:00:4c:41:4e';
+
+function lan(machine: LabMachine): string {
+  const local = `local.type=unix,local.path=${machine.lan}`;
+  return `dgram,id=lan,${local},remote.type=unix,remote.path=${machine.lanOutside}`;
 }
 
 function network(machine: LabMachine): string {

@@ -48,6 +48,9 @@ export function labPaths() {
     console: file('console.sock'),
     consoleLog: file('console.log'),
     qmp: file('qmp.sock'),
+    /** The two ends of the cable at its second NIC (native/lan); the outer one is there when somebody has plugged it in. */
+    lan: file('lan.sock'),
+    lanOutside: file('lan-outside.sock'),
     pidFile: file('qemu.pid'),
     knownHosts: file('known_hosts'),
     /** On tmpfs, so that it can be mapped and watched without touching a disk. */
@@ -93,15 +96,8 @@ export async function processStartTime(pid: number): Promise<string | null> {
 /** Removes what a lab host leaves behind. Its process must be dead. */
 export async function removeLeftovers(): Promise<void> {
   const paths = labPaths();
-  for (const path of [
-    paths.state,
-    paths.overlay,
-    paths.dataDisk,
-    paths.variables,
-    paths.console,
-    paths.qmp,
-    paths.ramFile,
-  ]) {
+  const { state, overlay, dataDisk, variables, console, qmp, lan, ramFile } = paths;
+  for (const path of [state, overlay, dataDisk, variables, console, qmp, lan, ramFile]) {
     if (existsSync(path)) await rm(path, { force: true });
   }
 }

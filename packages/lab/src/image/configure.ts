@@ -1,6 +1,7 @@
 import { copyFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HOST_PATHS } from '@exuvia/contract';
+import { LAN } from '../guests/specs.ts';
 import type { Credentials } from './credentials.ts';
 import { LAB_HOSTNAME } from './credentials.ts';
 import { BOOT_UUID, ROOT_UUID } from './disk.ts';
@@ -78,6 +79,10 @@ async function textFiles(
     'etc/hosts': `127.0.0.1 localhost ${LAB_HOSTNAME}\n::1 localhost\n`,
     'etc/fstab': `UUID=${ROOT_UUID} / ext4 defaults,noatime 0 1\nUUID=${BOOT_UUID} /boot/efi vfat umask=0077,noauto 0 0\n`,
     'etc/machine-id': 'e0f1a2b3c4d54e6f8a9b0c1d2e3f4a5b\n',
+    'etc/systemd/network/10-br0.netdev': '[NetDev]\nName=br0\nKind=bridge\n',
+    'etc/systemd/network/20-lan.network':
+      '[Match]\nName=eth1\n[Network]\nBridge=br0\nLinkLocalAddressing=no\n',
+    'etc/systemd/network/30-br0.network': `[Match]\nName=br0\n[Network]\nAddress=${LAN.host}/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n`,
     'etc/systemd/network/80-lab.network':
       '[Match]\nName=en* eth*\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n',
     'etc/systemd/journald.conf.d/lab.conf': '[Journal]\nStorage=persistent\nSystemMaxUse=32M\n',

@@ -28,7 +28,7 @@ export async function buildHostDisk(
   progress: Progress,
 ): Promise<HostDisk> {
   const credentials = await labCredentials();
-  const guests = await guestFiles(base);
+  const guests = await guestFiles(base, credentials);
   const sources = ['configure.ts', 'disk.ts', 'host-disk.ts'].map((name) => join(import.meta.dirname, name));
   const key = keyOf(
     base.key,

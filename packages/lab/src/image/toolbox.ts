@@ -41,6 +41,23 @@ export function runBaseProgram(
   return run(loader, ['--argv0', name, '--library-path', library, join(root, program), ...args]);
 }
 
+/** The libraries of programs of the base, and the loader: paths in its root file system, without a leading slash. */
+export async function librariesOf(baseFolder: string, programs: readonly string[]): Promise<string[]> {
+  const root = join(baseFolder, 'root');
+  const loader = 'usr/lib64/ld-linux-x86-64.so.2';
+  const found = new Set([loader]);
+  for (const program of programs) {
+    const { stdout } = await run(join(root, loader), [
+      ...['--library-path', join(root, 'usr/lib/x86_64-linux-gnu')],
+      ...['--list', join(root, program)],
+    ]);
+    for (const [, path = ''] of stdout.matchAll(/=> (\S+) \(/g)) {
+      if (path.startsWith(`${root}/`) && !path.includes('ld-linux')) found.add(path.slice(root.length + 1));
+    }
+  }
+  return [...found];
+}
+
 function script(tool: Tool): string {
   const data = tool === 'qemu-system-x86_64' ? ' -L "$root/usr/share/qemu" -L "$root/usr/share/seabios"' : '';
   return `#!/bin/sh

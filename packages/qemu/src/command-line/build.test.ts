@@ -2,6 +2,7 @@ import { vmPaths, vmSpecSchema } from '@exuvia/contract';
 import { expect, test } from 'vitest';
 import { restoreCommandLine, startCommandLine } from './build.ts';
 import { vmUuid } from './identity.ts';
+import { isOwnNetdev } from './networks.ts';
 import { rehearsalCommandLine } from './rehearsal.ts';
 
 const BINARY = '/usr/bin/qemu-system-x86_64';
@@ -161,6 +162,26 @@ test('a rehearsal leaves the vsock address to the VM', () => {
 test('the last of 24 disks still has a place on the bus', () => {
   const disks = Array.from({ length: 24 }, (_, index) => ({ file: `/d${index}` }));
   expect(valuesOf(build({ disks }), '-device').at(-1)).toContain('"addr":"0x1a"');
+});
+
+test('NICs have fixed places behind the disks; a tap is an inherited descriptor', () => {
+  const networks = [
+    { bridge: 'br0', mac: '52:54:00:00:00:01' },
+    { user: true, mac: '52:54:00:00:00:02', model: 'vmxnet3' },
+  ];
+  const commandLine = build({ networks });
+  const netdevs = valuesOf(commandLine, '-netdev');
+  expect(netdevs).toEqual(['tap,id=nic0,fd=32,vhost=off', 'user,id=nic1']);
+  expect(netdevs.map((value) => isOwnNetdev(value ?? ''))).toEqual([true, true]);
+  expect(isOwnNetdev('tap,id=x,fd=32')).toBe(false);
+  expect(valuesOf(commandLine, '-device')).toEqual([
+    '{"driver":"virtio-net-pci","rx_queue_size":1024,"tx_queue_size":256,"id":"virtio-nic0","netdev":"nic0","mac":"52:54:00:00:00:01","bus":"pcie.0","addr":"0x1b","romfile":""}',
+    '{"driver":"vmxnet3","id":"vmxnet3-nic1","netdev":"nic1","mac":"52:54:00:00:00:02","bus":"pcie.0","addr":"0x1c","romfile":""}',
+  ]);
+  expect(valuesOf(rehearsalCommandLine(commandLine, '/run/r'), '-netdev')).toEqual([
+    'hubport,id=nic0,hubid=0',
+    'user,id=nic1',
+  ]);
 });
 
 test("a VM's UUID never changes and is of version 5", () => {

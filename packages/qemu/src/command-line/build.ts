@@ -1,7 +1,8 @@
-import type { VmSpec } from '@exuvia/contract';
+import { nicsOf, type VmSpec } from '@exuvia/contract';
 import { channelArguments } from './channels.ts';
 import { diskArguments } from './disks.ts';
 import { vmUuid } from './identity.ts';
+import { networkArguments } from './networks.ts';
 
 /** Where a VM's files lie; `vmPaths` of the contract has them all. */
 export interface CommandLinePaths {
@@ -54,6 +55,7 @@ export function startCommandLine(
     ...boot(spec),
     ...spec.disks.flatMap((disk, index) => diskArguments(disk, index, spec.machine)),
     ...channelArguments(spec, paths.guestAgent),
+    ...nicsOf(spec).flatMap((nic, index) => networkArguments(nic, index, spec.machine)),
     ...spec.extraArgs,
   ];
 }

@@ -8,7 +8,7 @@ const REHEARSAL_CIDS = 0x7000_0000;
 
 /**
  * The command line of a machine like the given one that touches nothing of it: memory, sockets, logs and pid
- * file lie in `directory`, the disks are empty ones. It serves to find out, while the VM runs, whether a QEMU
+ * file lie in `directory`, the disks are empty ones, no NIC reaches anybody. It serves to find out, while the VM runs, whether a QEMU
  * takes these arguments and can save and restore this set of devices.
  *
  * @param commandLine as {@link startCommandLine} builds it, without further arguments of the user's.
@@ -38,6 +38,8 @@ function rewrite(option: string, value: string, directory: string): string {
       return join(directory, 'log');
     case '-device':
       return value.replace(/("?guest-cid"?[:=])[0-9]+/, `$1${REHEARSAL_CIDS + process.pid}`);
+    case '-netdev':
+      return value.replace(/^tap,id=([^,]*),.*/, 'hubport,id=$1,hubid=0');
     case '-blockdev':
       return JSON.stringify(standIn(JSON.parse(value)));
     default:

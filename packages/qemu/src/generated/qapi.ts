@@ -1,5 +1,7 @@
 // Generated from query-qmp-schema of QEMU 10.0 by scripts/generate-types.ts; not edited by hand.
 
+type AnnounceSelfArguments = { readonly initial: number; readonly max: number; readonly rounds: number; readonly step: number; readonly interfaces?: ReadonlyArray<string>; readonly id?: string; };
+
 type HumanMonitorCommandArguments = { readonly 'command-line': string; readonly 'cpu-index'?: number; };
 
 type MigrateArgumentsChannelsChannelType = 'main' | 'cpr';
@@ -336,6 +338,7 @@ type WatchdogEvent = { readonly action: WatchdogEventAction; };
 
 /** Arguments and return value of every command that Exuvia sends. */
 export interface QmpCommands {
+  'announce-self': { arguments: AnnounceSelfArguments; return: Record<string, never> };
   cont: { arguments: Record<string, never>; return: Record<string, never> };
   'human-monitor-command': { arguments: HumanMonitorCommandArguments; return: string };
   migrate: { arguments: MigrateArguments; return: Record<string, never> };

@@ -15,3 +15,5 @@ export async function temporaryDirectory(parent: string = tmpdir()): Promise<str
   made.push(path);
   return path;
 }
+export { type LanClient, startLanClient } from './lan/client.ts';
+export { makeNamespace, namespacesMissing, type TestNamespace } from './lan/namespace.ts';

@@ -4,6 +4,7 @@ import type { PlanTarget } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { kernelInstalled, memoryFree, STATE_BYTES, storeSpace, vmRuns } from '../shared/checks.ts';
 import { diskNeeds } from './disk-needs.ts';
+import type { EarlyNetwork } from './early-network.ts';
 import { earlyNeeds, restored } from './needs.ts';
 
 /** Room for a copy of QEMU; measured: 59 MiB (docs/measurements.md). */
@@ -31,7 +32,7 @@ export async function kexecChecks(
     // Without a store its own check says so; there is no room to look at.
     ...((await store.status()) === null ? [] : [storeSpace(storeBytes(vms.length, qemu === null ? 1 : 2))]),
     memoryFree(KEXEC_BYTES),
-    earlyRestore(manager, kernel, good),
+    ...(await earlyRestore(manager, kernel, good)),
     wayBack(),
     watchdog(),
     ...vms.map(vmRuns),
@@ -85,7 +86,7 @@ async function earlyRestore(
   manager: HandoverDependencies['vms'],
   release: string,
   vms: readonly Vm[],
-): Promise<Check> {
+): Promise<Check[]> {
   const about = { id: 'early-restore', subject: 'host' } as const;
   try {
     const needs = await earlyNeeds(release, await restored({ vms: manager }, vms));
@@ -93,9 +94,9 @@ async function earlyRestore(
     const places = [needs.root, ...needs.mounts].map(({ path }) => path).join(', ');
     const found = devices.length === 0 ? '' : `, and finds ${devices.map(({ path }) => path).join(', ')}`;
     const reason = `The early restore needs ${modules.length} modules and mounts ${places} and the store${found}.`;
-    return { ...about, verdict: 'ok', reason };
+    return [{ ...about, verdict: 'ok', reason }, ...networkChecks(needs.network)];
   } catch (error) {
-    return { ...about, verdict: 'fail', ...saying(error) };
+    return [{ ...about, verdict: 'fail', ...saying(error) }];
   }
 }
 
@@ -103,6 +104,25 @@ function saying(error: unknown): Pick<Check, 'reason' | 'remedy'> {
   const reason = error instanceof Error ? error.message : String(error);
   const remedy = error instanceof ExuviaError ? error.hint : undefined;
   return { reason, ...(remedy === undefined ? {} : { remedy }) };
+}
+
+/** Whether the VMs reach others as soon as they run. */
+function networkChecks({ bridges, nics, vlans, late }: EarlyNetwork): Check[] {
+  if (bridges.length === 0) return [];
+  const about = { id: 'early-network', subject: 'host' } as const;
+  const made = [...bridges, ...nics, ...vlans].map(({ name }) => name).join(', ');
+  if (late.length === 0) {
+    return [
+      {
+        ...about,
+        verdict: 'ok',
+        reason: `The early restore makes ${made} before the host's own network is up.`,
+      },
+    ];
+  }
+  const reason = `The early restore makes ${made}. Only the host's own network configuration brings back ${late.join(', ')}: until then no VM is reached through it.`;
+  const remedy = 'Make ports of the bridge NICs or VLANs on them, or accept that.';
+  return [{ ...about, verdict: 'warn', reason, remedy }];
 }
 
 /** What catches a new kernel that cannot restore the VMs, or that panics. */

@@ -1,4 +1,4 @@
-import { EARLY_RESTORE, ExuviaError, type Plan, type Vm } from '@exuvia/contract';
+import { EARLY_RESTORE, ExuviaError, nicsOf, type Plan, tapWord, type Vm } from '@exuvia/contract';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { byPriority } from '../shared/parallel.ts';
@@ -39,6 +39,7 @@ export function restoreWithoutVms(update: string, needs: EarlyNeeds): RestorePla
     mounts: needs.mounts,
     devices: needs.devices,
     store: needs.store,
+    network: needs.network,
     vms: [],
     timeoutMs: RESTORE_TIMEOUT_MS,
     fallback: null,
@@ -61,13 +62,15 @@ async function earlyVms(
       const argv = await vms.restoreArguments(name);
       const runtime = runtimes.get(plan.target.qemu?.binary ?? argv[0] ?? '');
       if (runtime === undefined) throw new ExuviaError('internal', `The QEMU of VM ${name} was not copied.`);
-      const { cpuAffinity, nice = 0 } = found.find((vm) => vm.name === name)?.spec ?? {};
+      const spec = found.find((vm) => vm.name === name)?.spec;
+      const { cpuAffinity, nice = 0 } = spec ?? {};
       return {
         name,
         argv: restoreArgv(argv, runtime, copies),
         environment: runtime.environment,
         cpus: cpuAffinity ?? config().vmCpus,
         nice,
+        taps: (spec === undefined ? [] : nicsOf(spec)).flatMap((nic) => tapWord(nic) ?? []),
       };
     }),
   );

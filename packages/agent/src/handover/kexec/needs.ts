@@ -1,10 +1,12 @@
-import { ExuviaError, HOST_PATHS, STORE_LABEL, type Vm } from '@exuvia/contract';
+import { ExuviaError, HOST_PATHS, nicsOf, STORE_LABEL, type Vm } from '@exuvia/contract';
 import { holdsVsock, type OpenImage } from '@exuvia/qemu';
 import {
+  hostNetwork,
   type ModuleFile,
   type Mount,
   modulesFor,
   modulesForBlockDevice,
+  modulesForNetworkDevice,
   mountAt,
   mountOf,
   mounts,
@@ -13,6 +15,7 @@ import {
 } from '@exuvia/sys';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { type DiskNeeds, diskNeeds, requireDisk } from './disk-needs.ts';
+import { type EarlyNetwork, earlyNetwork, NO_NETWORK } from './early-network.ts';
 import type { EarlyDevice, EarlyMount } from './restore-plan.ts';
 
 /** File systems and modules without which the VMs cannot be brought back. */
@@ -21,7 +24,8 @@ export interface EarlyNeeds {
   readonly mounts: readonly EarlyMount[];
   readonly devices: readonly EarlyDevice[];
   readonly store: { readonly label: string; readonly path: string; readonly options: string };
-  readonly modules: readonly (ModuleFile & { readonly group: 'vm' | 'disk' })[];
+  readonly network: EarlyNetwork;
+  readonly modules: readonly (ModuleFile & { readonly group: 'vm' | 'disk' | 'network' })[];
 }
 
 /** File systems that exuvia-early-restore can find by their superblock (native/early-restore/devices.h). */
@@ -66,6 +70,8 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
   const drivers = await Promise.all(
     [...new Set(devices)].map((device) => modulesForBlockDevice(release, device)),
   );
+  const network = await neededNetwork(vms);
+  const nics = await Promise.all(network.nics.map(({ name }) => modulesForNetworkDevice(release, name)));
   const groups = [
     // The store first: its device takes longest to appear, and loading kvm would hold up its modules.
     {
@@ -75,9 +81,11 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
         ...(await modulesForBlockDevice(release, store.device)),
         await kvmModule(),
         ...(vms.some(hasVsock) ? ['vhost_vsock'] : []),
+        ...(hasTaps(vms) ? ['tun', 'bridge'] : []),
       ],
     },
     { group: 'disk', names: [...drivers.flat(), ...needed.map(({ type }) => type)] },
+    { group: 'network', names: [...nics.flat(), ...(network.vlans.length > 0 ? ['8021q'] : [])] },
   ] as const;
   const modules: EarlyNeeds['modules'][number][] = [];
   for (const { group, names } of groups) {
@@ -87,11 +95,20 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
   }
   return {
     modules,
+    network,
     root: await earlyMount(rootMount),
     mounts: await Promise.all(others.map(earlyMount)),
     devices: disks.devices.map(({ number: _, ...device }) => device),
     store: { label: STORE_LABEL, path: HOST_PATHS.store, options: optionsOf(store) },
   };
+}
+
+function hasTaps(vms: readonly Vm[]): boolean {
+  return vms.some(({ spec }) => nicsOf(spec).some(({ tap }) => tap !== null));
+}
+
+async function neededNetwork(vms: readonly Vm[]): Promise<EarlyNetwork> {
+  return hasTaps(vms) ? earlyNetwork(vms, await hostNetwork().links()) : NO_NETWORK;
 }
 
 /** The root file system first, then those that lie below it, the store and memory file systems left out. */

@@ -24,7 +24,31 @@ const PLAN: RestorePlan = {
   mounts: [{ uuid: '3-4', type: 'xfs', path: '/srv', options: 'rw' }],
   devices: [{ path: '/dev/disk/by-id/a-part2', kind: 'wwid', value: 't10.A  b', partition: 2 }],
   store: { label: 'exuvia-store', path: '/var/lib/exuvia/store', options: 'rw,dax=always' },
-  vms: [{ name: 'tiny', argv: ['/bin/qemu', '-append', 'a b'], environment: { PATH: '/bin' }, nice: -5 }],
+  vms: [
+    {
+      name: 'tiny',
+      argv: ['/bin/qemu', '-append', 'a b'],
+      environment: { PATH: '/bin' },
+      nice: -5,
+      taps: ['exv4b5e57f6n0,32,br0,52:54:00:00:00:01'],
+    },
+  ],
+  network: {
+    bridges: [
+      {
+        name: 'br0',
+        mac: '52:54:00:00:00:01',
+        mtu: 1500,
+        settings: { forward_delay: '1500', stp_state: '0' },
+      },
+    ],
+    nics: [
+      { name: 'eth1', permanentMac: '52:54:00:00:00:02', mac: '52:54:00:00:00:02', mtu: 9000, bridge: 'br0' },
+      { name: 'eth2', permanentMac: '52:54:00:00:00:03', mac: '52:54:00:00:00:03', mtu: 1500, bridge: null },
+    ],
+    vlans: [{ name: 'eth2.7', nic: 'eth2', id: 7, bridge: 'br0' }],
+    late: [],
+  },
   timeoutMs: 60_000,
   fallback: { images: [{ kernel: '/k', initrd: '/i' }], commandLine: 'a=b c', failure: '/f' },
   fault: undefined,
@@ -74,6 +98,22 @@ test.each([
     'with a device by a name that may be another one’s',
     renderPlan(['device /dev/sda 0 serial x']),
     'restore plan: device: a field is missing',
+  ],
+  [
+    'with a bridge that has no address',
+    renderPlan(['bridge br0 here 1500']),
+    'restore plan: bridge: a field is missing',
+  ],
+  [
+    'with a NIC of no bridge',
+    renderPlan(['nic e 52:00:00:00:00:01']),
+    'restore plan: nic: a field is missing',
+  ],
+  ['with a VLAN without a number', renderPlan(['vlan v e x br0']), 'restore plan: vlan: a field is missing'],
+  [
+    'with a tap that is none',
+    renderPlan(['vm tiny', 'tap exv0,32,br0']),
+    'restore plan: tap: no directive, or too many of them',
   ],
   ['that starts nothing at once', renderPlan(['at-once fallback']), 'restore plan: at-once: no image'],
 ])('a plan %s is refused', async (_, text, expected) => {

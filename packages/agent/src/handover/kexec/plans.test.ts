@@ -49,8 +49,15 @@ test('the restore plan names modules, file systems and every VM with its complet
         environment: { PATH: '/bin' },
         cpus: '1-2',
         nice: -5,
+        taps: ['exv4b5e57f6n0,32,br0,52:54:00:00:00:01'],
       },
     ],
+    network: {
+      bridges: [{ name: 'br0', mac: '52:54:00:00:00:01', mtu: 1500, settings: { stp_state: '0' } }],
+      nics: [],
+      vlans: [],
+      late: ['bond0 of br0 (bond)'],
+    },
     timeoutMs: 60_000,
     fallback: {
       images: [{ kernel: '/boot/old', initrd: '/old.cpio' }],
@@ -65,6 +72,7 @@ root 1-2 ext4 rw,relatime
 mount 3-4 xfs /srv/disks rw
 device /dev/disk/by-id/scsi-x-part2 2 wwid t10.QEMU    disk a
 store exuvia-store ext4 /var/lib/exuvia/store rw,dax=always
+bridge br0 52:54:00:00:00:01 1500 stp_state=0
 manifest /var/lib/exuvia/store/updates/u1/manifest
 timeout-ms 60000
 init /sbin/init
@@ -80,11 +88,12 @@ log /var/log/exuvia/vms/tiny.qemu.log
 runtime /run/exuvia/vms/tiny
 cpus 1-2
 nice -5
+tap exv4b5e57f6n0,32,br0,52:54:00:00:00:01
 env PATH=/bin
 arg /bin/qemu
 arg -append
 arg a b
-checksum 649842d3
+checksum efbb6b0f
 `);
 });
 

@@ -1,6 +1,7 @@
 import { type Fault, SLICE, vmPaths } from '@exuvia/contract';
 import type { BlockIdentity } from '@exuvia/sys';
 import { withChecksum } from './checksum.ts';
+import { type EarlyNetwork, networkLines } from './early-network.ts';
 import { handoverFiles } from './layout.ts';
 
 /** A file system that exuvia-early-restore mounts; `path` is where the running host has it. */
@@ -17,8 +18,8 @@ export interface EarlyDevice extends BlockIdentity {
 }
 
 interface EarlyModule {
-  /** Groups load in parallel. */
-  readonly group: 'vm' | 'disk';
+  /** Groups load in parallel; `network` when the others are loaded. */
+  readonly group: 'vm' | 'disk' | 'network';
   /** Path inside the initramfs. */
   readonly file: string;
   readonly options: string;
@@ -32,6 +33,8 @@ export interface EarlyVm {
   /** CPUs that it may run on; absent: all. */
   readonly cpus?: string | undefined;
   readonly nice: number;
+  /** Taps for it, as native programs read them. */
+  readonly taps: readonly string[];
 }
 
 export interface RestorePlan {
@@ -41,6 +44,7 @@ export interface RestorePlan {
   readonly mounts: readonly EarlyMount[];
   readonly devices: readonly EarlyDevice[];
   readonly store: { readonly label: string; readonly path: string; readonly options: string };
+  readonly network: EarlyNetwork;
   readonly vms: readonly EarlyVm[];
   readonly timeoutMs: number;
   /** The way back; `null` in the kernel that was gone back to: a second failure in a row ends there. */
@@ -61,6 +65,7 @@ export function renderRestorePlan(plan: RestorePlan): string {
     ...plan.mounts.map(({ uuid, type, path, options }) => `mount ${uuid} ${type} ${path} ${options}`),
     ...plan.devices.map(({ path, partition, kind, value }) => `device ${path} ${partition} ${kind} ${value}`),
     `store ${plan.store.label} ext4 ${plan.store.path} ${plan.store.options}`,
+    ...networkLines(plan.network),
     ...(plan.vms.length === 0 ? [] : [`manifest ${handoverFiles(plan.update).manifest}`]),
     `timeout-ms ${plan.timeoutMs}`,
     'init /sbin/init',
@@ -100,6 +105,7 @@ function vmLines(vm: EarlyVm): string[] {
     `runtime ${paths.runtime}`,
     ...(vm.cpus === undefined ? [] : [`cpus ${vm.cpus}`]),
     ...(vm.nice === 0 ? [] : [`nice ${vm.nice}`]),
+    ...vm.taps.map((tap) => `tap ${tap}`),
     ...Object.entries(vm.environment).map(([name, value]) => `env ${name}=${value}`),
     ...vm.argv.map((word) => `arg ${word}`),
   ];

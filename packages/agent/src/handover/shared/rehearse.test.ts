@@ -2,13 +2,15 @@ import { access, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type VmSpec, vmPaths, vmSpecSchema } from '@exuvia/contract';
-import { restoreCommandLine, startCommandLine } from '@exuvia/qemu';
+import { commandLineFor, restoreCommandLine, startCommandLine } from '@exuvia/qemu';
 import { findQemu } from '@exuvia/qemu/testing';
 import { run } from '@exuvia/sys';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findNewQemu, writeQemuScript } from '../../testing/new-qemu.ts';
 import { rehearseRestore } from './rehearse.ts';
 
 const qemu = await findQemu();
+const newQemu = await findNewQemu();
 
 describe.skipIf('missing' in qemu)(`a rehearsal (skipped without QEMU: ${JSON.stringify(qemu)})`, () => {
   let directory: string;
@@ -18,7 +20,7 @@ describe.skipIf('missing' in qemu)(`a rehearsal (skipped without QEMU: ${JSON.st
     directory = await mkdtemp(join(tmpdir(), 'exuvia-rehearse-'));
     launcher = join(directory, 'exuvia-launch');
     const source = join(import.meta.dirname, '../../../../../native/launch/exuvia-launch.c');
-    await run('cc', ['-O2', '-D_GNU_SOURCE', '-o', launcher, source]);
+    await run('cc', ['-O2', '-D_GNU_SOURCE', '-I', join(source, '../../common'), '-o', launcher, source]);
   });
   afterAll(() => rm(directory, { recursive: true }));
 
@@ -70,4 +72,31 @@ describe.skipIf('missing' in qemu)(`a rehearsal (skipped without QEMU: ${JSON.st
     });
     expect(await readdir(directory)).toEqual(['exuvia-launch', 'record']);
   });
+
+  test('taps are left out: the machine has its NICs, on which nobody is', async () => {
+    const networks = vmSpecSchema.shape.networks.parse([
+      { bridge: 'br0' },
+      { bridge: 'br0', model: 'vmxnet3' },
+    ]);
+    await rehearseRestore(machine({ networks }), options());
+  });
+
+  test.skipIf(newQemu === null)(
+    'a virtio NIC whose rings the new QEMU does not take fails it, with what to do',
+    async () => {
+      const script = join(directory, 'new', 'qemu-system-x86_64');
+      await writeQemuScript(script, newQemu ?? '');
+      const between = (model: 'virtio' | 'vmxnet3') => {
+        const { argv, ...rest } = machine({ disks: [], networks: [{ bridge: 'br0', model }] });
+        return { ...rest, argv: commandLineFor(script, argv), savedBy: { argv, environment: {} } };
+      };
+      await expect(rehearseRestore(between('virtio'), options())).rejects.toMatchObject({
+        code: 'rehearsal-failed',
+        hint: expect.stringMatching(
+          /vring\.num 1024 exceeds allocated max 256.*give its NICs `model: vmxnet3`/,
+        ),
+      });
+      await rehearseRestore(between('vmxnet3'), options());
+    },
+  );
 });

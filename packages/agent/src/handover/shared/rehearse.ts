@@ -84,12 +84,21 @@ export async function rehearseRestore(vm: RehearsedVm, options: RehearsalOptions
       `VM ${vm.name} could not be restored in a rehearsal: ${reason}`,
       {
         cause,
-        hint: said === '' ? 'Its arguments may not fit this QEMU.' : `QEMU said: ${said}`,
+        hint: hintOf(said),
       },
     );
   } finally {
     await endRehearsal(directory);
   }
+}
+
+function hintOf(said: string): string {
+  if (said === '') return 'Its arguments may not fit this QEMU.';
+  // QEMU 10.0.13 makes larger rings than 11.1 takes (packages/qemu/src/command-line/networks.ts).
+  const rings = /vring\.num .* exceeds allocated max/.test(said)
+    ? ' Devices of virtio that began in the one QEMU do not fit the other: give its NICs `model: vmxnet3`, stop and start it.'
+    : '';
+  return `QEMU said: ${said}.${rings}`;
 }
 
 /** Same QEMUs, same machine: the same rehearsal, whichever VM it is for. */

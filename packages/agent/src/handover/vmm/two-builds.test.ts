@@ -1,23 +1,15 @@
-import { access, chmod, glob, truncate, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { access, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { findQemu } from '@exuvia/qemu/testing';
 import { run } from '@exuvia/sys';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { findNewQemu, writeQemuScript } from '../../testing/new-qemu.ts';
 import type { QemuVms } from '../../workload/vm/manager.ts';
 import { createVm, makeTestHost, type TestHost } from '../../workload/vm/test-room.ts';
 import { startTransfer } from './transfer-program.ts';
 
-/** The second QEMU of the lab's root file system, which has the libraries that it needs. */
-async function newQemuRoot(): Promise<string | null> {
-  const cache = process.env.EXUVIA_CACHE ?? join(homedir(), '.cache', 'exuvia');
-  for await (const binary of glob(`${cache}/base-*/root/opt/qemu-*/usr/bin/qemu-system-x86_64`))
-    return binary;
-  return null;
-}
-
 const qemu = await findQemu();
-const found = await newQemuRoot();
+const found = await findNewQemu();
 const missing = 'missing' in qemu ? qemu.missing : found === null ? 'The lab has no second QEMU yet.' : null;
 if (missing !== null) console.warn(`Two builds of QEMU are not tested: ${missing}`);
 const oldBinary = 'binary' in qemu ? qemu.binary : '';
@@ -34,24 +26,9 @@ beforeEach(async () => {
   const native = join(import.meta.dirname, '../../../../../native');
   const source = join(native, 'transfer/exuvia-transfer.c');
   await run('cc', ['-O2', '-D_GNU_SOURCE', '-I', join(native, 'common'), '-o', transfer, source]);
-  await writeWrapper(newBinary, found ?? '');
+  await writeQemuScript(newBinary, found ?? '');
 });
 afterEach(() => host.remove());
-
-/** Runs a program of another root file system with that one's libraries. */
-async function writeWrapper(path: string, binary: string): Promise<void> {
-  const own = dirname(dirname(binary));
-  const root = dirname(dirname(dirname(own)));
-  const firmware = [join(own, 'share/qemu'), join(root, 'usr/share/seabios'), join(root, 'usr/share/qemu')];
-  await run('mkdir', ['-p', dirname(path)]);
-  await writeFile(
-    path,
-    `#!/bin/sh
-exec ${root}/usr/lib64/ld-linux-x86-64.so.2 --library-path ${root}/usr/lib/x86_64-linux-gnu ${binary} "$@" ${firmware.map((one) => `-L ${one}`).join(' ')}
-`,
-  );
-  await chmod(path, 0o755);
-}
 
 /** What a device of one build offers a guest must fit that of the other. */
 async function emptyDisk(): Promise<{ file: string; format: 'raw' }> {

@@ -5,8 +5,16 @@ import { argumentChecks } from './argument-checks.ts';
 
 const RAM = vmPaths('web').ram;
 
+const networks = [{ bridge: 'br0' }, { user: true }];
+
 function check(...extraArgs: string[]) {
-  const spec = vmSpecSchema.parse({ name: 'web', memory: '256M', boot: { kernel: '/k' }, extraArgs });
+  const spec = vmSpecSchema.parse({
+    name: 'web',
+    memory: '256M',
+    boot: { kernel: '/k' },
+    extraArgs,
+    networks,
+  });
   return argumentChecks('web', startCommandLine(spec, vmPaths('web'), { binary: '/usr/bin/qemu' }), RAM);
 }
 const bad = (...extraArgs: string[]) =>

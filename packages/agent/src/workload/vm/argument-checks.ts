@@ -1,5 +1,5 @@
 import type { Check } from '@exuvia/contract';
-import { RAM_ID } from '@exuvia/qemu';
+import { isOwnNetdev, RAM_ID } from '@exuvia/qemu';
 
 /** An argument that a spec's `extraArgs` may hold and that an update does not get along with. */
 interface Rule {
@@ -23,7 +23,9 @@ const RULES: readonly Rule[] = [
   {
     verdict: 'warn',
     matches: (option, value) =>
-      option === '-netdev' && /vhost=on|vhostforce|^vhost-|[,^](fd|vhostfd)=/.test(value),
+      option === '-netdev' &&
+      !isOwnNetdev(value) &&
+      /vhost=on|vhostforce|^vhost-|[,^](fd|vhostfd)=/.test(value),
     reason: 'the kernel side of the network device does not outlive the kernel',
   },
   {

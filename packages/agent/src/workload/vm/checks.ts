@@ -1,10 +1,11 @@
 import type { Check, VmSpec } from '@exuvia/contract';
 import { cprRebootBlockers } from '@exuvia/qemu';
 import { argumentChecks } from './argument-checks.ts';
-import type { VmPaths } from './dependencies.ts';
+import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { diskCheck } from './disk-check.ts';
 import type { Instance } from './instance.ts';
 import type { Monitors } from './monitors.ts';
+import { bridgeChecks, networkChecks } from './network-checks.ts';
 import { type Reality, stateOf } from './reality.ts';
 
 /** Can this VM be taken through an update? Never throws for what is wrong with the VM. */
@@ -12,11 +13,11 @@ export async function checkVm(
   name: string,
   spec: VmSpec | null,
   reality: Reality,
-  paths: VmPaths,
+  { paths, network }: { readonly paths: VmPaths } & Pick<VmDependencies, 'network'>,
   monitors: Monitors,
 ): Promise<Check[]> {
   const { process, instance } = reality;
-  if (process === null) return [deadCheck(name, reality)];
+  if (process === null) return [deadCheck(name, reality), ...(await bridgeChecks(spec, network))];
   const checks = [await monitorCheck(name, reality), lockCheck(name, process.locked)];
   if (instance === null) {
     checks.push({
@@ -28,6 +29,7 @@ export async function checkVm(
     });
   } else {
     checks.push(...argumentChecks(name, instance.commandLine, paths.ram), specCheck(name, instance, spec));
+    checks.push(...(await networkChecks(instance.spec, network)));
   }
   if (reality.status !== null) {
     checks.push(await blockerCheck(name, monitors));

@@ -1,4 +1,5 @@
 import type { AgentConfig, vmPaths } from '@exuvia/contract';
+import type { HostNetwork } from '@exuvia/sys';
 import type { Store } from '../../kinds.ts';
 import type { Scopes } from './scopes.ts';
 
@@ -27,6 +28,7 @@ export interface VmDependencies {
   /** Directory in the store that holds a directory for every VM that has memory. */
   readonly instances: string;
   readonly qemu: { readonly binary: string; readonly accelerator: 'kvm' | 'tcg' };
+  readonly network: HostNetwork;
   /** The program exuvia-launch. */
   readonly launcher: string;
   /** How long QEMU may take to start, to answer and to end. */

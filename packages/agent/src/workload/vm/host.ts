@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { HOST_PATHS, vmPaths } from '@exuvia/contract';
+import { hostNetwork } from '@exuvia/sys';
 import type { VmDependencies } from './dependencies.ts';
 import { QemuVms } from './manager.ts';
 import { systemdScopes } from './scopes.ts';
@@ -17,6 +18,7 @@ export function createHostVms(given: Pick<VmDependencies, 'store' | 'config' | '
     updates: `${HOST_PATHS.store}/updates`,
     instances: dirname(vmPaths('any').store),
     qemu: { binary: QEMU_BINARY, accelerator: 'kvm' },
+    network: hostNetwork(),
     launcher: `${HOST_PATHS.native}/exuvia-launch`,
     timeoutMs: 60_000,
   });

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { vmSpecSchema } from '@exuvia/contract';
 import { run } from '@exuvia/sys';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchCommand } from './launch.ts';
@@ -15,7 +16,16 @@ beforeAll(async () => {
   await writeFile(ram, '');
   const source = join(import.meta.dirname, '../../../../../native/launch/exuvia-launch.c');
   const warnings = ['-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE'];
-  await run('cc', ['-O2', '-static', ...warnings, '-o', launcher, source]);
+  await run('cc', [
+    '-O2',
+    '-static',
+    ...warnings,
+    '-I',
+    join(source, '../../common'),
+    '-o',
+    launcher,
+    source,
+  ]);
 });
 afterAll(async () => {
   await rm(directory, { recursive: true });
@@ -23,28 +33,35 @@ afterAll(async () => {
 
 const launch = (...args: string[]) => run(launcher, args, { allowFailure: true });
 const USAGE =
-  'usage: exuvia-launch --lock FILE [--cpus LIST] [--nice N] [--successor-of PID] -- PROGRAM [ARGUMENT]...';
+  'usage: exuvia-launch --lock FILE [--cpus LIST] [--nice N] [--successor-of PID] [--tap TAP]... -- PROGRAM [ARGUMENT]...';
 
-test('the agent gives it the RAM file and the CPUs, then the command line as it is', () => {
+test('the agent gives it the RAM file, the CPUs and the taps, then the command line as it is', () => {
   const command = ['/usr/bin/qemu', '--lock', 'x'];
-  const share = { nice: 0 };
-  expect(
-    launchCommand('/ram', command, share, { launcher: '/l', config: () => ({ vmCpus: '1-2' }) }),
-  ).toEqual(['/l', '--lock', '/ram', '--cpus', '1-2', '--', '/usr/bin/qemu', '--lock', 'x']);
-  expect(launchCommand('/ram', command, share, { launcher: '/l', config: () => ({}) })).toEqual([
-    '/l',
-    '--lock',
-    '/ram',
-    '--',
-    '/usr/bin/qemu',
-    '--lock',
-    'x',
+  const boot = { kernel: '/k' };
+  const networks = [{ bridge: 'br0', mac: '52:54:00:00:00:01' }, { user: true }, { bridge: 'br1' }];
+  const spec = vmSpecSchema.parse({ name: 'web', memory: '32M', boot, networks });
+  expect(launchCommand('/ram', spec, command, { launcher: '/l', config: () => ({ vmCpus: '1-2' }) })).toEqual(
+    [
+      ...['/l', '--lock', '/ram', '--cpus', '1-2'],
+      ...['--tap', 'exv4b5e57f6n0,32,br0,52:54:00:00:00:01'],
+      ...['--tap', 'exv4b5e57f6n2,34,br1,52:54:cd:6b:a0:45'],
+      ...['--', '/usr/bin/qemu', '--lock', 'x'],
+    ],
+  );
+  const plain = vmSpecSchema.parse({ name: 'web', memory: '32M', boot });
+  expect(launchCommand('/ram', plain, command, { launcher: '/l', config: () => ({}) })).toEqual([
+    ...['/l', '--lock', '/ram', '--', '/usr/bin/qemu', '--lock', 'x'],
   ]);
 });
 
 test('a VM’s own CPUs and nice value go before those of all, and within them', () => {
-  const given = (cpuAffinity: string, vmCpus?: string) =>
-    launchCommand('/ram', ['q'], { cpuAffinity, nice: -5 }, { launcher: '/l', config: () => ({ vmCpus }) });
+  const given = (cpuAffinity: string, vmCpus?: string) => {
+    const spec = { name: 'web', memory: '32M', boot: { kernel: '/k' }, cpuAffinity, nice: -5 };
+    return launchCommand('/ram', vmSpecSchema.parse(spec), ['q'], {
+      launcher: '/l',
+      config: () => ({ vmCpus }),
+    });
+  };
   const expected = ['/l', '--lock', '/ram', '--cpus', '2', '--nice', '-5', '--', 'q'];
   expect(given('2', '1-2')).toEqual(expected);
   expect(given('2')).toEqual(expected);
@@ -141,6 +158,11 @@ test.each([
   [['--lock', 'f', '--']],
   [['--', 'true']],
   [['--what', 'f', '--', 'true']],
+  [['--lock', 'f', '--tap', 'exv0,32,br0', '--', 'true']],
+  [['--lock', 'f', '--tap', 'exv0,2,br0,52:54:00:00:00:01', '--', 'true']],
+  [['--lock', 'f', '--tap', 'exv0,64,br0,52:54:00:00:00:01', '--', 'true']],
+  [['--lock', 'f', '--tap', 'exv0,32,br0,52:54:00:00:01', '--', 'true']],
+  [['--lock', 'f', '--tap', 'exv0,32,br0,52:54:00:00:00:01:02', '--', 'true']],
 ])('wrong usage %j', async (args) => {
   expect(await launch(...args)).toEqual({ stdout: '', stderr: USAGE, exitCode: 64 });
 });

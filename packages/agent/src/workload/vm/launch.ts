@@ -6,12 +6,10 @@ import type { VmDependencies } from './dependencies.ts';
 import type { Monitors } from './monitors.ts';
 import { findProcess, kill, waitForEnd } from './process.ts';
 import type { Started } from './scopes.ts';
+import { tapArguments } from './taps.ts';
 import { sizeOf, tail } from './text-file.ts';
 
 type Needs = Pick<VmDependencies, 'config' | 'launcher' | 'paths' | 'scopes' | 'timeoutMs'>;
-
-/** What a VM may have of the host, as its spec says. */
-export type Share = Pick<VmSpec, 'limits' | 'cpuAffinity' | 'nice'>;
 
 /**
  * exuvia-launch with its arguments, then QEMU's own command line.
@@ -20,14 +18,14 @@ export type Share = Pick<VmSpec, 'limits' | 'cpuAffinity' | 'nice'>;
  */
 export function launchCommand(
   ramFile: string,
+  spec: VmSpec,
   commandLine: readonly string[],
-  { cpuAffinity, nice }: Pick<Share, 'cpuAffinity' | 'nice'>,
   { config, launcher }: Pick<VmDependencies, 'config' | 'launcher'>,
 ): string[] {
-  const list = cpusOf(cpuAffinity, config().vmCpus);
+  const list = cpusOf(spec.cpuAffinity, config().vmCpus);
   const cpus = list === undefined ? [] : ['--cpus', list];
-  const niceness = nice === 0 ? [] : ['--nice', String(nice)];
-  return [launcher, '--lock', ramFile, ...cpus, ...niceness, '--', ...commandLine];
+  const niceness = spec.nice === 0 ? [] : ['--nice', String(spec.nice)];
+  return [launcher, '--lock', ramFile, ...cpus, ...niceness, ...tapArguments(spec), '--', ...commandLine];
 }
 
 function cpusOf(own: string | undefined, all: string | undefined): string | undefined {
@@ -46,12 +44,12 @@ function cpusOf(own: string | undefined, all: string | undefined): string | unde
  * @throws ExuviaError `vm-start-failed` with the end of QEMU's log; no QEMU is left then.
  */
 export async function launch(
-  name: string,
+  spec: VmSpec,
   commandLine: readonly string[],
-  share: Share,
   needs: Needs,
   monitors: Monitors,
 ): Promise<QmpClient> {
+  const { name } = spec;
   const paths = needs.paths(name);
   await rm(paths.runtime, { recursive: true, force: true });
   await mkdir(paths.runtime, { recursive: true, mode: 0o700 });
@@ -59,9 +57,9 @@ export async function launch(
   await waitForEnd(paths, needs.timeoutMs);
   await monitors.drop(name);
   const logStart = await sizeOf(paths.qemuLog);
-  const command = launchCommand(paths.ram, commandLine, share, needs);
+  const command = launchCommand(paths.ram, spec, commandLine, needs);
   try {
-    const started = await needs.scopes.start(paths.scope, command, paths.qemuLog, share.limits);
+    const started = await needs.scopes.start(paths.scope, command, paths.qemuLog, spec.limits);
     return await answering(name, started, needs.timeoutMs, monitors);
   } catch (cause) {
     await endAtOnce(name, needs);

@@ -26,6 +26,7 @@ import { readSpec, readSpecIfValid, readSpecs, removeSpec, writeSpec } from './s
 import { startVm } from './start.ts';
 import { stopVm } from './stop.ts';
 import { createSuccessors } from './succession.ts';
+import { reconnect, removeOrphanTaps } from './taps.ts';
 import { sizeOf } from './text-file.ts';
 import { Turns } from './turns.ts';
 
@@ -126,10 +127,12 @@ export class QemuVms implements VmManager {
 
   /**
    * To be called once when the agent starts, before anything is started: reconnects to every QEMU that runs
-   * on memory in the store and makes it part of its scope. What cannot be adopted is logged and left alone.
+   * on memory in the store and makes it part of its scope. What cannot be adopted is logged and left alone. Taps of
+   * VMs that are gone are removed.
    */
   async adopt(): Promise<Vm[]> {
     const names = await this.names();
+    await removeOrphanTaps(names, this.#dependencies.network);
     const adopted = await Promise.all(names.map((name) => this.#adoptOne(name)));
     return adopted.filter((vm) => vm !== null);
   }
@@ -137,12 +140,12 @@ export class QemuVms implements VmManager {
   async checks(name: string): Promise<Check[]> {
     return this.#inTurn(name, async (reality) => {
       await this.get(name);
-      const { paths } = this.#dependencies;
+      const { paths, network } = this.#dependencies;
       return checkVm(
         name,
         await readSpecIfValid(this.#dependencies.specs, name),
         reality,
-        paths(name),
+        { paths: paths(name), network },
         this.#monitors,
       );
     });
@@ -281,6 +284,8 @@ export class QemuVms implements VmManager {
         }
         await scopes.adopt(paths(name).scope, process.pid, instance?.spec.limits ?? {});
         if (status === 'running') await removeState(paths(name).deviceState);
+        if (instance !== null && status !== null)
+          await reconnect(instance.spec, this.#dependencies, this.#monitors);
         log.info({ vm: name, pid: process.pid, status }, 'A running VM was adopted.');
         return this.get(name);
       });

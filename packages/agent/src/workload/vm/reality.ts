@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises';
-import { ExuviaError, type Vm, type VmSpec } from '@exuvia/contract';
+import { ExuviaError, nicsOf, type Vm, type VmSpec } from '@exuvia/contract';
 import { queryStatus, queryVersion } from '@exuvia/qemu';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { type Instance, readInstance } from './instance.ts';
@@ -51,17 +51,24 @@ export async function lookAt(
 export function toVm(name: string, spec: VmSpec, reality: Reality, paths: VmPaths): Vm {
   const { state, reason } = stateOf(reality);
   const { instance, process } = reality;
+  // A spec that was edited since counts from the next start on.
+  const current = process === null ? spec : (instance?.spec ?? spec);
+  const nics = nicsOf(current).map(({ mac, tap }) => ({
+    mac,
+    bridge: tap?.bridge ?? null,
+    tap: tap?.name ?? null,
+  }));
   return {
     name,
     state,
-    // A spec that was edited since counts from the next start on.
-    spec: process === null ? spec : (instance?.spec ?? spec),
+    spec: current,
     pid: process?.pid ?? null,
     scope: process === null ? null : paths.scope,
     startedAt: instance?.startedAt ?? null,
     ramFile: instance !== null ? paths.ram : null,
     console: process !== null && spec.serial ? paths.console : null,
     qemu: reality.qemu,
+    ...(nics.length === 0 ? {} : { nics }),
     ...(reason === null ? {} : { reason }),
     ...(reality.saved && process === null ? { saved: true } : {}),
   };

@@ -13,6 +13,7 @@ import { endAtOnce, launch } from './launch.ts';
 import type { Monitors } from './monitors.ts';
 import type { Reality } from './reality.ts';
 import { removeState, requireWhole, sealState } from './seal.ts';
+import { awaitBridges } from './taps.ts';
 import { sizeOf } from './text-file.ts';
 
 /** Where `saveTo` puts what a VM was started with, beside its state. */
@@ -60,7 +61,8 @@ export async function restoreVm(
   await requireWhole(name, { state: stateFile, ram: paths.ram }, dependencies.updates);
   if (ram === 'in-file') await makeRoom(name, instance, paths, dependencies);
   const commandLine = [...restoreCommandLine(instance.commandLine), '-S'];
-  const client = await launch(name, commandLine, instance.spec, dependencies, monitors);
+  await awaitBridges(instance.spec, dependencies.network);
+  const client = await launch(instance.spec, commandLine, dependencies, monitors);
   try {
     await loadFromFile(client, stateFile, { ram });
   } catch (error) {

@@ -6,12 +6,13 @@ import { launch } from './launch.ts';
 import type { Monitors } from './monitors.ts';
 import type { Reality } from './reality.ts';
 import { discardMemory } from './stop.ts';
+import { requireBridges } from './taps.ts';
 
 /**
  * Starts a VM from its spec. What a VM that died left in the store is overwritten first. One that a full disk has
  * stopped goes on.
  *
- * @throws ExuviaError `vm-running`; `vm-state-not-restored` when a saved state would be lost; `store-full`,
+ * @throws ExuviaError `vm-running`; `vm-state-not-restored` when a saved state would be lost; `bridge-missing`; `store-full`,
  * `store-missing`; `vm-start-failed` with the end of QEMU's log. Nothing is left behind then.
  */
 export async function startVm(
@@ -26,6 +27,7 @@ export async function startVm(
     return;
   }
   refuse(spec.name, reality);
+  await requireBridges(spec, dependencies.network);
   const paths = dependencies.paths(spec.name);
   await discardMemory(spec.name, dependencies);
   const { allowExec } = dependencies.config();
@@ -34,7 +36,7 @@ export async function startVm(
     await dependencies.store.allocate(spec.name, parseSize(spec.memory) ?? 0);
     const startedAt = new Date().toISOString();
     await writeInstance(paths.instance, { version: 1, spec, commandLine, startedAt });
-    await launch(spec.name, commandLine, spec, dependencies, monitors);
+    await launch(spec, commandLine, dependencies, monitors);
   } catch (error) {
     await discardMemory(spec.name, dependencies);
     throw error;

@@ -7,6 +7,7 @@ import type { Monitors } from './monitors.ts';
 import { findProcess, waitForEnd } from './process.ts';
 import type { Reality } from './reality.ts';
 import { discardSavedFile } from './restore.ts';
+import { removeTaps } from './taps.ts';
 
 /**
  * Ends a VM: asks the guest to power down (ACPI), after `powerDownMs` asks QEMU to end, and kills a QEMU
@@ -29,17 +30,18 @@ export async function stopVm(
 }
 
 /**
- * Overwrites and removes what a VM without QEMU has in the store, and its sockets.
+ * Overwrites and removes what a VM without QEMU has in the store, and removes its taps and sockets.
  *
  * @throws ExuviaError `vm-running` when there is a QEMU after all: memory in use is never overwritten.
  */
 export async function discardMemory(
   name: string,
-  { store, paths, timeoutMs }: Pick<VmDependencies, 'store' | 'paths' | 'timeoutMs'>,
+  { store, paths, network, timeoutMs }: Pick<VmDependencies, 'store' | 'paths' | 'network' | 'timeoutMs'>,
 ): Promise<void> {
   await requireEnded(paths(name), name, timeoutMs);
   await store.scrub(name);
   await discardSavedFile(paths(name));
+  await removeTaps(name, network);
   await rm(paths(name).runtime, { recursive: true, force: true });
 }
 

@@ -13,7 +13,7 @@ import {
   successorCommandLine,
   undoSave,
 } from '@exuvia/qemu';
-import { listIfExists } from '@exuvia/sys';
+import { listIfExists, readIfExists } from '@exuvia/sys';
 import type { Successors } from '../../kinds.ts';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { execInto } from './exec.ts';
@@ -23,6 +23,7 @@ import { notRunning } from './names.ts';
 import { findProcess, findSuccessor, kill, waitForPidEnd } from './process.ts';
 import type { Reality } from './reality.ts';
 import { startProgram } from './scopes.ts';
+import { tapArguments } from './taps.ts';
 import { sizeOf, tail } from './text-file.ts';
 
 export interface SuccessionNeeds {
@@ -70,9 +71,13 @@ async function start(
   const machine = commandLineFor(binary, instance.commandLine);
   const commandLine = successorCommandLine(machine, { runtime, next });
   const logStart = await sizeOf(qemuLog);
-  const place = ['--lock', ram, '--successor-of', String(process.pid)];
+  const place = ['--lock', ram, '--successor-of', String(process.pid), ...tapArguments(instance.spec)];
   const started = await startProgram([launcher, ...place, '--', ...commandLine], qemuLog);
-  for (const deadline = Date.now() + timeoutMs; !(await exists(cprSocket(next))); await sleep(10)) {
+  for (
+    const deadline = Date.now() + timeoutMs;
+    !(await listens(started.pid, cprSocket(next)));
+    await sleep(10)
+  ) {
     const code = started.exitCode();
     if (code === null && Date.now() < deadline) continue;
     const said =
@@ -89,6 +94,17 @@ async function start(
     cpr: cprSocket(next),
     state: stateSocket(next),
   };
+}
+
+/**
+ * A socket has a name before anybody can connect to it, and QEMU takes one connection only: nothing may be tried.
+ * (/proc/PID/net/unix: `Num: RefCount Protocol Flags ...`; 10000 is __SO_ACCEPTCON.)
+ */
+async function listens(pid: number, socket: string): Promise<boolean> {
+  const sockets = (await readIfExists(`/proc/${pid}/net/unix`)) ?? '';
+  return sockets
+    .split('\n')
+    .some((line) => line.endsWith(` ${socket}`) && /^\S+ \S+ \S+ 00010000 /.test(line));
 }
 
 /** Kills a successor and waits until it is dead. */

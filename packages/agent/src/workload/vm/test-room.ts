@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AgentConfig, type VmSpec, vmPaths, vmSpecSchema } from '@exuvia/contract';
 import { countingGuest, TEST_BOOT_ID } from '@exuvia/qemu/testing';
-import { run } from '@exuvia/sys';
+import { hostNetwork, run } from '@exuvia/sys';
 import type { VmDependencies } from './dependencies.ts';
 import { QemuVms } from './manager.ts';
 import { findProcess, kill, waitForPidEnd } from './process.ts';
@@ -22,12 +22,13 @@ export interface TestHost {
   remove(): Promise<void>;
 }
 
-export async function makeTestHost(qemu: string): Promise<TestHost> {
+/** @param namespace the network namespace in which its QEMUs are started; without one it has no network */
+export async function makeTestHost(qemu: string, namespace?: string): Promise<TestHost> {
   const directory = await mkdtemp(join(tmpdir(), 'exuvia-vms-'));
   const store = await mkdtemp('/dev/shm/exuvia-vms-');
   const launcher = join(directory, 'exuvia-launch');
   const source = join(import.meta.dirname, '../../../../../native/launch/exuvia-launch.c');
-  await run('cc', ['-O2', '-D_GNU_SOURCE', '-o', launcher, source]);
+  await run('cc', ['-O2', '-D_GNU_SOURCE', '-I', join(source, '../../common'), '-o', launcher, source]);
   const logged: string[] = [];
   const adopted: string[] = [];
   const managers: QemuVms[] = [];
@@ -48,7 +49,8 @@ export async function makeTestHost(qemu: string): Promise<TestHost> {
     updates: join(store, 'updates'),
     instances: join(store, 'vms'),
     qemu: { binary: qemu, accelerator: 'tcg' },
-    launcher,
+    network: namespace === undefined ? NO_NETWORK : hostNetwork(namespace),
+    launcher: namespace === undefined ? launcher : await launcherIn(namespace, launcher),
     timeoutMs: 30_000,
   };
   await mkdir(dependencies.specs);
@@ -74,6 +76,20 @@ export async function makeTestHost(qemu: string): Promise<TestHost> {
       await rm(store, { recursive: true });
     },
   };
+}
+
+/** A test must not touch what VMs of the machine that it runs on have. */
+const NO_NETWORK: VmDependencies['network'] = {
+  links: async () => [],
+  hasBridge: async () => false,
+  join: async () => {},
+  remove: async () => {},
+};
+
+async function launcherIn(namespace: string, launcher: string): Promise<string> {
+  const script = `${launcher}-in`;
+  await writeFile(script, `#!/bin/sh\nexec ip netns exec ${namespace} ${launcher} "$@"\n`, { mode: 0o755 });
+  return script;
 }
 
 /** Writes the counting guest where the spec expects it, and creates the VM. */
