@@ -71,7 +71,7 @@ export const vmSpecSchema = z.strictObject({
     .regex(/^[A-Za-z0-9._+=,-]+$/, 'must be a QEMU CPU model, for example host or EPYC-v4')
     .default('host'),
   boot: bootSchema,
-  disks: z.array(diskSchema).max(24).default([]),
+  disks: z.array(diskSchema).max(22).default([]),
   networks: z.array(networkSchema).max(MAX_NETWORKS).default([]).describe('Its NICs'),
   serial: z.boolean().default(true).describe('A serial console with a log and a socket'),
   limits: limitsSchema.default({}),

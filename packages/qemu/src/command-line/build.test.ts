@@ -1,4 +1,4 @@
-import { vmPaths, vmSpecSchema } from '@exuvia/contract';
+import { MAX_NETWORKS, vmPaths, vmSpecSchema } from '@exuvia/contract';
 import { expect, test } from 'vitest';
 import { restoreCommandLine, startCommandLine } from './build.ts';
 import { vmUuid } from './identity.ts';
@@ -137,12 +137,12 @@ test('the guest agent’s channel and the vsock address have places of their own
     'socket,id=guest-agent0,path=/run/exuvia/vms/web/guest-agent.sock,server=on,wait=off',
   );
   expect(valuesOf(commandLine, '-device').map((text) => JSON.parse(text ?? '') as object)).toEqual([
-    { driver: 'virtio-serial-pci', id: 'virtio-serial0', bus: 'pci.0', addr: '0x1d' },
+    { driver: 'virtio-serial-pci', id: 'virtio-serial0', bus: 'pci.0', addr: '0x19' },
     {
       ...{ driver: 'virtserialport', id: 'guest-agent0', bus: 'virtio-serial0.0', nr: 1 },
       ...{ chardev: 'guest-agent0', name: 'org.qemu.guest_agent.0' },
     },
-    { driver: 'vhost-vsock-pci', id: 'vsock0', bus: 'pci.0', addr: '0x1e', 'guest-cid': 42 },
+    { driver: 'vhost-vsock-pci', id: 'vsock0', bus: 'pci.0', addr: '0x1a', 'guest-cid': 42 },
   ]);
 });
 
@@ -159,9 +159,16 @@ test('a rehearsal leaves the vsock address to the VM', () => {
   expect(rehearsal).not.toContain('"guest-cid":42');
 });
 
-test('the last of 24 disks still has a place on the bus', () => {
-  const disks = Array.from({ length: 24 }, (_, index) => ({ file: `/d${index}` }));
-  expect(valuesOf(build({ disks }), '-device').at(-1)).toContain('"addr":"0x1a"');
+test('as many of everything as a spec may have: each has a place of its own on the bus', () => {
+  const disks = Array.from({ length: 22 }, (_, index) => ({ file: `/d${index}` }));
+  const networks = Array.from({ length: MAX_NETWORKS }, () => ({ user: true }));
+  const commandLine = build({ disks, networks, guestAgent: 'virtio-serial', vsockCid: 3 });
+  const places = valuesOf(commandLine, '-device').flatMap(
+    (text) => /"addr":"(\w+)"/.exec(text ?? '')?.[1] ?? [],
+  );
+  expect(places).toHaveLength(22 + MAX_NETWORKS + 2);
+  expect(new Set(places).size).toBe(places.length);
+  expect(Math.max(...places.map(Number))).toBeLessThan(0x1f);
 });
 
 test('NICs have fixed places behind the disks; a tap is an inherited descriptor', () => {

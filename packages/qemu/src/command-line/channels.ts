@@ -1,8 +1,8 @@
 import type { VmSpec } from '@exuvia/contract';
 
-/** Behind the last disk's, so that neither depends on what else a VM has. */
-const SERIAL_SLOT = '0x1d';
-const VSOCK_SLOT = '0x1e';
+/** Between the last disk's and the first NIC's, so that neither depends on what else a VM has. */
+const SERIAL_SLOT = '0x19';
+const VSOCK_SLOT = '0x1a';
 
 /** Name of the port by which qemu-guest-agent finds its channel. */
 const GUEST_AGENT_PORT = 'org.qemu.guest_agent.0';
