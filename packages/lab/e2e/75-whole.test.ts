@@ -74,7 +74,7 @@ async function everything(name: string): Promise<object> {
     cpus: await host(`grep -h Cpus_allowed_list /proc/${pid}/task/*/status | sort -u`),
     nice: await host(`awk '{ print $19 }' /proc/${pid}/stat`),
     files: await host(`ls ${runtime}`),
-    logStart: await host(`head -c 400 ${consoleLog}`),
+    logStart: await host(`head -n 1 ${consoleLog}`),
   };
 }
 
