@@ -29,7 +29,10 @@ const LAB_PACKAGES = {
   openssl: "makes the lab's certificates",
   'openssh-client': 'logs in to the lab host',
 };
-const TEST_PACKAGES = { chromium: 'shows HTML reports to the tests' };
+const TEST_PACKAGES = {
+  chromium: 'shows HTML reports to the tests',
+  iproute2: 'makes the network namespaces of tests (ip)',
+};
 
 /** What `npm test` runs (vitest.config.ts); with `--all` it runs every project. */
 const TEST_PROJECTS = ['unit', 'guest', 'lab'];

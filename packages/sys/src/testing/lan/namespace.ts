@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { run } from '../../process/run.ts';
 
 /** A network namespace that stands for another machine; gone when it is removed, with all that is in it. */
@@ -10,7 +11,8 @@ export interface TestNamespace {
 
 /** The sentence that says why this machine cannot have network namespaces; `null` when it can. */
 export function namespacesMissing(): string | null {
-  return process.getuid?.() === 0 ? null : 'Only root can make network namespaces.';
+  if (process.getuid?.() !== 0) return 'Only root can make network namespaces.';
+  return existsSync('/dev/net/tun') ? null : 'This machine has no /dev/net/tun.';
 }
 
 export async function makeNamespace(label: string): Promise<TestNamespace> {
