@@ -221,6 +221,7 @@ static bool read_plan(const char *path) {
       if (vm_count == MAX_VMS) return plan_fails("too many", word);
       vm = &vms[vm_count++];
       vm->name = rest;
+      vm->qmp.fd = -1; /* 0 is a descriptor */
     } else if (strcmp(word, "module") == 0) good = plan_module(rest);
     else if (strcmp(word, "bridge") == 0) good = plan_bridge(rest);
     else if (strcmp(word, "nic") == 0) good = plan_nic(rest);

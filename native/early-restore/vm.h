@@ -131,7 +131,6 @@ static void become_qemu(const struct vm *vm, int qmp) {
 
 static void vm_start(struct vm *vm) {
   int pair[2];
-  vm->qmp.fd = -1;
   make_directories(vm->runtime);
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
     vm_fail(vm, strerror(errno));
