@@ -1,19 +1,15 @@
-/* Starting the QEMUs and leading them from the saved state to the running guest, all at once. */
+/* Leading the QEMUs from the saved state to the running guest, all at once. */
 #ifndef EXUVIA_VM_H
 #define EXUVIA_VM_H
 
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/file.h>
-#include <sys/resource.h>
 
 #include "crc32.h"
 #include "devices.h"
 #include "log.h"
 #include "plan.h"
-
-#define QMP_FD 3
+#include "qemu.h"
 
 static void vm_end(struct vm *vm, enum progress end, const char *fate, const char *why) {
   vm->progress = end;
@@ -38,95 +34,6 @@ static bool fault_is(const char *action, const struct vm *vm) {
   size_t length = strlen(action);
   if (!fault || strncmp(fault, action, length) != 0) return false;
   return fault[length] == 0 || (fault[length] == ' ' && strcmp(fault + length + 1, vm->name) == 0);
-}
-
-static void make_directories(const char *path) {
-  char whole[512];
-  snprintf(whole, sizeof whole, "%s%s", SYSROOT, path);
-  for (char *p = whole + 1; *p; p++)
-    if (*p == '/') {
-      *p = 0;
-      mkdir(whole, 0755);
-      *p = '/';
-    }
-  mkdir(whole, 0700);
-}
-
-static void join_cgroup(const char *scope) {
-  char path[512], procs[560];
-  snprintf(path, sizeof path, "/sys/fs/cgroup/%s", scope);
-  make_directories(path);
-  snprintf(procs, sizeof procs, "%s%s/cgroup.procs", SYSROOT, path);
-  int fd = open(procs, O_WRONLY | O_CLOEXEC);
-  if (fd < 0 || write(fd, "0", 1) != 1) logf_kernel("%s: %s", procs, strerror(errno));
-  if (fd >= 0) close(fd);
-}
-
-static void stay_on_cpus(const char *list) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  for (const char *p = list; p && *p;) {
-    char *end;
-    unsigned long first = strtoul(p, &end, 10), last = first;
-    if (end == p) return;
-    if (*end == '-') last = strtoul(end + 1, &end, 10);
-    for (unsigned long cpu = first; cpu <= last && cpu < CPU_SETSIZE; cpu++) CPU_SET(cpu, &set);
-    p = *end == ',' ? end + 1 : end;
-  }
-  if (CPU_COUNT(&set) && sched_setaffinity(0, sizeof set, &set) < 0) logf_kernel("cpus %s: %s", list, strerror(errno));
-}
-
-static int open_at_least(const char *path, int flags, int lowest) {
-  int fd = open(path, flags | O_CLOEXEC);
-  if (fd < 0) return -1;
-  int moved = fcntl(fd, F_DUPFD, lowest);
-  int saved = errno;
-  close(fd);
-  errno = saved;
-  return moved;
-}
-
-static void tell_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void tell_log(const char *format, ...) {
-  char line[256];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(line, sizeof line, format, args);
-  va_end(args);
-  dprintf(STDERR_FILENO, "exuvia: %s\n", line);
-}
-
-/* In the child: everything that must hold from QEMU's first instruction on. Returns only on failure. */
-static void become_qemu(const struct vm *vm, int qmp) {
-  setsid();
-  join_cgroup(vm->scope);
-  if (vm->cpus) stay_on_cpus(vm->cpus);
-  if (vm->nice && setpriority(PRIO_PROCESS, 0, atoi(vm->nice)) < 0) logf_kernel("nice %s: %s", vm->nice, strerror(errno));
-  if (chroot(SYSROOT) < 0 || chdir("/") < 0) _exit(71);
-  int log = open(vm->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-  int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (nothing >= 0) dup2(nothing, STDIN_FILENO);
-  if (log >= 0) {
-    dup2(log, STDOUT_FILENO);
-    dup2(log, STDERR_FILENO);
-  }
-  /* What stays open here of other VMs may have any number: that of a tap too. */
-  qmp = fcntl(qmp, F_DUPFD_CLOEXEC, LAST_TAP_FD + 1);
-  if (dup2(qmp, QMP_FD) < 0) _exit(71);
-  for (size_t i = 0; i < vm->tap_count; i++) {
-    if (open_tap(&vm->taps[i], tell_log)) continue;
-    tell_log("%s: %s", vm->taps[i].name, strerror(errno));
-    _exit(71);
-  }
-  /* The lock lives as long as this process: a second QEMU on the same memory cannot start. */
-  int ram = open_at_least(vm->ram, O_RDWR, LAST_TAP_FD + 1);
-  if (ram < 0 || flock(ram, LOCK_EX | LOCK_NB) < 0) {
-    dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->ram, strerror(errno));
-    _exit(75);
-  }
-  execve(vm->args[0], (char *const *)vm->args, (char *const *)vm->env);
-  dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->args[0], strerror(errno));
-  _exit(127);
 }
 
 static void vm_start(struct vm *vm) {
