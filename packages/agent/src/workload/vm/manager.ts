@@ -5,13 +5,12 @@ import {
   type GuestClock,
   type OpenImage,
   queryImages,
-  queryStatus,
   restoreCommandLine,
   setGuestClock,
-  undoSave,
 } from '@exuvia/qemu';
 import { createHeartbeatReader } from '../../heartbeat/index.ts';
 import type { RunningQemu, Successors, VmManager } from '../../kinds.ts';
+import { adoptVm } from './adopt.ts';
 import { checkVm } from './checks.ts';
 import type { VmDependencies } from './dependencies.ts';
 import { type Instance, listInstances } from './instance.ts';
@@ -19,14 +18,14 @@ import { Monitors } from './monitors.ts';
 import { checkedName, nothingToRecover, notRunning, vmUnknown } from './names.ts';
 import { waitForEnd } from './process.ts';
 import { gone, lookAt, type Reality, toVm } from './reality.ts';
-import { discardSavedFile, restoreVm } from './restore.ts';
+import { restoreVm } from './restore.ts';
+import { resumeVm } from './resume.ts';
 import { endSavedVm, saveVmInPlace, saveVmTo } from './save.ts';
-import { removeState } from './seal.ts';
 import { readSpec, readSpecIfValid, readSpecs, removeSpec, writeSpec } from './specs.ts';
 import { startVm } from './start.ts';
 import { stopVm } from './stop.ts';
 import { createSuccessors } from './succession.ts';
-import { reconnect, removeOrphanTaps } from './taps.ts';
+import { removeOrphanTaps } from './taps.ts';
 import { sizeOf } from './text-file.ts';
 import { Turns } from './turns.ts';
 
@@ -178,21 +177,7 @@ export class QemuVms implements VmManager {
   }
 
   async resume(name: string): Promise<void> {
-    await this.#inTurn(name, async (reality) => {
-      const { paths, log } = this.#dependencies;
-      if (reality.process === null) throw notRunning(name);
-      const client = await this.#monitors.get(name);
-      const { running, status } = await queryStatus(client);
-      if (status === 'inmigrate') {
-        throw new ExuviaError('vm-not-restored', `VM ${name} is still loading its saved state.`);
-      }
-      // From its next instruction on the saved state is stale; nobody may ever load it.
-      await removeState(paths(name).deviceState);
-      await discardSavedFile(paths(name));
-      if (running) return;
-      await undoSave(client, true);
-      log.info({ vm: name, before: status }, 'A VM was resumed.');
-    });
+    await this.#inTurn(name, (reality) => resumeVm(name, reality, this.#dependencies, this.#monitors));
   }
 
   /** Names of all VMs that have memory or state in the store: what a scrub of orphans must leave alone. */
@@ -275,22 +260,13 @@ export class QemuVms implements VmManager {
   }
 
   async #adoptOne(name: string): Promise<Vm | null> {
-    const { scopes, paths, log } = this.#dependencies;
     try {
-      return await this.#inTurn(name, async ({ process, status, instance }) => {
-        if (process === null) {
-          log.warn({ vm: name }, 'A VM has memory in the store, but no QEMU.');
-          return null;
-        }
-        await scopes.adopt(paths(name).scope, process.pid, instance?.spec.limits ?? {});
-        if (status === 'running') await removeState(paths(name).deviceState);
-        if (instance !== null && status !== null)
-          await reconnect(instance.spec, this.#dependencies, this.#monitors);
-        log.info({ vm: name, pid: process.pid, status }, 'A running VM was adopted.');
-        return this.get(name);
+      return await this.#inTurn(name, async (reality) => {
+        const adopted = await adoptVm(name, reality, this.#dependencies, this.#monitors);
+        return adopted ? this.get(name) : null;
       });
     } catch (error) {
-      log.error({ vm: name, err: error }, 'A running VM could not be adopted.');
+      this.#dependencies.log.error({ vm: name, err: error }, 'A running VM could not be adopted.');
       return null;
     }
   }
