@@ -96,7 +96,7 @@ function hintOf(said: string): string {
   if (said === '') return 'Its arguments may not fit this QEMU.';
   // QEMU 10.0.13 makes larger rings than 11.1 takes (packages/qemu/src/command-line/networks.ts).
   const rings = /vring\.num .* exceeds allocated max/.test(said)
-    ? ' Devices of virtio that began in the one QEMU do not fit the other: give its NICs `model: vmxnet3`, stop and start it.'
+    ? ' Devices of virtio that began in the one QEMU do not fit the other: give its NICs `model: vmxnet3`, `guestAgent: isa-serial` instead of virtio-serial, no `vsockCid`; stop and start it.'
     : '';
   return `QEMU said: ${said}.${rings}`;
 }
