@@ -22,8 +22,8 @@ describe.skipIf(missing !== null)('the network of a host', () => {
     const links = (await network.links()).filter(({ name }) => name !== 'lo');
     const mac = (address: string) => ({ mac: address, permanentMac: address, below: null, vlanId: null });
     expect(links).toEqual([
-      { ...mac('52:00:00:00:00:01'), name: 'br0', mtu: 9000, up: false, kind: 'bridge', master: null },
-      { ...mac('52:00:00:00:00:02'), name: 'low', mtu: 9000, up: true, kind: 'tun', master: 'br0' },
+      { ...mac('52:00:00:00:00:01'), name: 'br0', mtu: 9000, carrier: false, kind: 'bridge', master: null },
+      { ...mac('52:00:00:00:00:02'), name: 'low', mtu: 9000, carrier: false, kind: 'tun', master: 'br0' },
     ]);
     expect(await network.hasBridge('br0')).toBe(true);
     expect(await network.hasBridge('low')).toBe(false);

@@ -20,7 +20,8 @@ export interface Link {
   /** The address that the device has when its driver is loaded. */
   readonly permanentMac: string;
   readonly mtu: number;
-  readonly up: boolean;
+  /** Set up, and somebody is at the other end: of a tap, the process that has it open. */
+  readonly carrier: boolean;
   /** `bridge`, `tun`, `vlan`, `bond`, ...; `null` for what a driver serves. */
   readonly kind: string | null;
   /** The bridge or bond that it belongs to. */
@@ -84,7 +85,7 @@ export function parseLinks(text: string): Link[] {
       mac: link.address,
       permanentMac: link.permaddr ?? link.address,
       mtu: link.mtu,
-      up: link.flags.includes('UP'),
+      carrier: link.flags.includes('LOWER_UP'),
       kind: link.linkinfo?.info_kind ?? null,
       master: link.master ?? null,
       below: link.link ?? null,

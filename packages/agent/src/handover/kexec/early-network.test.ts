@@ -7,7 +7,7 @@ const link = (name: string, fields: Partial<Link> = {}): Link => ({
   mac: '52:54:00:00:00:01',
   permanentMac: '52:54:00:00:00:02',
   mtu: 1500,
-  up: true,
+  carrier: true,
   kind: null,
   master: null,
   below: null,

@@ -131,7 +131,9 @@ export class QemuVms implements VmManager {
    */
   async adopt(): Promise<Vm[]> {
     const names = await this.names();
-    await removeOrphanTaps(names, this.#dependencies.network);
+    await removeOrphanTaps(names, this.#dependencies.network).catch((err: unknown) => {
+      this.#dependencies.log.warn({ err }, 'Taps of VMs that are gone could not be removed.');
+    });
     const adopted = await Promise.all(names.map((name) => this.#adoptOne(name)));
     return adopted.filter((vm) => vm !== null);
   }

@@ -15,6 +15,7 @@ import { startTransfer } from '../../handover/vmm/transfer-program.ts';
 import { findGuestKernels, makeLinuxGuest } from '../../testing/linux-guest.ts';
 import { findNewQemu, writeQemuScript } from '../../testing/new-qemu.ts';
 import type { QemuVms } from './manager.ts';
+import { removeOrphanTaps } from './taps.ts';
 import { createVm, makeTestHost, type TestHost } from './test-room.ts';
 
 const GUEST = '10.77.0.11';
@@ -149,13 +150,16 @@ describe.skipIf(missing !== null)('a VM on a bridge', { timeout: TEST_LIMIT_MS }
       { mac: nicsOf(spec)[1]?.mac, bridge: null, tap: null },
     ]);
     await outside.ip('link', 'set', tapOf(spec), 'nomaster');
-    await outside.ip('tuntap', 'add', 'exv00000000n0', 'mode', 'tap');
     expect((await manager.checks('web')).find(({ id }) => id === 'vm-network')).toMatchObject({
       verdict: 'warn',
       reason: `Its tap ${tapOf(spec)} is not a port of bridge br0: the guest reaches nobody there.`,
     });
     const next = host.manager();
     await manager.close();
+    // As if the store were not mounted: what a QEMU has open is not nobody's.
+    await removeOrphanTaps([], host.dependencies.network);
+    expect((await links()).map(({ name }) => name)).toEqual(['lo', 'br0', tapOf(spec)]);
+    await outside.ip('tuntap', 'add', 'exv00000000n0', 'mode', 'tap');
     await next.adopt();
     expect((await links()).map(({ name, master }) => [name, master])).toEqual([
       ['lo', null],

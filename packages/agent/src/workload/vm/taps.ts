@@ -83,9 +83,10 @@ export async function removeOrphanTaps(names: readonly string[], network: HostNe
   await removeAll(network, (link) => !known.some((prefix) => link.startsWith(prefix)));
 }
 
+/** One that a process has open is somebody's, whatever else is known: a QEMU outlives a store that is not mounted. */
 async function removeAll(network: HostNetwork, isGone: (link: string) => boolean): Promise<void> {
-  for (const { name } of await network.links()) {
-    if (isTapName(name) && isGone(name)) await network.remove(name);
+  for (const { name, carrier } of await network.links()) {
+    if (isTapName(name) && isGone(name) && !carrier) await network.remove(name);
   }
 }
 
