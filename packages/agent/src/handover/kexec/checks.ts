@@ -7,7 +7,7 @@ import { diskNeeds } from './disk-needs.ts';
 import type { EarlyNetwork } from './early-network.ts';
 import { earlyNeeds, restored } from './needs.ts';
 
-/** Room for a copy of QEMU; measured: 59 MiB (docs/measurements.md). */
+/** Room for a copy of QEMU; generous. */
 const RUNTIME_BYTES = 96 * 2 ** 20;
 /** A guest's kernel and initrd are copied too; generous. */
 const BOOT_FILES_BYTES = 64 * 2 ** 20;

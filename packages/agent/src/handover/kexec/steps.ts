@@ -34,7 +34,7 @@ export function kexecSteps(
     rehearse(
       dependencies,
       'save and restore a machine like each VM with the QEMU in the store',
-      ({ name }, whole) => restored(dependencies, prepared, whole, name),
+      ({ name }, whole) => machineOf(dependencies, prepared, whole, name),
     ),
     loadKernel(dependencies),
     ...shutDownVms(dependencies, plan),
@@ -47,7 +47,7 @@ export function kexecSteps(
 }
 
 /** A VM as the early restore will start it, after it was saved by the QEMU that it runs in. */
-async function restored(
+async function machineOf(
   dependencies: HandoverDependencies,
   { vms }: Prepared,
   plan: Pick<Plan, 'target'>,

@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { type Check, HOST_PATHS, type Vm } from '@exuvia/contract';
 import { installedKernels, readIfExists } from '@exuvia/sys';
 
-/** Room for one VM's device state; measured: 0.4 MiB (docs/measurements.md). */
+/** Room for one VM's device state; generous. */
 export const STATE_BYTES = 16 * 2 ** 20;
 
 export async function kernelInstalled(release: string): Promise<Check> {

@@ -66,7 +66,7 @@ export function toVm(name: string, spec: VmSpec, reality: Reality, paths: VmPath
     scope: process === null ? null : paths.scope,
     startedAt: instance?.startedAt ?? null,
     ramFile: instance !== null ? paths.ram : null,
-    console: process !== null && spec.serial ? paths.console : null,
+    console: process !== null && current.serial ? paths.console : null,
     qemu: reality.qemu,
     ...(nics.length === 0 ? {} : { nics }),
     ...(reason === null ? {} : { reason }),

@@ -41,8 +41,8 @@ export async function discardSavedFile(paths: VmPaths): Promise<void> {
  * second time would run an old device state on newer memory.
  *
  * @throws ExuviaError `vm-running`; `vm-not-saved` when there is no state or nothing to start it with;
- * `vm-state-unsealed`, `vm-state-damaged`, `vm-memory-damaged`: then nothing is loaded; `vm-start-failed`; `vm-restore-failed`: state and memory are left as they were
- * then; `vm-not-resumed`.
+ * `vm-state-unsealed`, `vm-state-damaged`, `vm-memory-damaged`: then nothing is loaded; `vm-start-failed`;
+ * `vm-restore-failed`: state and memory are left as they were then; `vm-not-resumed`.
  */
 export async function restoreVm(
   name: string,
