@@ -21,9 +21,9 @@ let folder: string;
 let release: string;
 let banner: string;
 
-/** What /proc/version says in the guest: its program prints it whenever it changes. */
+/** What /proc/version says in the guest: its program prints it whenever it changes. A line is whole once it has its end. */
 async function seenInside(): Promise<string | null> {
-  const { stdout } = await labRun(lab, `grep -a '^watch: ' ${vmPaths(NAME).consoleLog} | tail -1`);
+  const { stdout } = await labRun(lab, `grep -aP '^watch: .*\\r$' ${vmPaths(NAME).consoleLog} | tail -1`);
   return stdout.replaceAll('\r', '').replace(/^watch: /, '') || null;
 }
 async function untilInside(wanted: string): Promise<void> {
