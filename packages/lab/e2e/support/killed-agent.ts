@@ -1,12 +1,32 @@
-import { expect } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import { waitForAgent } from '../../src/host/agent.ts';
 import { labRun } from '../../src/host/ssh.ts';
 import type { LabState } from '../../src/host/state.ts';
 import type { Observer } from '../../src/observer/observer.ts';
 import { expectGuestsLivedOn } from './expect-guests.ts';
-import { ask, endOf, otherKernel, qemusByVm, snapshotOf } from './lab.ts';
+import {
+  ask,
+  endOf,
+  otherKernel,
+  plannedSteps,
+  qemusByVm,
+  sharedLab,
+  snapshotOf,
+  watchedGuests,
+} from './lab.ts';
 
 const AGENT_LIMIT_MS = 120_000;
+
+/** The lab, its guests watched, and the steps of an update: those of its pause with the last one before, and the others. */
+export async function killableUpdate() {
+  const lab = await sharedLab();
+  const observer = await watchedGuests(lab);
+  afterAll(() => observer.stop());
+  const steps = await plannedSteps(lab);
+  const names = steps.map(({ name }) => name);
+  const lastBefore = steps.findIndex(({ phase }) => phase !== null) - 1;
+  return { lab, observer, preparatory: names.slice(0, lastBefore), pausing: names.slice(lastBefore) };
+}
 
 /**
  * Kills the agent at a step of an update and expects that the next one undoes it. What a step has done is there, and

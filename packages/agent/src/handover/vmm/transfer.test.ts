@@ -9,7 +9,7 @@ import { run } from '@exuvia/sys';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { QemuVms } from '../../workload/vm/manager.ts';
 import { findProcess } from '../../workload/vm/process.ts';
-import { createVm, makeTestHost, type TestHost } from '../../workload/vm/test-room.ts';
+import { createVm, makeTestHost, nextHeartbeat, type TestHost } from '../../workload/vm/test-room.ts';
 import { timesOf } from './times.ts';
 import { startTransfer, type TransferProgram } from './transfer-program.ts';
 
@@ -46,13 +46,7 @@ async function prepared(hold: boolean): Promise<{ newPid: number; transfer: Tran
   return { newPid: successor.pid, transfer };
 }
 
-/** The guest's heartbeat as soon as it has passed `sequence`. */
-async function beyond(sequence: bigint) {
-  for (;;) {
-    const beat = await manager.readHeartbeat('web');
-    if (beat !== null && beat.sequence > sequence) return beat;
-  }
-}
+const beyond = (sequence: bigint) => nextHeartbeat(manager, 'web', sequence);
 
 /** The guest has gone on from `before`: same boot, and nothing of its memory is wrong. */
 async function livesOn(before: { sequence: bigint; bootId: string }) {

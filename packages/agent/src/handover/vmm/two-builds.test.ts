@@ -5,7 +5,7 @@ import { run } from '@exuvia/sys';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findNewQemu, writeQemuScript } from '../../testing/new-qemu.ts';
 import type { QemuVms } from '../../workload/vm/manager.ts';
-import { createVm, makeTestHost, type TestHost } from '../../workload/vm/test-room.ts';
+import { createVm, makeTestHost, nextHeartbeat, type TestHost } from '../../workload/vm/test-room.ts';
 import { startTransfer } from './transfer-program.ts';
 
 const qemu = await findQemu();
@@ -38,12 +38,7 @@ async function emptyDisk(): Promise<{ file: string; format: 'raw' }> {
   return { file, format: 'raw' };
 }
 
-async function beyond(sequence: bigint) {
-  for (;;) {
-    const beat = await manager.readHeartbeat('web');
-    if (beat !== null && beat.sequence > sequence) return beat;
-  }
-}
+const beyond = (sequence: bigint) => nextHeartbeat(manager, 'web', sequence);
 
 async function livesOn(before: { sequence: bigint; bootId: string }) {
   expect(await beyond(before.sequence + 768n)).toMatchObject({ bootId: before.bootId, errors: 0n });

@@ -1,7 +1,14 @@
 import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AgentConfig, type VmSpec, vmPaths, vmSpecSchema } from '@exuvia/contract';
+import {
+  type AgentConfig,
+  type Heartbeat,
+  type Vm,
+  type VmSpec,
+  vmPaths,
+  vmSpecSchema,
+} from '@exuvia/contract';
 import { countingGuest, TEST_BOOT_ID } from '@exuvia/qemu/testing';
 import { hostNetwork, run } from '@exuvia/sys';
 import type { VmDependencies } from './dependencies.ts';
@@ -97,6 +104,22 @@ export async function createVm(manager: QemuVms, spec: VmSpec): Promise<VmSpec> 
   if ('kernel' in spec.boot) await writeFile(spec.boot.kernel, countingGuest(spec.name, TEST_BOOT_ID));
   await manager.create(spec);
   return spec;
+}
+
+/** Creates the VM, starts it and waits for its guest. */
+export async function startGuest(manager: QemuVms, spec: VmSpec): Promise<Vm> {
+  await createVm(manager, spec);
+  const vm = await manager.start(spec.name);
+  await nextHeartbeat(manager, spec.name, 0n);
+  return vm;
+}
+
+/** The first heartbeat of the VM's guest that is seen with a sequence number greater than this. */
+export async function nextHeartbeat(manager: QemuVms, name: string, sequence: bigint): Promise<Heartbeat> {
+  for (;;) {
+    const beat = await manager.readHeartbeat(name);
+    if (beat !== null && beat.sequence > sequence) return beat;
+  }
 }
 
 function testPaths(directory: string, store: string): VmDependencies['paths'] {
