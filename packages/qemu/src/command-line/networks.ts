@@ -1,6 +1,6 @@
 import type { Nic } from '@exuvia/contract';
 
-/** Behind the last disk (disks.ts): the NICs' places never move. */
+/** Behind the last disk (disks.ts) and the channels (channels.ts): the NICs’ places never move. */
 const FIRST_SLOT = 0x1b;
 
 /**

@@ -5,11 +5,13 @@ const NULL_DISK = { driver: 'null-co', size: 2 ** 40, 'read-zeroes': true };
 
 /** Addresses that nobody gives to a VM by hand; the kernel lets each be held once. */
 const REHEARSAL_CIDS = 0x7000_0000;
+/** The same for all: machines that differ in nothing else are rehearsed once. */
+const REHEARSAL_MAC = '52:54:00:00:00:01';
 
 /**
  * The command line of a machine like the given one that touches nothing of it: memory, sockets, logs and pid
- * file lie in `directory`, the disks are empty ones, no NIC reaches anybody. It serves to find out, while the VM runs, whether a QEMU
- * takes these arguments and can save and restore this set of devices.
+ * file lie in `directory`, the disks are empty ones, no NIC reaches anybody. It serves to find out, while the VM runs,
+ * whether a QEMU takes these arguments and can save and restore this set of devices.
  *
  * @param commandLine as {@link startCommandLine} builds it, without further arguments of the user's.
  */
@@ -37,7 +39,9 @@ function rewrite(option: string, value: string, directory: string): string {
     case '-D':
       return join(directory, 'log');
     case '-device':
-      return value.replace(/("?guest-cid"?[:=])[0-9]+/, `$1${REHEARSAL_CIDS + process.pid}`);
+      return value
+        .replace(/("?guest-cid"?[:=])[0-9]+/, `$1${REHEARSAL_CIDS + process.pid}`)
+        .replace(/("mac":")[^"]*/, `$1${REHEARSAL_MAC}`);
     case '-netdev':
       return value.replace(/^tap,id=([^,]*),.*/, 'hubport,id=$1,hubid=0');
     case '-blockdev':

@@ -77,8 +77,10 @@ describe.skipIf('missing' in qemu)(`a rehearsal (skipped without QEMU: ${JSON.st
     const networks = vmSpecSchema.shape.networks.parse([
       { bridge: 'br0' },
       { bridge: 'br0', model: 'vmxnet3' },
+      { bridge: 'br1' },
+      { user: true },
     ]);
-    await rehearseRestore(machine({ networks }), options());
+    await rehearseRestore(machine({ networks, guestAgent: 'virtio-serial' }), options());
   });
 
   test.skipIf(newQemu === null)(
