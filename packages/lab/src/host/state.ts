@@ -47,6 +47,8 @@ export function labPaths() {
     variables: file('uefi-variables.fd'),
     console: file('console.sock'),
     consoleLog: file('console.log'),
+    /** That of a machine which did not come up. */
+    stuckConsoleLog: file('console-stuck.log'),
     qmp: file('qmp.sock'),
     /** The two ends of the cable at its second NIC (native/lan); the outer one is there when somebody has plugged it in. */
     lan: file('lan.sock'),

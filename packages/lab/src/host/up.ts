@@ -1,9 +1,10 @@
+import { rename } from 'node:fs/promises';
 import { ExuviaError } from '@exuvia/contract';
 import { buildImage, type ImageOptions } from '../image/image.ts';
 import type { Progress } from '../support/progress.ts';
 import { waitForAgent } from './agent.ts';
 import { withLabLock } from './lock.ts';
-import { startMachine, waitForSsh } from './machine.ts';
+import { endMachine, startMachine, waitForSsh } from './machine.ts';
 import { chooseKernel, makeDataDisk, makeOverlay } from './overlay.ts';
 import { type LabState, labPaths, lastLab, removeLeftovers, runningLab } from './state.ts';
 
@@ -17,7 +18,7 @@ export interface UpOptions extends ImageOptions {
 const BOOT_LIMIT_MS = 240_000;
 
 /**
- * Builds what is missing and starts the lab host.
+ * Builds what is missing and starts the lab host. An emulated one that does not come up is started once more.
  *
  * @throws ExuviaError `lab-running` when there is one already.
  */
@@ -33,19 +34,35 @@ export async function labUp(options: UpOptions, progress: Progress): Promise<Lab
     await removeLeftovers();
     const image = await buildImage(options, progress);
     const release = kernelOf(options.kernel, Object.values(image.base.pins.kernels));
-    const disk = labPaths().overlay;
-    await makeOverlay(image.base, image.disk, disk);
-    await chooseKernel(image.base, image.disk, disk, release);
-    return progress.step(`lab: booting Debian 13 with kernel ${release} (${image.accelerator})`, async () => {
-      const dataDisk = options.withDataDisk === true ? labPaths().dataDisk : undefined;
-      if (dataDisk !== undefined) await makeDataDisk(dataDisk);
-      const state = await startMachine({ ...image, ...options, disk, dataDisk });
-      if (image.hasAgent) await waitForAgent(state, BOOT_LIMIT_MS, { store: options.store !== null });
-      else await waitForSsh(state, BOOT_LIMIT_MS);
-      return state;
-    });
+    const boot = () =>
+      progress.step(`lab: booting Debian 13 with kernel ${release} (${image.accelerator})`, async () => {
+        const disk = labPaths().overlay;
+        await makeOverlay(image.base, image.disk, disk);
+        await chooseKernel(image.base, image.disk, disk, release);
+        const dataDisk = options.withDataDisk === true ? labPaths().dataDisk : undefined;
+        if (dataDisk !== undefined) await makeDataDisk(dataDisk);
+        const state = await startMachine({ ...image, ...options, disk, dataDisk });
+        if (image.hasAgent) await waitForAgent(state, BOOT_LIMIT_MS, { store: options.store !== null });
+        else await waitForSsh(state, BOOT_LIMIT_MS);
+        return state;
+      });
+    try {
+      return await boot();
+    } catch (error) {
+      const stuck = await runningLab();
+      if (stuck === null || stuck.accelerator !== 'tcg' || !isNotReady(error)) throw error;
+      const { consoleLog, stuckConsoleLog } = labPaths();
+      await rename(consoleLog, stuckConsoleLog);
+      await endMachine(stuck);
+      progress.say(
+        `lab: it did not come up, as an emulated machine may; its console is in ${stuckConsoleLog}`,
+      );
+      return boot();
+    }
   });
 }
+
+const isNotReady = (error: unknown) => error instanceof ExuviaError && error.code === 'lab-not-ready';
 
 function kernelOf(wanted: string, releases: readonly string[]): string {
   const found = releases.find((release) => release === wanted || release.startsWith(`${wanted}.`));
