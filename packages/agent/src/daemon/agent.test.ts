@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { startTestAgent, type TestAgent, type TestAgentOptions } from '../testing/agent.ts';
@@ -162,6 +164,41 @@ test('a reload opens and closes remote access', async () => {
   await agent.reload(agentConfigSchema.parse({}));
   expect(agent.remote).toBeNull();
 });
+
+test('a reload takes other certificates, and ends no connection unless it is another authority', async () => {
+  const { agentConfigSchema } = await import('@exuvia/contract');
+  const agent = await start({ config: { remote: remote() } });
+  const address = agent.remote;
+  const socket = await connectOverTls(agent);
+  await agent.reload(
+    agentConfigSchema.parse({ remote: { ...remote(), cert: file('client.crt'), key: file('client.key') } }),
+  );
+  expect(agent.remote).toBe(address);
+  expect((await connectOverTls(agent)).getPeerCertificate().subject.CN).toBe('client');
+  expect(socket.closed).toBe(false);
+
+  await agent.reload(agentConfigSchema.parse({ remote: { ...remote(), key: file('none.key') } }));
+  expect(agent.logged.at(-1)).toContain('keeps the certificates that it had: ENOENT');
+  expect((await askOverTls(agent, 'client')).status).toBe(200);
+
+  const ended = once(socket, 'close');
+  await agent.reload(agentConfigSchema.parse({ remote: { ...remote(), ca: file('theirs.crt') } }));
+  await ended;
+  await expect(askOverTls(agent, 'client')).rejects.toThrow();
+});
+
+/** A connection on which one answer has come, and which stays open. */
+async function connectOverTls(agent: TestAgent): Promise<TLSSocket> {
+  const [host = '', port = ''] = agent.remote?.split(':') ?? [];
+  const [ca, cert, key] = await Promise.all(
+    ['ours.crt', 'client.crt', 'client.key'].map((name) => readFile(file(name))),
+  );
+  const socket = connect({ host, port: Number(port), ca, cert, key } as ConnectionOptions);
+  socket.on('error', () => {});
+  socket.write('GET /v1/host HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await once(socket, 'data');
+  return socket;
+}
 
 test('an agent with a damaged journal serves VMs, refuses updates and writes nothing', async () => {
   const first = await start();

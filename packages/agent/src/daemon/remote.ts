@@ -1,6 +1,6 @@
 import { type AgentConfig, ExuviaError } from '@exuvia/contract';
 import { sentenceOf } from '../engine/index.ts';
-import { type Fetch, type Listener, listenOnTls } from '../http/listen.ts';
+import { type Fetch, listenOnTls, type TlsListener } from '../http/listen.ts';
 import type { Log } from '../http/services.ts';
 
 /** The agent's listener for other machines, as the configuration says. */
@@ -9,14 +9,15 @@ export interface RemoteAccess {
   readonly address: string | null;
   /** Why it is closed although it is configured. */
   readonly problem: ExuviaError | null;
-  /** Closes what is open, then opens what is configured. Never throws: see `problem`. */
+  /** Opens what is configured; an address that stays the same only gets the certificates as they are now. Never throws: see `problem`. */
   reopen(config: AgentConfig['remote']): Promise<void>;
   close(): Promise<void>;
 }
 
 /** A host whose VMs wait for its agent must not be kept waiting by a certificate: failures are kept and logged. */
 export function createRemoteAccess(fetch: Fetch, log: Log): RemoteAccess {
-  let listener: Listener | null = null;
+  let listener: TlsListener | null = null;
+  let open = '';
   let problem: ExuviaError | null = null;
   const close = async () => {
     await listener?.close();
@@ -31,10 +32,12 @@ export function createRemoteAccess(fetch: Fetch, log: Log): RemoteAccess {
     },
     close,
     async reopen(config) {
-      await close();
+      if (config?.listen !== open) await close();
       problem = null;
       if (config === undefined) return;
+      open = config.listen;
       try {
+        if (listener !== null) return await listener.renew(config);
         listener = await listenOnTls(fetch, config);
         log.info({ address: listener.address }, 'Serving over TLS.');
       } catch (error) {

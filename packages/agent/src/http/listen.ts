@@ -1,5 +1,5 @@
 import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import { type AddressInfo, connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { type AgentConfig, ExuviaError } from '@exuvia/contract';
@@ -39,41 +39,72 @@ export async function requireNoAgent(path: string): Promise<void> {
   });
 }
 
+type Remote = NonNullable<AgentConfig['remote']>;
+
+/** A server whose certificates can become others while it serves. */
+export interface TlsListener extends Listener {
+  /**
+   * Takes the certificates as they are now. Connections stay open, unless it is another authority that signs the
+   * clients' ones.
+   *
+   * @throws ExuviaError `remote-invalid` when they cannot be used: it then serves with those that it has.
+   */
+  renew(remote: Remote): Promise<void>;
+}
+
 /**
  * Serves over TLS to clients that show a certificate which the configured authority has signed; all others
  * are turned away in the handshake.
  *
  * @throws ExuviaError `remote-invalid` when certificates cannot be read or the address is taken.
  */
-export async function listenOnTls(
-  fetch: Fetch,
-  remote: NonNullable<AgentConfig['remote']>,
-): Promise<Listener> {
+export async function listenOnTls(fetch: Fetch, remote: Remote): Promise<TlsListener> {
   try {
-    const [ca, cert, key] = await Promise.all(
-      [remote.ca, remote.cert, remote.key].map((file) => readFile(file)),
-    );
+    let secrets = await readSecrets(remote);
     const server = createAdaptorServer({
       fetch,
       createServer: createHttpsServer,
-      serverOptions: { ca, cert, key, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
-    }) as Server;
+      serverOptions: { ...secrets, requestCert: true, rejectUnauthorized: true },
+    }) as HttpsServer;
     const at = remote.listen.lastIndexOf(':');
     const host = remote.listen.slice(0, at).replace(/^\[(.*)\]$/, '$1');
     await listen(server, { host, port: Number(remote.listen.slice(at + 1)) });
     const { address, port } = server.address() as AddressInfo;
-    return { address: `${address}:${port}`, close: () => close(server) };
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new ExuviaError(
-      'remote-invalid',
-      `Remote access on ${remote.listen} could not be opened: ${message}`,
-      {
-        cause,
-        hint: 'Mend `remote` in /etc/exuvia/agent.yaml; `exuvia cert init DIR` makes certificates.',
+    return {
+      address: `${address}:${port}`,
+      close: () => close(server),
+      async renew(next) {
+        const before = secrets.ca;
+        try {
+          const read = await readSecrets(next);
+          server.setSecureContext(read);
+          secrets = read;
+        } catch (cause) {
+          throw remoteInvalid(next, 'keeps the certificates that it had', cause);
+        }
+        if (!before.equals(secrets.ca)) server.closeAllConnections();
       },
-    );
+    };
+  } catch (cause) {
+    throw remoteInvalid(remote, 'could not be opened', cause);
   }
+}
+
+async function readSecrets(remote: Remote) {
+  const [ca, cert, key] = await Promise.all([
+    readFile(remote.ca),
+    readFile(remote.cert),
+    readFile(remote.key),
+  ]);
+  return { ca, cert, key, minVersion: 'TLSv1.3' } as const;
+}
+
+function remoteInvalid({ listen }: Remote, outcome: string, cause: unknown): ExuviaError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new ExuviaError('remote-invalid', `Remote access on ${listen} ${outcome}: ${message}`, {
+    cause,
+    hint: 'Mend `remote` in /etc/exuvia/agent.yaml; `exuvia cert init DIR` makes certificates.',
+  });
 }
 
 async function listen(
