@@ -84,12 +84,14 @@ export function sumSentence(report: Report): { readonly flagged: boolean; readon
 
 /**
  * What the guests' wall clocks show. Those that a guest agent has set are right; the others are behind: a guest's time
- * stands still as long as the guest does (kvm-clock goes on from its saved value, QEMU 10.0, hw/i386/kvm/clock.c). Null
- * when no VM was paused.
+ * stands still as long as the guest does (kvm-clock goes on from its saved value; a migration that has stopped the VM itself
+ * reads it once more when it saves: QEMU 10.0, hw/i386/kvm/clock.c). Null when no VM was paused.
  */
 export function clockSentence(report: Report): string | null {
   const there = report.vms.filter(({ outcome }) => outcome !== 'lost');
-  const sentences = [setClocks(there), lateClocks(there)].filter((sentence) => sentence !== null);
+  const sentences = [setClocks(there), lateClocks(there, report.handover)].filter(
+    (sentence) => sentence !== null,
+  );
   return sentences.length === 0 ? null : sentences.join(' ');
 }
 
@@ -101,7 +103,7 @@ function setClocks(vms: Report['vms']): string | null {
   return `Guest agents have set the wall clocks of ${names}, to within ${formatSpan(furthest)} of the host's.`;
 }
 
-function lateClocks(vms: Report['vms']): string | null {
+function lateClocks(vms: Report['vms'], handover: Report['handover']): string | null {
   const late = vms.flatMap(({ name, clock, pausedMs }) =>
     clock !== null || pausedMs === null ? [] : [{ name, pausedMs }],
   );
@@ -113,7 +115,8 @@ function lateClocks(vms: Report['vms']): string | null {
     late.length === vms.length
       ? "The guests' wall clocks"
       : `Those of ${late.map(({ name }) => name).join(', ')}`;
-  return `${whose} are behind by the time that they were paused (${much}) until a time service in them corrects that.`;
+  const bound = handover === 'vmm' ? 'at most ' : '';
+  return `${whose} are behind by ${bound}the time that they were paused (${much}) until a time service in them corrects that.`;
 }
 
 // Two witnesses, the agent and the observer: one that saw a failure decides.

@@ -56,6 +56,9 @@ test('clocks that were set are told from those that are behind', () => {
   expect(text(exampleReport({ vms: [...set.slice(0, 2), ...vms.slice(2)] }))).toContain(
     "Guest agents have set the wall clocks of busy, disk, to within 2.10 ms of the host's. Those of tiny are behind by the time that they were paused (2.29 s) until a time service in them corrects that.",
   );
+  expect(text(exampleReport({ handover: 'vmm' }))).toContain(
+    'are behind by at most the time that they were paused',
+  );
 });
 
 test.each([
