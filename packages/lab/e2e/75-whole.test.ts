@@ -99,9 +99,10 @@ async function keepsAll(name: string, request: Parameters<typeof observedUpdate>
   expect(await everything(name)).toEqual(before);
   expect(Number(await host(`stat -c %s ${consoleLog}`))).toBeGreaterThanOrEqual(logged);
 
-  expect(clockOf(report, name)).not.toBeNull();
+  const clock = clockOf(report, name);
+  expect(clock).not.toBeNull();
   // Seen in its memory, whatever its agent says.
-  expect(Math.abs(await behindMs(name))).toBeLessThan(10);
+  expect(Math.abs(await behindMs(name)), JSON.stringify(clock)).toBeLessThan(10);
   // Without an agent: by as much as the report says that it was paused; by no more in an update of QEMU, which reads the
   // clock once more when it writes the state of a VM that it has stopped itself (QEMU 10.0, kvmclock_pre_save).
   const paused = report.vms.find((vm) => vm.name === 'plain')?.pausedMs ?? Number.NaN;
