@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ExuviaError } from '@exuvia/contract';
 import { z } from 'zod';
 
@@ -28,11 +29,14 @@ export class GuestAgent {
   readonly #deadline: number;
   #received: Buffer = Buffer.alloc(0);
   #wake: () => void = () => {};
+  /** When the first byte came since the last question (performance.now()). */
+  #answeredAt: number | null = null;
 
   private constructor(socket: Socket, timeoutMs: number) {
     this.#socket = socket;
     this.#deadline = performance.now() + timeoutMs;
     socket.on('data', (chunk) => {
+      this.#answeredAt ??= performance.now();
       this.#received = Buffer.concat([this.#received, chunk]);
       // Nobody reads so much: a guest that floods its host is cut off.
       if (this.#received.length > MAX_REPLY_BYTES) socket.destroy();
@@ -60,19 +64,27 @@ export class GuestAgent {
     }
   }
 
-  /** The guest's wall clock, ns since 1970 (exact to 256 ns: JSON has no such large integers). */
-  async getTimeNs(): Promise<number> {
-    const time = z
-      .number()
-      .nonnegative()
-      .safeParse(await this.#execute('{"execute":"guest-get-time"}'));
-    if (time.success) return time.data;
+  /**
+   * The guest's wall clock, ns since 1970 (exact to 256 ns: JSON has no such large integers), and the moments between which
+   * it was read (performance.now()).
+   *
+   * @param headMs how long before its end the question is sent: a guest agent begins when it has the end, and what comes
+   *   before it has passed a slow channel by then.
+   */
+  async getTimeNs(headMs: number): Promise<{ ns: number; sentAt: number; answeredAt: number }> {
+    const { answer, ...moments } = await this.#execute('{"execute":"guest-get-time"}', headMs);
+    const time = z.number().nonnegative().safeParse(answer);
+    if (time.success) return { ns: time.data, ...moments };
     throw silent('It does not say the time.');
   }
 
-  /** An error may mean that the clock is right and only the guest's hardware clock could not be set (no hwclock there). */
-  async setTimeNs(ns: bigint): Promise<void> {
-    await this.#execute(`{"execute":"guest-set-time","arguments":{"time":${ns}}}`);
+  /**
+   * An error may mean that the clock is right and only the guest's hardware clock could not be set (no hwclock there).
+   *
+   * @param headMs see {@link getTimeNs}.
+   */
+  async setTimeNs(ns: bigint, headMs: number): Promise<void> {
+    await this.#execute(`{"execute":"guest-set-time","arguments":{"time":${ns}}}`, headMs);
   }
 
   close(): void {
@@ -88,9 +100,17 @@ export class GuestAgent {
     if ((await this.#reply()) !== id) throw silent('It answers something else than what it is asked.');
   }
 
-  async #execute(command: string): Promise<unknown> {
-    this.#socket.write(`${command}\n`);
-    return this.#reply();
+  async #execute(command: string, headMs: number) {
+    const headLength = headMs > 0 ? command.length - 1 : 0;
+    if (headMs > 0) {
+      this.#socket.write(command.slice(0, headLength));
+      await sleep(headMs);
+    }
+    this.#answeredAt = null;
+    const sentAt = performance.now();
+    this.#socket.write(`${command.slice(headLength)}\n`);
+    const answer = await this.#reply();
+    return { answer, sentAt, answeredAt: this.#answeredAt ?? sentAt };
   }
 
   async #reply(): Promise<unknown> {

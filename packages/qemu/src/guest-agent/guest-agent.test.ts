@@ -22,9 +22,11 @@ async function guest(answer: Answer): Promise<void> {
   server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => {});
+    let begun = '';
     socket.on('data', async (chunk) => {
-      for (const line of chunk.toString('latin1').replaceAll('\xff', '').split('\n')) {
-        if (line === '') continue;
+      const lines = (begun + chunk.toString('latin1').replaceAll('\xff', '')).split('\n');
+      begun = lines.pop() ?? '';
+      for (const line of lines) {
         const said = await answer(JSON.parse(line), socket);
         if (said !== undefined) socket.write(said instanceof Buffer ? said : `${JSON.stringify(said)}\n`);
       }
@@ -58,6 +60,40 @@ test.each([
   expect(Math.abs(clock.offsetMs)).toBeLessThan(10);
   expect(Math.abs(set.offsetMs)).toBeLessThan(10);
 });
+
+test('behind a channel that takes its time for every byte, it is known better than the channel is fast', async () => {
+  const clock = { offsetMs: -3000, delayMs: 0 };
+  const answer = honest(clock);
+  const reply = async (socket: Socket, command: string) => {
+    const said = await answer(JSON.parse(command), socket);
+    for (const byte of said instanceof Buffer ? said : Buffer.from(`${JSON.stringify(said)}\n`)) {
+      socket.write(Buffer.of(byte));
+      await sleep(1);
+    }
+  };
+  server = createServer((socket) => {
+    sockets.add(socket);
+    let command = '';
+    let passed: Promise<void> = Promise.resolve();
+    const pass = async (byte: string) => {
+      await sleep(1);
+      command = `${command}${byte}`.replace(/[\xff\n]/, '');
+      if (/^\{.*[}0-9"]\}$/.test(command) && command.split('{').length === command.split('}').length) {
+        await reply(socket, command);
+        command = '';
+      }
+    };
+    socket.on('error', () => {});
+    socket.on('data', (chunk) => {
+      for (const byte of chunk.toString('latin1')) passed = passed.then(() => pass(byte));
+    });
+  });
+  await new Promise<void>((resolve) => server?.listen(path, resolve));
+  const set = await setGuestClock(path, { timeoutMs: 30_000 });
+  expect(Math.abs(clock.offsetMs)).toBeLessThan(10);
+  // A question and its answer have more than 50 bytes.
+  expect(set.uncertaintyMs).toBeLessThan(15);
+}, 30_000);
 
 test('a clock that is right is left alone', async () => {
   const clock = { offsetMs: 0, delayMs: 0 };
