@@ -85,7 +85,8 @@ export function sumSentence(report: Report): { readonly flagged: boolean; readon
 /**
  * What the guests' wall clocks show. Those that a guest agent has set are right; the others are behind: a guest's time
  * stands still as long as the guest does (kvm-clock goes on from its saved value; a migration that has stopped the VM itself
- * reads it once more when it saves: QEMU 10.0, hw/i386/kvm/clock.c). Null when no VM was paused.
+ * reads it once more when it saves: QEMU 10.0, hw/i386/kvm/clock.c). Only kexec has stamps of each VM's own, and stops
+ * the VMs beforehand: for the other handovers the pause is a bound. Null when no VM was paused.
  */
 export function clockSentence(report: Report): string | null {
   const there = report.vms.filter(({ outcome }) => outcome !== 'lost');
@@ -115,7 +116,7 @@ function lateClocks(vms: Report['vms'], handover: Report['handover']): string | 
     late.length === vms.length
       ? "The guests' wall clocks"
       : `Those of ${late.map(({ name }) => name).join(', ')}`;
-  const bound = handover === 'vmm' ? 'at most ' : '';
+  const bound = handover === 'kexec' ? '' : 'at most ';
   return `${whose} are behind by ${bound}the time that they were paused (${much}) until a time service in them corrects that.`;
 }
 

@@ -19,7 +19,12 @@ export async function noteTime(context: StepContext, mark: Mark): Promise<void> 
 /** The ten phases of a reboot; `null` when a mark is missing. */
 export async function rebootTimings(context: StepContext): Promise<Timings | null> {
   const times = timesSchema.catch({}).parse(await context.recall('times'));
-  return phasesOf(times, await bootTimes());
+  const phases = phasesOf(times, await bootTimes());
+  if (phases === null) return null;
+  const totalMs = phases.reduce((sum, { ms }) => sum + ms, 0);
+  // From the first VM's stop to the last one's resume: no VM stood still for longer.
+  const pausedMs = new Map(context.plan.vms.map(({ name }) => [name, totalMs]));
+  return { phases, perVm: new Map(), pausedMs, totalMs };
 }
 
 interface BootTimes {
@@ -33,7 +38,7 @@ interface BootTimes {
  * the VMs is part of `VM save`; `kernel shutdown` holds services, firmware and boot loader, up to the new
  * kernel's first moment; and QEMU's start and the resume are part of `VM restore`.
  */
-function phasesOf(times: Readonly<Record<string, number>>, boot: BootTimes): Timings | null {
+function phasesOf(times: Readonly<Record<string, number>>, boot: BootTimes): Timings['phases'] | null {
   const { begin, saved, ended, restart, agent, restored } = times;
   if (
     begin === undefined ||
@@ -57,12 +62,11 @@ function phasesOf(times: Readonly<Record<string, number>>, boot: BootTimes): Tim
     'VM resume': restored,
   };
   let at = begin;
-  const phases = PHASES.map((name) => {
+  return PHASES.map((name) => {
     const ms = Math.max(0, ends[name] - at);
     at = Math.max(at, ends[name]);
     return { name, ms };
   });
-  return { phases, perVm: new Map(), pausedMs: new Map(), totalMs: restored - begin };
 }
 
 /** When this boot's kernel and its userland (initramfs) began, by systemd (org.freedesktop.systemd1(5)). */
