@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../../testing/folder.ts';
-import { unloadOrder } from './reload.ts';
+import { unloadOrder, untilUnused } from './reload.ts';
 
 /** /sys/module as Linux has it: a directory a module, with a directory of those that use it. */
 async function sysModule(modules: Readonly<Record<string, readonly string[]>>): Promise<string> {
@@ -31,4 +31,15 @@ test.each([
   [['kvm_intel'], []],
 ])('to unload %j, these are unloaded: %j', async (names, order) => {
   expect(await unloadOrder(names, await sysModule(LOADED))).toEqual(order);
+});
+
+test('a module that is still held a moment after its users have ended is waited for, but not for ever', async () => {
+  const folder = await sysModule(LOADED);
+  const references = join(folder, 'kvm_amd', 'refcnt');
+  await writeFile(references, '2\n');
+  expect(await untilUnused('kvm_amd', 20, folder)).toBe(false);
+  const waiting = untilUnused('kvm_amd', 30_000, folder);
+  await writeFile(references, '0\n');
+  expect(await waiting).toBe(true);
+  expect(await untilUnused('vhost_net', 0, folder)).toBe(true);
 });

@@ -1,9 +1,13 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ExuviaError } from '@exuvia/contract';
 import { kernelRelease, listIfExists, readIfExists, readModuleOptions, run } from '@exuvia/sys';
 
 /** Where {@link keptModule} has copies of what is loaded, for the day on which the files are others. */
 export const KEPT_MODULES = '/var/lib/exuvia/modules';
+
+/** VMs stand still meanwhile. */
+const UNUSED_LIMIT_MS = 2000;
 
 /** The copy of a module as it was loaded, `null` when there is none. */
 export async function keptModule(name: string, folder: string = KEPT_MODULES): Promise<string | null> {
@@ -27,12 +31,26 @@ export async function unloadOrder(names: readonly string[], sys = '/sys/module')
   return [...order];
 }
 
+/**
+ * Waits until nobody uses a module. What a process held, the kernel lets go a moment after it has ended (delayed work).
+ *
+ * @returns whether it is free.
+ */
+export async function untilUnused(name: string, limitMs: number, sys = '/sys/module'): Promise<boolean> {
+  for (const until = performance.now() + limitMs; ; ) {
+    if (((await readIfExists(join(sys, name, 'refcnt'))) ?? '0').trim() === '0') return true;
+    if (performance.now() > until) return false;
+    await sleep(5);
+  }
+}
+
 /** @throws ExuviaError `module-busy` naming the module; those before it are unloaded by then. */
 export async function unloadModules(order: readonly string[]): Promise<void> {
   for (const name of order) {
+    await untilUnused(name, UNUSED_LIMIT_MS);
     const { exitCode, stderr } = await run('rmmod', ['--', name], { allowFailure: true });
     if (exitCode === 0 || (await readIfExists(`/sys/module/${name}/initstate`)) === null) continue;
-    throw new ExuviaError('module-busy', `The module ${name} cannot be unloaded: ${stderr.trim()}`, {
+    throw new ExuviaError('module-busy', `The module ${name} cannot be unloaded: ${stderr.trim()}.`, {
       hint: 'Something else than Exuvia’s VMs holds it.',
     });
   }
