@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Observer } from '../src/observer/observer.ts';
+import { afterAll, expect, test } from 'vitest';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
 import {
   ask,
@@ -14,13 +13,8 @@ import {
 } from './support/lab.ts';
 
 const lab = await sharedLab();
-const guests = await watchedGuests(lab);
+const observer = await watchedGuests(lab);
 const steps = (await plannedSteps(lab)).map(({ name }) => name);
-let observer: Observer;
-
-beforeAll(() => {
-  observer = guests;
-});
 afterAll(() => observer.stop());
 
 test('a plan has steps, and the last one jumps', () => {
