@@ -9,7 +9,10 @@ export interface RemoteAccess {
   readonly address: string | null;
   /** Why it is closed although it is configured. */
   readonly problem: ExuviaError | null;
-  /** Opens what is configured; an address that stays the same only gets the certificates as they are now. Never throws: see `problem`. */
+  /**
+   * Opens what is configured; an address that stays the same only gets the certificates as they are now. Never throws:
+   * see `problem`.
+   */
   reopen(config: AgentConfig['remote']): Promise<void>;
   close(): Promise<void>;
 }

@@ -101,14 +101,14 @@ export class GuestAgent {
   }
 
   async #execute(command: string, headMs: number) {
-    const headLength = headMs > 0 ? command.length - 1 : 0;
-    if (headMs > 0) {
-      this.#socket.write(command.slice(0, headLength));
+    const head = headMs > 0 ? command.slice(0, -1) : '';
+    if (head !== '') {
+      this.#socket.write(head);
       await sleep(headMs);
     }
     this.#answeredAt = null;
     const sentAt = performance.now();
-    this.#socket.write(`${command.slice(headLength)}\n`);
+    this.#socket.write(`${command.slice(head.length)}\n`);
     const answer = await this.#reply();
     return { answer, sentAt, answeredAt: this.#answeredAt ?? sentAt };
   }
