@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { labProbe } from '../src/guests/program.ts';
 import { GUEST_FILES, guestOfRole } from '../src/guests/specs.ts';
 import { initramfsWithAgent } from '../src/guests/with-agent.ts';
+import { waitUntil } from '../src/host/machine.ts';
 import { labCopy, labRun } from '../src/host/ssh.ts';
 import { buildBase } from '../src/image/base.ts';
 import { machineMirror } from '../src/image/mirror.ts';
@@ -30,6 +31,7 @@ beforeAll(async () => {
   await start(guestOfRole('tiny', { name: 'plain', memory: '128M', priority: 20 }));
   await start(withAgent({ name: 'serial', guestAgent: 'isa-serial', nice: -3, limits: { cpuWeight: 40 } }));
   observer = await watch(['plain', 'serial']);
+  await untilAgentAnswers('serial');
 });
 afterAll(async () => {
   await observer.stop();
@@ -81,6 +83,26 @@ async function everything(name: string): Promise<object> {
 /** What the guest says to a caller by vsock: its name, and the address that it believes to have. */
 const answer = () => host(`${PROBE} vsock ${CID} 1024`);
 
+const PING = '{"execute":"guest-ping"}';
+
+/** What comes first from a socket of the host after this was written to it; without a question, whether it is there. */
+const saidBy = (socket: string, question: string) =>
+  host(`/usr/lib/exuvia/node/bin/node -e '
+    const socket = require("net").connect("${socket}", () => {
+      if (process.argv[1] !== "") return socket.write(process.argv[1] + "\\n");
+      console.log("connected");
+      process.exit(0);
+    });
+    socket.on("data", (said) => { console.log(said.toString().trim()); process.exit(0); });
+    socket.on("error", () => process.exit(1));
+    setTimeout(() => process.exit(2), 5000);' '${question}'`);
+
+/** A guest's heart beats before its agent is up. */
+const untilAgentAnswers = (name: string) =>
+  waitUntil(lab, `The guest agent of ${name}`, LIMIT_MS, async () =>
+    (await saidBy(vmPaths(name).guestAgent, PING)).includes('return') ? name : null,
+  );
+
 /** By how much a guest's wall clock is behind the host's, in ms, read from its memory. */
 const behindMs = async (name: string) => Number(await host(`${PROBE} clock ${vmPaths(name).ram}`)) / 1000;
 
@@ -128,6 +150,7 @@ test('a VM has what its spec says', async () => {
   await start(withAgent({ name: 'whole', ...own }));
   await observer.stop();
   observer = await watch(['plain', 'whole']);
+  await untilAgentAnswers('whole');
   expect(await everything('whole')).toMatchObject({
     scope: expect.stringContaining('CPUWeight=250'),
     cgroup: '250\n180000 100000\n1073741824',
@@ -159,11 +182,6 @@ test.each<[string, () => Promise<Parameters<typeof observedUpdate>[2]>]>([
 });
 
 test('console and guest agent answer at the same places', async () => {
-  const { console, guestAgent } = vmPaths('whole');
-  const connects = (socket: string) =>
-    host(`/usr/lib/exuvia/node/bin/node -e '
-      const socket = require("net").connect("${socket}", () => { console.log("connected"); process.exit(0); });
-      socket.on("error", () => process.exit(1));'`);
-  expect(await connects(console)).toBe('connected');
-  expect(await connects(guestAgent)).toBe('connected');
+  expect(await saidBy(vmPaths('whole').console, '')).toBe('connected');
+  expect(await saidBy(vmPaths('whole').guestAgent, PING)).toBe('{"return": {}}');
 });

@@ -1,4 +1,5 @@
 import { ExuviaError, type Host } from '@exuvia/contract';
+import { describeGuests } from '../guests/describe.ts';
 import type { LabState } from '../host/state.ts';
 import { fileExtents } from './memory-layout.ts';
 import { Observer } from './observer.ts';
@@ -13,5 +14,6 @@ export function observeLab(state: LabState, host: Host, names: readonly string[]
     throw new ExuviaError('store-missing', 'The lab host has no store, or does not know where it lies.');
   }
   const extents = fileExtents(state.memoryBytes, start, host.store.sizeBytes);
-  return new Observer({ file: state.ramFile, extents, names });
+  const describe = (silent: readonly string[]) => describeGuests(state, silent);
+  return new Observer({ file: state.ramFile, extents, names, describe });
 }

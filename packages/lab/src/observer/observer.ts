@@ -7,6 +7,7 @@ import { observationOf, type Window } from './record.ts';
 import type { Glimpse, WorkerInput, WorkerReply, WorkerRequest } from './worker.ts';
 
 const CLOCK = 'CLOCK_MONOTONIC of the machine that runs the lab host, read outside it';
+const HINT = "See the VMs' consoles.";
 
 export interface ObserverOptions {
   /** The file that holds the RAM of the host that is watched. */
@@ -14,6 +15,8 @@ export interface ObserverOptions {
   /** Where in it to look for heartbeat pages. */
   readonly extents: readonly Extent[];
   readonly names: readonly string[];
+  /** What VMs that are not heard of look like from their host; becomes part of the error. */
+  readonly describe?: (names: readonly string[]) => Promise<string>;
 }
 
 /**
@@ -22,12 +25,14 @@ export interface ObserverOptions {
  */
 export class Observer {
   readonly #worker: Worker;
+  readonly #describe: NonNullable<ObserverOptions['describe']>;
   readonly #waiting = new Map<number, PromiseWithResolvers<WorkerReply>>();
   #nextId = 1;
   #failure: Error | null = null;
 
-  constructor(options: ObserverOptions) {
-    const workerData: WorkerInput = { ...options };
+  constructor({ describe = async () => '', ...options }: ObserverOptions) {
+    this.#describe = describe;
+    const workerData: WorkerInput = options;
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData });
     this.#worker.on('message', (reply: WorkerReply) => {
       this.#waiting.get(reply.id)?.resolve(reply);
@@ -56,13 +61,8 @@ export class Observer {
   async waitForBeats(limitMs: number, beats = 20): Promise<void> {
     const silent = await this.#waitFor(limitMs, (vm) => vm.beats, beats);
     if (silent.length === 0) return;
-    throw new ExuviaError(
-      'heartbeat-missing',
-      `No heartbeat came from ${silent.join(', ')} within ${limitMs / 1000} s.`,
-      {
-        hint: "See the VMs' consoles.",
-      },
-    );
+    const what = `No heartbeat came from ${silent.join(', ')} within ${limitMs / 1000} s.`;
+    throw new ExuviaError('heartbeat-missing', `${what}\n${await this.#describe(silent)}`, { hint: HINT });
   }
 
   /**
@@ -73,9 +73,8 @@ export class Observer {
   async waitForWork(limitMs: number, names?: readonly string[]): Promise<void> {
     const idle = await this.#waitFor(limitMs, (vm) => vm.verified, 1, names);
     if (idle.length === 0) return;
-    throw new ExuviaError('work-missing', `${idle.join(', ')} verified nothing within ${limitMs / 1000} s.`, {
-      hint: "See the VMs' consoles.",
-    });
+    const what = `${idle.join(', ')} verified nothing within ${limitMs / 1000} s.`;
+    throw new ExuviaError('work-missing', `${what}\n${await this.#describe(idle)}`, { hint: HINT });
   }
 
   /** The VMs whose count has not grown by `growth` within the limit. */
