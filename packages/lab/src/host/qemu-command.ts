@@ -34,7 +34,7 @@ export function labArguments(machine: LabMachine): string[] {
     ...['-name', 'exuvia-lab,process=exuvia-lab', '-nodefaults', '-no-user-config', '-display', 'none'],
     ...[
       '-M',
-      'q35,memory-backend=ram',
+      `q35,memory-backend=ram${UNUSED}`,
       '-smp',
       String(machine.cpus),
       '-m',
@@ -67,10 +67,16 @@ export function labArguments(machine: LabMachine): string[] {
 }
 
 /**
- * Under TCG, `max` emulates AMD SVM: the lab host's VMs run under KVM either way.
+ * Without the controllers that q35 has and nothing is attached to: a restored host would load their drivers while its
+ * VMs run, and whatever changes the map of an emulated machine's memory (a PCI device's command register is enough) can
+ * make TCG deliver an interrupt to a nested guest twice, the second time with its interrupts disabled: it hangs for
+ * ever. QEMU 10.0 and 11.1: helper_vmrun leaves the injected vector in exception_index (target/i386/tcg/system/svm_helper.c),
+ * and cpu_handle_interrupt (accel/tcg/cpu-exec.c) returns with it when another thread has asked the CPU to exit.
  */
+const UNUSED = ',sata=off,smbus=off';
+
 /**
- * Everything that TCG emulates, but for fast string instructions: TCG carries out `rep movsb` and `rep stosb`
+ * Everything that TCG emulates (AMD SVM among it: the lab host's VMs run under KVM either way), but for fast string instructions: TCG carries out `rep movsb` and `rep stosb`
  * byte by byte (QEMU 10.0, target/i386/tcg), and Linux copies and clears memory with them where a CPU has erms.
  */
 const TCG_CPU = 'max,erms=off,fsrm=off';
