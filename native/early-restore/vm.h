@@ -132,6 +132,12 @@ static void forget_state(const struct vm *vm) {
   unlink(path);
 }
 
+static void end_turn(const struct vm *vm) {
+  char process[16];
+  snprintf(process, sizeof process, "%d", (int)vm->pid);
+  group_nice(process, 0);
+}
+
 static void vm_line(struct vm *vm) {
   const char *line = vm->qmp.line;
   if (vm->progress == STARTING && qmp_member(line, "QMP")) {
@@ -145,6 +151,7 @@ static void vm_line(struct vm *vm) {
     vm->progress = RESUMING;
     record->resumed++;
     forget_state(vm);
+    end_turn(vm);
     const char *go_on = fault_is("hold", vm) ? "{\"execute\":\"refused\"}" : "{\"execute\":\"cont\"}";
     if (qmp_send(&vm->qmp, go_on) < 0) vm_fail(vm, "its QEMU went away");
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "failed")) {

@@ -1,10 +1,12 @@
-import { test } from 'vitest';
-import { expectFinishedAfterKill, expectUndoneAfterKill, killableUpdate } from './support/killed-agent.ts';
+import { expect, test } from 'vitest';
+import { expectFinishedAfterKill, expectUndoneAfterKill, watchedUpdate } from './support/undone-update.ts';
 
-/** Steps in which VMs stand still, and the last one before; 85-kill-preparations.test.ts has the others. */
-const { lab, observer, pausing } = await killableUpdate();
+/** Some of the steps in which VMs stand still; 85-every-step.test.ts has the others. */
+const { lab, observer, killed } = await watchedUpdate();
 
-test.each(pausing)('an agent killed at step %s undoes the update when it is back', (step) =>
+test('the steps are there', () => expect(killed).toHaveLength(3));
+
+test.each(killed)('an agent killed at step %s undoes the update when it is back', (step) =>
   expectUndoneAfterKill(lab, observer, step),
 );
 

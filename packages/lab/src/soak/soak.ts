@@ -1,4 +1,4 @@
-import type { HandoverKind } from '@exuvia/contract';
+import type { HandoverKind, PlanRequest } from '@exuvia/contract';
 import { GUEST_NAMES } from '../guests/specs.ts';
 import { startGuests } from '../guests/start.ts';
 import { agentClient, askAgent } from '../host/agent.ts';
@@ -9,19 +9,29 @@ import type { Progress } from '../support/progress.ts';
 import { observedUpdate } from '../update/observed-update.ts';
 import { type Footprint, footprintOf, type Growth, growthBetween } from './growth.ts';
 
-/** One update of a soak, by its kind. A further handover is one more entry of {@link DEEDS}. */
+/** One update of a soak, by its kind. */
 interface Deed {
   readonly handover: HandoverKind;
-  request(state: LabState): Promise<{ kernel: string; handover: HandoverKind }>;
+  request(state: LabState): Promise<PlanRequest>;
 }
 
-/** In turn: many by kexec, now and then one by an ordinary reboot. */
+const kexec = toOtherKernel('kexec');
+
+/** In turn: each kind after the others, most of them by kexec. */
 const DEEDS: readonly Deed[] = [
-  ...Array.from({ length: 9 }, (): Deed => toOtherKernel('kexec')),
+  kexec,
+  toOtherQemu(),
+  kexec,
+  { handover: 'module', request: async () => ({ modules: ['kvm'], handover: 'module' }) },
+  kexec,
+  toOtherQemu(),
+  kexec,
   toOtherKernel('reboot'),
+  kexec,
+  kexec,
 ];
 
-/** The updates after which everything is warm: what settles then is no growth. An even number: the same kernel. */
+/** The updates after which everything is warm: what settles then is no growth. */
 const WARM_UP = 2;
 
 export interface SoakResult {
@@ -48,14 +58,14 @@ export async function soak(
 ): Promise<SoakResult> {
   const observer = await watchGuests(state);
   const byHandover: Record<string, number> = {};
-  const footprints = new Map<number, Footprint>();
+  const footprints: Sighting[] = [];
   let vmsLost = 0;
   let integrityErrors = 0;
   let maxBlackoutMs = 0;
   let problem: string | null = null;
   let done = 0;
   try {
-    footprints.set(0, await footprintOf(state));
+    footprints.push(await sighting(state));
     while (done < options.updates && problem === null) {
       const deed = DEEDS[done % DEEDS.length] ?? toOtherKernel('kexec');
       progress.say(`soak: update ${done + 1} of ${options.updates}, by ${deed.handover}`);
@@ -73,7 +83,7 @@ export async function soak(
       if (seen.update.state === 'completed') {
         done += 1;
         byHandover[deed.handover] = (byHandover[deed.handover] ?? 0) + 1;
-        footprints.set(done, await footprintOf(state));
+        footprints.push(await sighting(state));
       } else
         problem = `Update ${done + 1} is ${seen.update.state}: ${seen.update.reason ?? 'no reason given'}`;
     }
@@ -89,16 +99,33 @@ export async function soak(
     vmsLost,
     integrityErrors,
     maxBlackoutMs,
-    growth: growthOf(footprints, done),
+    growth: growthOf(footprints),
   };
 }
 
-/** Between two moments on the same kernel: an odd number of updates leaves the last one out. */
-function growthOf(footprints: ReadonlyMap<number, Footprint>, updates: number): Growth[] {
-  const end = updates - (updates % 2);
-  const before = footprints.get(end > WARM_UP ? WARM_UP : 0);
-  const after = footprints.get(end);
-  return before === undefined || after === undefined ? [] : growthBetween(before, after);
+/** What there is, and under which kernel and QEMUs: only equals can be compared. */
+interface Sighting {
+  readonly under: string;
+  readonly footprint: Footprint;
+}
+
+async function sighting(state: LabState): Promise<Sighting> {
+  const { kernel } = await askAgent(state, (client) => client.host());
+  const qemus = (await askAgent(state, (client) => client.vms())).map(({ qemu }) => qemu);
+  return { under: [kernel, ...qemus].join(' '), footprint: await footprintOf(state) };
+}
+
+/** Between the two equal moments that are furthest apart, once it is warm. */
+function growthOf(sightings: readonly Sighting[]): Growth[] {
+  const warm = sightings.length > WARM_UP + 1 ? sightings.slice(WARM_UP) : sightings;
+  const spans = warm.map(({ under }, first) => {
+    const last = warm.findLastIndex((other) => other.under === under);
+    return { first, last, length: last - first };
+  });
+  const longest = spans.reduce((a, b) => (b.length > a.length ? b : a), { first: 0, last: 0, length: 0 });
+  const [before, after] = [warm[longest.first], warm[longest.last]];
+  if (longest.length === 0 || before === undefined || after === undefined) return [];
+  return growthBetween(before.footprint, after.footprint);
 }
 
 function toOtherKernel(handover: HandoverKind): Deed {
@@ -107,6 +134,18 @@ function toOtherKernel(handover: HandoverKind): Deed {
     async request(state) {
       const { kernel } = await askAgent(state, (client) => client.host());
       return { kernel: kernel === state.kernels.old ? state.kernels.new : state.kernels.old, handover };
+    },
+  };
+}
+
+/** The host's own QEMU and the one that is unpacked beside it. */
+function toOtherQemu(): Deed {
+  return {
+    handover: 'vmm',
+    async request(state) {
+      const [vm] = await askAgent(state, (client) => client.vms());
+      const qemu = vm?.qemu?.startsWith('10.') === true ? '11.1' : '/usr/bin/qemu-system-x86_64';
+      return { qemu, handover: 'vmm', parallel: GUEST_NAMES.length };
     },
   };
 }

@@ -7,25 +7,61 @@ import { expectGuestsLivedOn } from './expect-guests.ts';
 import {
   ask,
   endOf,
+  type HostSnapshot,
   otherKernel,
   plannedSteps,
   qemusByVm,
   sharedLab,
   snapshotOf,
+  untilAtStep,
   watchedGuests,
 } from './lab.ts';
 
 const AGENT_LIMIT_MS = 120_000;
 
-/** The lab, its guests watched, and the steps of an update: those of its pause with the last one before, and the others. */
-export async function killableUpdate() {
+/**
+ * The lab, its guests watched, and the steps of an update: those of its pause with the last one before, and the others.
+ * Of the first, those that `npm test` kills the agent at: what they do differs most.
+ */
+export async function watchedUpdate() {
   const lab = await sharedLab();
   const observer = await watchedGuests(lab);
   afterAll(() => observer.stop());
   const steps = await plannedSteps(lab);
   const names = steps.map(({ name }) => name);
   const lastBefore = steps.findIndex(({ phase }) => phase !== null) - 1;
-  return { lab, observer, preparatory: names.slice(0, lastBefore), pausing: names.slice(lastBefore) };
+  const [preparatory, pausing] = [names.slice(0, lastBefore), names.slice(lastBefore)];
+  const [killed, others] = [pausing.filter(isKilledFirst), pausing.filter((name) => !isKilledFirst(name))];
+  return { lab, observer, preparatory, pausing, killed, others };
+}
+
+/** The first state is there; all are; nothing but the jump is left. */
+const isKilledFirst = (step: string) => ['save-vms', 'commit', 'jump'].includes(step);
+
+/** Aborts an update right before one of its steps and expects that everything is as it was. */
+export async function expectUndoneAfterAbort(lab: LabState, observer: Observer, step: string): Promise<void> {
+  const before = await snapshotOf(lab);
+  const { now: from } = await observer.peek();
+  const kernel = await otherKernel(lab);
+  const { id } = await ask(lab, (client) =>
+    client.startUpdate({ kernel, fault: { step, action: 'hold', when: 'before' } }),
+  );
+  await untilAtStep(lab, id, step);
+  await ask(lab, (client) => client.abort(id));
+  expect(await endOf(lab, id)).toMatchObject({ state: 'aborted', reason: 'It was aborted on request.' });
+  await expectAsBefore(lab, observer, before, from);
+}
+
+/** The same kernel, services, mounts and QEMUs, and guests that have lived on since `from`. */
+async function expectAsBefore(
+  lab: LabState,
+  observer: Observer,
+  before: HostSnapshot,
+  from: number,
+): Promise<void> {
+  expect(await snapshotOf(lab)).toEqual(before);
+  expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
+  await expectGuestsLivedOn(observer, from);
 }
 
 /**
@@ -44,9 +80,7 @@ export async function expectUndoneAfterKill(lab: LabState, observer: Observer, s
   await waitForAgent(lab, AGENT_LIMIT_MS);
   // An agent that has died some times is started again later each time, by some seconds.
   await labRun(lab, 'systemctl reset-failed exuvia-agent');
-  expect(await snapshotOf(lab)).toEqual(before);
-  expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
-  await expectGuestsLivedOn(observer, from);
+  await expectAsBefore(lab, observer, before, from);
 }
 
 /** Kills the agent in the new kernel and expects that the next one finishes the update. */
