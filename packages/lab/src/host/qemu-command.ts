@@ -81,10 +81,16 @@ const UNUSED = ',sata=off,smbus=off';
  */
 const TCG_CPU = 'max,erms=off,fsrm=off';
 
+/**
+ * Room for translated code, as much as QEMU 10.0 takes: every kernel needs some 100 MiB of it, and throwing all away
+ * when it is full interrupts every CPU, as a change of the memory map does ({@link UNUSED}).
+ */
+const TRANSLATIONS_MIB = 2047;
+
 function accelerate(accelerator: Accelerator): string[] {
   return accelerator === 'kvm'
     ? ['-accel', 'kvm', '-cpu', 'host']
-    : ['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', TCG_CPU];
+    : ['-accel', `tcg,thread=multi,tb-size=${TRANSLATIONS_MIB}`, '-cpu', TCG_CPU];
 }
 
 function diskNode(file: string) {

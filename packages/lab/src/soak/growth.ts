@@ -3,10 +3,10 @@ import type { LabState } from '../host/state.ts';
 
 /** What must not grow from update to update; all of it counted on the lab host. */
 export interface Footprint {
-  /** Resident memory of the agent, KiB. */
+  /** Memory of the agent's own that is resident, KiB. */
   readonly agentKib: number;
   readonly agentFds: number;
-  /** Resident memory of all QEMUs, KiB, without the VMs' own memory (which lies in the store). */
+  /** The same of all QEMUs, without the VMs' memory. */
   readonly qemuKib: number;
   readonly qemuFds: number;
   /** Files of Exuvia but for the history: two records and what steps remember for each update. */
@@ -44,11 +44,12 @@ export async function footprintOf(lab: LabState): Promise<Footprint> {
 const COUNT = `
 agent=$(systemctl show -P MainPID exuvia-agent)
 qemus=$(grep -l /vms/ /proc/[0-9]*/maps 2>/dev/null | cut -d/ -f3 | sort -u | while read pid; do grep -qz -- -machine /proc/$pid/cmdline && echo $pid; done)
-anonymous() { awk '/^(RssAnon|RssFile):/ { sum += $2 } END { print sum+0 }' $(for pid in $*; do echo /proc/$pid/status; done); }
+# Not what is mapped from files: programs, and since Linux 6.15 the VMs' memory in the store too.
+owned() { awk '/^(RssAnon|RssShmem):/ { sum += $2 } END { print sum+0 }' $(for pid in $*; do echo /proc/$pid/status; done); }
 fds() { for pid in $*; do ls /proc/$pid/fd; done | wc -l; }
-echo agentKib $(anonymous $agent)
+echo agentKib $(owned $agent)
 echo agentFds $(fds $agent)
-echo qemuKib $(anonymous $qemus)
+echo qemuKib $(owned $qemus)
 echo qemuFds $(fds $qemus)
 echo files $(find /var/lib/exuvia /run/exuvia /etc/exuvia /boot -type f -not -path '/var/lib/exuvia/updates/*' | wc -l)
 echo bootEntries $(( $(grep -c '^\\s*menuentry ' /boot/grub/grub.cfg) + $(grub-editenv list | wc -l) ))
