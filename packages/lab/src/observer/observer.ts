@@ -62,7 +62,7 @@ export class Observer {
     const silent = await this.#waitFor(limitMs, (vm) => vm.beats, beats);
     if (silent.length === 0) return;
     const what = `No heartbeat came from ${silent.join(', ')} within ${limitMs / 1000} s.`;
-    throw new ExuviaError('heartbeat-missing', `${what}\n${await this.#describe(silent)}`, { hint: HINT });
+    throw new ExuviaError('heartbeat-missing', await this.#said(what, silent), { hint: HINT });
   }
 
   /**
@@ -74,7 +74,11 @@ export class Observer {
     const idle = await this.#waitFor(limitMs, (vm) => vm.verified, 1, names);
     if (idle.length === 0) return;
     const what = `${idle.join(', ')} verified nothing within ${limitMs / 1000} s.`;
-    throw new ExuviaError('work-missing', `${what}\n${await this.#describe(idle)}`, { hint: HINT });
+    throw new ExuviaError('work-missing', await this.#said(what, idle), { hint: HINT });
+  }
+
+  async #said(what: string, names: readonly string[]): Promise<string> {
+    return [what, await this.#describe(names)].filter((part) => part !== '').join('\n');
   }
 
   /** The VMs whose count has not grown by `growth` within the limit. */

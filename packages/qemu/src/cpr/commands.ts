@@ -13,7 +13,7 @@ export type QmpCommandData = {
  *     then either        end (QEMU exits; end of file is success)
  *     or                 rollback (the VM runs on where it was), as soon as query-status says something else
  *                        than `finish-migrate`: `cont` is refused until then
- *   new side:            restore, then wait for event RESUME
+ *   new side:            load, then wait until query-status says something else than `inmigrate`; resume
  *
  * Sources: docs/devel/migration/CPR.rst of QEMU 10.0; tried on 10.0.13 and 11.1.3.
  */
@@ -22,7 +22,8 @@ export interface CprCommands {
   readonly save: readonly QmpCommandData[];
   readonly end: readonly QmpCommandData[];
   readonly rollback: readonly QmpCommandData[];
-  readonly restore: readonly QmpCommandData[];
+  readonly load: readonly QmpCommandData[];
+  readonly resume: readonly QmpCommandData[];
 }
 
 /**
@@ -30,8 +31,9 @@ export interface CprCommands {
  *
  * `max-bandwidth: 0` lifts a limit of 128 MiB/s that holds for a stopped VM too. `stop` comes first so that
  * the VM's suspension and the saving of its state can be told apart; a VM that was saved stopped stays
- * stopped after the restore, hence `cont` there. (Without `stop`, cpr-reboot stops the VM by itself, and it
- * resumes by itself.)
+ * stopped after the restore, hence `cont` there: while it loads, `cont` is accepted and may have no effect (QEMU 10.0,
+ * process_incoming_migration_bh goes by the saved run state). (Without `stop`, cpr-reboot stops the VM by itself, and
+ * it resumes by itself.)
  */
 export function cprRebootCommands(stateFile: string): CprCommands {
   const uri = `file:${stateFile}`;
@@ -40,12 +42,8 @@ export function cprRebootCommands(stateFile: string): CprCommands {
     save: [{ execute: 'stop' }, { execute: 'migrate', arguments: { uri } }],
     end: [{ execute: 'quit' }],
     rollback: [{ execute: 'cont' }, setMode('normal'), setCapabilities(false)],
-    restore: [
-      setCapabilities(true),
-      setMode('cpr-reboot'),
-      { execute: 'migrate-incoming', arguments: { uri } },
-      { execute: 'cont' },
-    ],
+    load: [setCapabilities(true), setMode('cpr-reboot'), { execute: 'migrate-incoming', arguments: { uri } }],
+    resume: [{ execute: 'cont' }],
   };
 }
 

@@ -92,7 +92,9 @@ describe.skipIf('missing' in qemu)('a real QEMU with a counting guest', () => {
     room.spawn([...commandLine(), ...INCOMING_ARGUMENTS]);
     const after = await room.connect();
     expect(await readBeat()).toEqual(saved);
-    await send(after, commands.restore);
+    await send(after, commands.load);
+    while ((await queryStatus(after)).status === 'inmigrate');
+    await send(after, commands.resume);
     // Three rounds over its memory: 256 pages each, every word checked against what the old QEMU's run wrote.
     const beat = await heartbeatBeyond(saved.sequence + 768n);
     expect(beat).toMatchObject({ bootId: TEST_BOOT_ID, errors: 0n });
