@@ -4,10 +4,10 @@ import { type LanClient, namespacesMissing, startLanClient } from '@exuvia/sys/t
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LAN, lanGuestSpec } from '../src/guests/specs.ts';
 import { labRun } from '../src/host/ssh.ts';
+import { HOST_QEMU } from '../src/image/qemus.ts';
 import { ask, endOf, otherKernel, sharedLab } from './support/lab.ts';
 import { type Lan, openSsh, plugIntoLan, type SshSession } from './support/lan.ts';
 
-const OLD = '/usr/bin/qemu-system-x86_64';
 const REBUILT = '/opt/qemu-rebuilt/usr/bin/qemu-system-x86_64';
 const BOOT_LIMIT_MS = 240_000;
 const LIMIT_MS = 120_000;
@@ -71,12 +71,12 @@ describe.skipIf(namespacesMissing() !== null)(
     });
 
     test('back beside its memory, where its QEMU ends first', async () => {
-      await update({ qemu: OLD, handover: 'vmm' });
+      await update({ qemu: HOST_QEMU, handover: 'vmm' });
     });
 
     test('with virtio another QEMU of the same build, as a security update brings it', async () => {
       await connect('ring');
-      await labRun(lab, `mkdir -p ${dirname(REBUILT)} && cp ${OLD} ${REBUILT}`);
+      await labRun(lab, `mkdir -p ${dirname(REBUILT)} && cp ${HOST_QEMU} ${REBUILT}`);
       const changes = async () => [await carrierChanges('wire'), await carrierChanges('ring')];
       const before = await changes();
       await update({ qemu: REBUILT, handover: 'vmm' });

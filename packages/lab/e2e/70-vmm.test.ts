@@ -2,6 +2,7 @@ import { PHASES, type Vm } from '@exuvia/contract';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitForAgent } from '../src/host/agent.ts';
 import { labRun } from '../src/host/ssh.ts';
+import { HOST_QEMU } from '../src/image/qemus.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
@@ -18,7 +19,6 @@ import {
 
 const lab = await sharedLab();
 const AGENT_LIMIT_MS = 120_000;
-const OLD = '/usr/bin/qemu-system-x86_64';
 let observer: Observer;
 
 beforeAll(async () => {
@@ -43,7 +43,7 @@ async function versions(): Promise<Record<string, string | null | undefined>> {
 }
 
 const inAll = (version: string) => ({ tiny: version, disk: version, busy: version });
-const target = async () => ((await versions()).busy?.startsWith('10.') === true ? '11.1' : OLD);
+const target = async () => ((await versions()).busy?.startsWith('10.') === true ? '11.1' : HOST_QEMU);
 
 test('three VMs move from QEMU 10.0 to 11.1 while the kernel runs on', async () => {
   const before = await vmList();
@@ -72,7 +72,7 @@ test('three VMs move from QEMU 10.0 to 11.1 while the kernel runs on', async () 
 
 test('and back, where QEMU allows it only beside the memory, and the plan says why', async () => {
   const { now: from } = await observer.peek();
-  const seen = await observedUpdate(lab, observer, { qemu: OLD }, progress);
+  const seen = await observedUpdate(lab, observer, { qemu: HOST_QEMU }, progress);
   expect(seen.plan.vms.map(({ method }) => method)).toEqual(['in-place', 'in-place', 'in-place']);
   expect(seen.plan.checks.find(({ id, subject }) => id === 'vmm-method' && subject === 'busy')?.reason).toBe(
     'It goes from QEMU 11.1.3 to 10.0.13 by in-place. Not by cpr-transfer: QEMU 10.0.13 does not understand how QEMU 11.1.3 hands a running VM over. So its device state is saved beside its memory, and it stands still while the new QEMU starts.',
@@ -146,7 +146,7 @@ test.each(['before', 'after'] as const)(
     const { id } = await ask(lab, (client) => client.startUpdate({ qemu, fault }));
     expect(await endOf(lab, id)).toMatchObject({ state: 'completed', reason: null });
     await waitForAgent(lab, AGENT_LIMIT_MS);
-    expect(await versions()).toEqual(inAll(qemu === OLD ? '10.0.13' : '11.1.3'));
+    expect(await versions()).toEqual(inAll(qemu === HOST_QEMU ? '10.0.13' : '11.1.3'));
     expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
     await expectGuestsLivedOn(observer, from);
   },
@@ -184,7 +184,8 @@ test.each(['note-vms', 'save-vms', 'end-vms', 'reload-modules'] as const)(
 );
 
 test('everything that is newer: kernel and QEMU in one blackout', async () => {
-  if ((await versions()).busy === '11.1.3') await observedUpdate(lab, observer, { qemu: OLD }, progress);
+  if ((await versions()).busy === '11.1.3')
+    await observedUpdate(lab, observer, { qemu: HOST_QEMU }, progress);
   if ((await otherKernel(lab)) === lab.kernels.old) {
     await observedUpdate(lab, observer, { kernel: lab.kernels.old }, progress);
   }

@@ -4,6 +4,7 @@ import { GUEST_FILES, guestOfRole } from '../src/guests/specs.ts';
 import { waitForAgent } from '../src/host/agent.ts';
 import { DATA_DISK } from '../src/host/qemu-command.ts';
 import { labRun } from '../src/host/ssh.ts';
+import { HOST_QEMU } from '../src/image/qemus.ts';
 import { observeLab } from '../src/observer/lab.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { type ObservedUpdate, observedUpdate } from '../src/update/observed-update.ts';
@@ -12,7 +13,6 @@ import { ask, endOf, freshLab, otherKernel, progress, untilHeld } from './suppor
 
 /** Guests that write without rest, each to another kind of disk, and read everything back again. */
 const lab = await freshLab({ withStore: true, dataDisk: true });
-const OLD_QEMU = '/usr/bin/qemu-system-x86_64';
 const LIMIT_MS = 240_000;
 const DATA = `/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_${DATA_DISK}`;
 const IMAGES = '/srv/images';
@@ -133,7 +133,7 @@ test.each(Array.from({ length: 10 }, (_, round) => round))(
   async (round) => {
     await update({ qemu: '11.1', handover: 'vmm', parallel: 3 });
     if (round === 0) await imagesAreLocked();
-    await update({ qemu: OLD_QEMU, handover: 'vmm', parallel: 3 });
+    await update({ qemu: HOST_QEMU, handover: 'vmm', parallel: 3 });
     if (round === 0) await imagesAreLocked();
   },
 );

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { blackoutsOf } from '../src/bench/many.ts';
 import { guestOfRole } from '../src/guests/specs.ts';
 import { labRun } from '../src/host/ssh.ts';
+import { HOST_QEMU } from '../src/image/qemus.ts';
 import { observeLab } from '../src/observer/lab.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
@@ -10,7 +11,6 @@ import { ask, otherKernel, progress, sharedLab } from './support/lab.ts';
 
 /** VMs that come one after the other, and VMs that cannot be saved. */
 const lab = await sharedLab();
-const OLD_QEMU = '/usr/bin/qemu-system-x86_64';
 const LIMIT_MS = 240_000;
 /** By their priority, which is not that of their names. */
 const ORDER = ['third', 'first', 'second'];
@@ -56,7 +56,7 @@ test('VMs change their QEMU one after the other, in the order of their priority'
   expect(plan.vms.map(({ name }) => name)).toEqual(ORDER);
   const begins = blackoutsOf(observation.vms, ORDER).map(({ fromMs }) => fromMs);
   expect(begins).toEqual(begins.toSorted((a, b) => a - b));
-  await observedUpdate(lab, observer, { qemu: OLD_QEMU, handover: 'vmm', parallel: 3 }, progress);
+  await observedUpdate(lab, observer, { qemu: HOST_QEMU, handover: 'vmm', parallel: 3 }, progress);
 });
 
 test('a VM that cannot be saved stops the update before anything is paused', async () => {

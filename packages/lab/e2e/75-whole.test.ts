@@ -7,6 +7,7 @@ import { waitUntil } from '../src/host/machine.ts';
 import { labCopy, labRun } from '../src/host/ssh.ts';
 import { buildBase } from '../src/image/base.ts';
 import { machineMirror } from '../src/image/mirror.ts';
+import { HOST_QEMU } from '../src/image/qemus.ts';
 import { observeLab } from '../src/observer/lab.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
@@ -15,7 +16,6 @@ import { ask, endOf, otherKernel, progress, sharedLab } from './support/lab.ts';
 
 /** A guest with everything that a VM can have, through every kind of update. */
 const lab = await sharedLab();
-const OLD_QEMU = '/usr/bin/qemu-system-x86_64';
 const LIMIT_MS = 240_000;
 const CID = 42;
 const PROBE = `${GUEST_FILES}/probe`;
@@ -140,7 +140,7 @@ test('a guest agent on a serial port is there in another QEMU, and in the old on
     files: 'console.sock\nguest-agent.sock\nhandover.sock\nqemu.pid\nqmp.sock',
   });
   await keepsAll('serial', { qemu: '11.1', handover: 'vmm', parallel: 2 });
-  await keepsAll('serial', { qemu: OLD_QEMU, handover: 'vmm', parallel: 2 });
+  await keepsAll('serial', { qemu: HOST_QEMU, handover: 'vmm', parallel: 2 });
   await ask(lab, (client) => client.destroyVm('serial'));
 });
 
@@ -172,7 +172,7 @@ test('what two builds of QEMU do not agree on is found before anything is paused
 });
 
 test.each<[string, () => Promise<Parameters<typeof observedUpdate>[2]>]>([
-  ['a new process of the same QEMU', async () => ({ qemu: OLD_QEMU, handover: 'vmm' })],
+  ['a new process of the same QEMU', async () => ({ qemu: HOST_QEMU, handover: 'vmm' })],
   ['an update of the kernel', async () => ({ kernel: await otherKernel(lab), handover: 'kexec' })],
   ['an update of its modules', async () => ({ modules: ['kvm'] })],
   ['a restart of the host', async () => ({ kernel: await otherKernel(lab), handover: 'reboot' })],

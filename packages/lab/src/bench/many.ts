@@ -2,6 +2,7 @@ import { ExuviaError, type HandoverKind, type Observation, type PlanRequest } fr
 import { guestOfRole } from '../guests/specs.ts';
 import { agentClient, askAgent } from '../host/agent.ts';
 import type { LabState } from '../host/state.ts';
+import { HOST_QEMU } from '../image/qemus.ts';
 import { observeLab } from '../observer/lab.ts';
 import type { Observer } from '../observer/observer.ts';
 import type { Progress } from '../support/progress.ts';
@@ -26,7 +27,6 @@ export interface ManyRuns {
   readonly many: readonly ManyRun[];
 }
 
-const OLD_QEMU = '/usr/bin/qemu-system-x86_64';
 const BOOT_LIMIT_MS = 600_000;
 const MEMORY = '112M';
 
@@ -62,7 +62,7 @@ async function series(state: LabState, guests: number, runs: number, progress: P
     for (let run = 0; run < runs; run++) {
       found.push(await once({ qemu: '11.1', parallel: guests }, 'vmm'));
       // The way back goes beside the memory: another method, which is not compared.
-      await once({ qemu: OLD_QEMU, parallel: guests }, 'vmm');
+      await once({ qemu: HOST_QEMU, parallel: guests }, 'vmm');
     }
     for (let run = 0; run < runs; run++) {
       found.push(await once({ kernel: await otherKernel(state) }, 'kexec'));

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { agentClient } from '../host/agent.ts';
 import { labCopy, labRun } from '../host/ssh.ts';
 import type { LabState } from '../host/state.ts';
+import { HOST_QEMU } from '../image/qemus.ts';
 import type { Observer } from '../observer/observer.ts';
 import type { Progress } from '../support/progress.ts';
 import { observedUpdate } from '../update/observed-update.ts';
@@ -28,7 +29,6 @@ export interface VmmRuns {
   readonly liveMigrations: readonly LiveMigration[];
 }
 
-const OLD_QEMU = '/usr/bin/qemu-system-x86_64';
 const SCRIPT = join(import.meta.dirname, 'on-host/live-migration.mjs');
 const REMOTE = '/var/lib/exuvia/lab/live-migration.mjs';
 const NODE = '/usr/lib/exuvia/node/bin/node';
@@ -59,7 +59,7 @@ async function updateSeries(
       progress.say(`bench: run ${index + 1} of ${count}, busy ${busyMemory}`);
       runs.push(await oneRun(state, observer, busyMemory, progress));
       if (index + 1 < count)
-        await observedUpdate(state, observer, { qemu: OLD_QEMU, handover: 'vmm' }, progress);
+        await observedUpdate(state, observer, { qemu: HOST_QEMU, handover: 'vmm' }, progress);
     }
   } finally {
     await observer.stop();

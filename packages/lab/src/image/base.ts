@@ -8,6 +8,7 @@ import type { Progress } from '../support/progress.ts';
 import { KEYRING, openApt, requireKeyring } from './apt.ts';
 import { type Mirror, sourceLines } from './mirror.ts';
 import { choosePins, HOST_PACKAGES, type Pins } from './packages.ts';
+import { NEW_QEMU_FOLDER } from './qemus.ts';
 import { writeToolbox } from './toolbox.ts';
 
 /** A Debian 13 root file system with everything but Exuvia, and the tools that the lab takes out of it. */
@@ -21,7 +22,6 @@ export interface Base {
   readonly newQemuFolder: string;
 }
 
-const NEW_QEMU_FOLDER = '/opt/qemu-11.1';
 const INFO = 'base.json';
 /** Files that exist before packages are installed, so that their scripts find them. */
 const EARLY_FILES: Readonly<Record<string, string>> = {

@@ -3,6 +3,7 @@ import { GUEST_NAMES } from '../guests/specs.ts';
 import { startGuests } from '../guests/start.ts';
 import { agentClient, askAgent } from '../host/agent.ts';
 import type { LabState } from '../host/state.ts';
+import { HOST_QEMU } from '../image/qemus.ts';
 import { observeLab } from '../observer/lab.ts';
 import type { Observer } from '../observer/observer.ts';
 import type { Progress } from '../support/progress.ts';
@@ -144,7 +145,7 @@ function toOtherQemu(): Deed {
     handover: 'vmm',
     async request(state) {
       const [vm] = await askAgent(state, (client) => client.vms());
-      const qemu = vm?.qemu?.startsWith('10.') === true ? '11.1' : '/usr/bin/qemu-system-x86_64';
+      const qemu = vm?.qemu?.startsWith('10.') === true ? '11.1' : HOST_QEMU;
       return { qemu, handover: 'vmm', parallel: GUEST_NAMES.length };
     },
   };
