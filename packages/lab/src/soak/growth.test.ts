@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Footprint, growthBetween } from './growth.ts';
+import { type Footprint, growthBetween, growthOf } from './growth.ts';
 
 const before: Footprint = {
   agentKib: 90_000,
@@ -28,4 +28,16 @@ test('one boot entry more is growth, and so are files, descriptors and memory', 
 
 test('what could not be counted counts as growth', () => {
   expect(growing({ storeKib: Number.NaN })).toEqual(['storeKib']);
+});
+
+test('only moments under the same kernel and QEMUs are compared, the two furthest apart, once it is warm', () => {
+  const seen = (...moments: readonly string[]) =>
+    growthOf(moments.map((under, files) => ({ under, footprint: { ...before, files } }))).flatMap((growth) =>
+      growth.what === 'files' ? [growth.before, growth.after] : [],
+    );
+  expect(seen('a', 'b', 'a', 'b', 'a', 'b', 'a')).toEqual([2, 6]);
+  expect(seen('a', 'b', 'a 11.1', 'b', 'a 11.1', 'b', 'b')).toEqual([3, 6]);
+  expect(seen('a', 'b', 'a')).toEqual([0, 2]);
+  expect(seen('a', 'b')).toEqual([]);
+  expect(seen()).toEqual([]);
 });

@@ -78,6 +78,28 @@ export interface Growth {
   readonly grows: boolean;
 }
 
+/** What there was at one moment, and under which kernel and QEMUs: only equals can be compared. */
+export interface Sighting {
+  readonly under: string;
+  readonly footprint: Footprint;
+}
+
+/** The sightings after which everything is warm: what settles then is no growth. */
+const WARM_UP = 2;
+
+/** Between the two equal moments that are furthest apart, once it is warm; empty when no two are equal. Pure. */
+export function growthOf(sightings: readonly Sighting[]): Growth[] {
+  const warm = sightings.length > WARM_UP + 1 ? sightings.slice(WARM_UP) : sightings;
+  const spans = warm.map(({ under }, first) => ({
+    first,
+    last: warm.findLastIndex((other) => other.under === under),
+  }));
+  const [longest] = spans.sort((a, b) => b.last - b.first - (a.last - a.first));
+  if (longest === undefined || longest.first === longest.last) return [];
+  const [before, after] = [warm[longest.first], warm[longest.last]];
+  return before === undefined || after === undefined ? [] : growthBetween(before.footprint, after.footprint);
+}
+
 /** Compares two footprints on the same kernel. Pure. */
 export function growthBetween(before: Footprint, after: Footprint): Growth[] {
   return (Object.keys(TOLERANCE) as (keyof Footprint)[]).map((what) => ({

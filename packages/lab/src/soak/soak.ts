@@ -8,32 +8,13 @@ import { observeLab } from '../observer/lab.ts';
 import type { Observer } from '../observer/observer.ts';
 import type { Progress } from '../support/progress.ts';
 import { observedUpdate } from '../update/observed-update.ts';
-import { type Footprint, footprintOf, type Growth, growthBetween } from './growth.ts';
+import { footprintOf, type Growth, growthOf, type Sighting } from './growth.ts';
 
-/** One update of a soak, by its kind. */
-interface Deed {
-  readonly handover: HandoverKind;
-  request(state: LabState): Promise<PlanRequest>;
-}
-
-const kexec = toOtherKernel('kexec');
-
-/** In turn: each kind after the others, most of them by kexec. */
-const DEEDS: readonly Deed[] = [
-  kexec,
-  toOtherQemu(),
-  kexec,
-  { handover: 'module', request: async () => ({ modules: ['kvm'], handover: 'module' }) },
-  kexec,
-  toOtherQemu(),
-  kexec,
-  toOtherKernel('reboot'),
-  kexec,
-  kexec,
-];
-
-/** The updates after which everything is warm: what settles then is no growth. */
-const WARM_UP = 2;
+/** Handovers in turn, most of them by kexec. */
+const KINDS = [
+  ...['kexec', 'vmm', 'kexec', 'module', 'kexec'],
+  ...['vmm', 'kexec', 'reboot', 'kexec', 'kexec'],
+] as const satisfies readonly HandoverKind[];
 
 export interface SoakResult {
   /** Those that were completed. */
@@ -59,32 +40,32 @@ export async function soak(
 ): Promise<SoakResult> {
   const observer = await watchGuests(state);
   const byHandover: Record<string, number> = {};
-  const footprints: Sighting[] = [];
+  const sightings: Sighting[] = [];
   let vmsLost = 0;
   let integrityErrors = 0;
   let maxBlackoutMs = 0;
   let problem: string | null = null;
   let done = 0;
   try {
-    footprints.push(await sighting(state));
+    sightings.push(await sighting(state));
     while (done < options.updates && problem === null) {
-      const deed = DEEDS[done % DEEDS.length] ?? toOtherKernel('kexec');
-      progress.say(`soak: update ${done + 1} of ${options.updates}, by ${deed.handover}`);
-      const seen = await observedUpdate(state, observer, await deed.request(state), progress);
+      const kind = KINDS[done % KINDS.length] ?? 'kexec';
+      progress.say(`soak: update ${done + 1} of ${options.updates}, by ${kind}`);
+      const seen = await observedUpdate(state, observer, await wishFor(kind, state), progress);
       const { vms } = seen.observation;
       const alive = vms.filter(({ bootIdSame, sequenceMonotonic }) => bootIdSame && sequenceMonotonic);
       const lost = GUEST_NAMES.length - alive.length;
       const errors = vms.filter(({ integrity }) => integrity !== 'ok').length;
       vmsLost += lost;
       integrityErrors += errors;
-      if (deed.handover === 'kexec') {
+      if (kind === 'kexec') {
         maxBlackoutMs = Math.max(maxBlackoutMs, ...vms.map(({ blackoutMs }) => blackoutMs));
       }
       progress.say(`soak: ${seen.update.state}; lost ${lost}, integrity errors ${errors}`);
       if (seen.update.state === 'completed') {
         done += 1;
-        byHandover[deed.handover] = (byHandover[deed.handover] ?? 0) + 1;
-        footprints.push(await sighting(state));
+        byHandover[kind] = (byHandover[kind] ?? 0) + 1;
+        sightings.push(await sighting(state));
       } else
         problem = `Update ${done + 1} is ${seen.update.state}: ${seen.update.reason ?? 'no reason given'}`;
     }
@@ -100,14 +81,8 @@ export async function soak(
     vmsLost,
     integrityErrors,
     maxBlackoutMs,
-    growth: growthOf(footprints),
+    growth: growthOf(sightings),
   };
-}
-
-/** What there is, and under which kernel and QEMUs: only equals can be compared. */
-interface Sighting {
-  readonly under: string;
-  readonly footprint: Footprint;
 }
 
 async function sighting(state: LabState): Promise<Sighting> {
@@ -116,39 +91,16 @@ async function sighting(state: LabState): Promise<Sighting> {
   return { under: [kernel, ...qemus].join(' '), footprint: await footprintOf(state) };
 }
 
-/** Between the two equal moments that are furthest apart, once it is warm. */
-function growthOf(sightings: readonly Sighting[]): Growth[] {
-  const warm = sightings.length > WARM_UP + 1 ? sightings.slice(WARM_UP) : sightings;
-  const spans = warm.map(({ under }, first) => {
-    const last = warm.findLastIndex((other) => other.under === under);
-    return { first, last, length: last - first };
-  });
-  const longest = spans.reduce((a, b) => (b.length > a.length ? b : a), { first: 0, last: 0, length: 0 });
-  const [before, after] = [warm[longest.first], warm[longest.last]];
-  if (longest.length === 0 || before === undefined || after === undefined) return [];
-  return growthBetween(before.footprint, after.footprint);
-}
-
-function toOtherKernel(handover: HandoverKind): Deed {
-  return {
-    handover,
-    async request(state) {
-      const { kernel } = await askAgent(state, (client) => client.host());
-      return { kernel: kernel === state.kernels.old ? state.kernels.new : state.kernels.old, handover };
-    },
-  };
-}
-
-/** The host's own QEMU and the one that is unpacked beside it. */
-function toOtherQemu(): Deed {
-  return {
-    handover: 'vmm',
-    async request(state) {
-      const [vm] = await askAgent(state, (client) => client.vms());
-      const qemu = vm?.qemu?.startsWith('10.') === true ? '11.1' : HOST_QEMU;
-      return { qemu, handover: 'vmm', parallel: GUEST_NAMES.length };
-    },
-  };
+/** What to ask for, so that an update of this kind has something to do: the other kernel, the other QEMU. */
+async function wishFor(kind: (typeof KINDS)[number], state: LabState): Promise<PlanRequest> {
+  if (kind === 'module') return { modules: ['kvm'], handover: kind };
+  if (kind === 'vmm') {
+    const [vm] = await askAgent(state, (client) => client.vms());
+    const qemu = vm?.qemu?.startsWith('10.') === true ? '11.1' : HOST_QEMU;
+    return { qemu, handover: kind, parallel: GUEST_NAMES.length };
+  }
+  const { kernel } = await askAgent(state, (client) => client.host());
+  return { kernel: kernel === state.kernels.old ? state.kernels.new : state.kernels.old, handover: kind };
 }
 
 async function watchGuests(state: LabState): Promise<Observer> {
