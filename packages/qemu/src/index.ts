@@ -6,7 +6,6 @@ export * from './command-line/identity.ts';
 export { isOwnNetdev } from './command-line/networks.ts';
 export * from './command-line/rehearsal.ts';
 export * from './command-line/successor.ts';
-export * from './cpr/commands.ts';
 export * from './cpr/preflight.ts';
 export * from './cpr/restore.ts';
 export * from './cpr/save.ts';

@@ -9,12 +9,13 @@ import type { QmpClient } from '../qmp/client.ts';
 import { queryMigration, queryMigrationMode, queryStatus } from '../qmp/queries.ts';
 import {
   COUNTING_GUEST_PAGE,
+  cprRebootCommands,
   findQemu,
   makeTestRoom,
+  type QmpCommandData,
   TEST_BOOT_ID,
   type TestRoom,
 } from '../testing/index.ts';
-import { cprRebootCommands, type QmpCommandData } from './commands.ts';
 import { cprRebootBlockers } from './preflight.ts';
 import { loadFromFile } from './restore.ts';
 import { saveToFile, undoSave } from './save.ts';

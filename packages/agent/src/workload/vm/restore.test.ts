@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cprRebootCommands, QmpClient, queryMigration } from '@exuvia/qemu';
-import { findQemu, TEST_BOOT_ID } from '@exuvia/qemu/testing';
+import { QmpClient, queryMigration } from '@exuvia/qemu';
+import { cprRebootCommands, findQemu, TEST_BOOT_ID } from '@exuvia/qemu/testing';
 import { run } from '@exuvia/sys';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { QemuVms } from './manager.ts';
