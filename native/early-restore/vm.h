@@ -208,8 +208,11 @@ static bool restore_vms(void) {
     if (vms[i].left) vm_end(&vms[i], FAILED, "left", "it could not be saved and was left behind, as its spec says");
     else vm_start(&vms[i]);
   }
+  /* All of them wait for this process: it may not wait for one whose nice value is low (take_turn). */
+  setpriority(PRIO_PROCESS, 0, -20);
   for (size_t i = 0; i < vm_count; i++) check_state(&vms[i]);
   follow_all();
+  setpriority(PRIO_PROCESS, 0, 0);
   return !another_may_succeed();
 }
 
