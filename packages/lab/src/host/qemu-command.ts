@@ -34,7 +34,7 @@ export function labArguments(machine: LabMachine): string[] {
     ...['-name', 'exuvia-lab,process=exuvia-lab', '-nodefaults', '-no-user-config', '-display', 'none'],
     ...[
       '-M',
-      `q35,memory-backend=ram${UNUSED}`,
+      `q35,memory-backend=ram,${NO_CONTROLLERS}`,
       '-smp',
       String(machine.cpus),
       '-m',
@@ -68,22 +68,24 @@ export function labArguments(machine: LabMachine): string[] {
 
 /**
  * Without the controllers that q35 has and nothing is attached to: a restored host would load their drivers while its
- * VMs run, and whatever changes the map of an emulated machine's memory (a PCI device's command register is enough) can
+ * VMs run, and whatever changes the memory map of an emulated machine (a PCI device's command register is enough) can
  * make TCG deliver an interrupt to a nested guest twice, the second time with its interrupts disabled: it hangs for
- * ever. QEMU 10.0 and 11.1: helper_vmrun leaves the injected vector in exception_index (target/i386/tcg/system/svm_helper.c),
- * and cpu_handle_interrupt (accel/tcg/cpu-exec.c) returns with it when another thread has asked the CPU to exit.
+ * ever. Seen on QEMU 10.0.13; as its source explains it (of its development after 10.2, too): helper_vmrun leaves the
+ * injected vector in exception_index (target/i386/tcg/system/svm_helper.c), and cpu_handle_interrupt
+ * (accel/tcg/cpu-exec.c) returns with it when another thread has asked the CPU to exit.
  */
-const UNUSED = ',sata=off,smbus=off';
+const NO_CONTROLLERS = 'sata=off,smbus=off';
 
 /**
- * Everything that TCG emulates (AMD SVM among it: the lab host's VMs run under KVM either way), but for fast string instructions: TCG carries out `rep movsb` and `rep stosb`
- * byte by byte (QEMU 10.0, target/i386/tcg), and Linux copies and clears memory with them where a CPU has erms.
+ * Everything that TCG emulates (AMD SVM among it: the lab host's VMs run under KVM either way), but for fast string
+ * instructions: TCG carries out `rep movsb` and `rep stosb` byte by byte (QEMU 10.0, target/i386/tcg), and Linux copies
+ * and clears memory with them where a CPU has erms.
  */
 const TCG_CPU = 'max,erms=off,fsrm=off';
 
 /**
  * Room for translated code, as much as QEMU 10.0 takes: every kernel needs some 100 MiB of it, and throwing all away
- * when it is full interrupts every CPU, as a change of the memory map does ({@link UNUSED}).
+ * when it is full interrupts every CPU, as a change of the memory map does ({@link NO_CONTROLLERS}).
  */
 const TRANSLATIONS_MIB = 2047;
 
