@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 
+#include "cpus.h"
 #include "crc32.h"
 #include "devices.h"
 #include "log.h"
@@ -104,6 +105,7 @@ static void vm_greeted(struct vm *vm) {
     vm_fail(vm, "its saved state is damaged: not loaded");
     return;
   }
+  confine(vm);
   vm->progress = LOADING;
   if (fault_is("kill", vm)) kill(vm->pid, SIGKILL);
   char commands[1024];

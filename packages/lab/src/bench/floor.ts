@@ -16,8 +16,8 @@ const BOOT_LIMIT_MS = 240_000;
 export interface FloorRun {
   readonly from: string;
   readonly to: string;
-  /** The command line of the new kernel: the host's own, or that which an update gives. */
-  readonly commandLine: 'host' | 'update';
+  /** How the kernel that it starts from came up. */
+  readonly start: 'kexec' | 'firmware';
   readonly ms: number;
 }
 
@@ -32,21 +32,19 @@ export async function prepareFloor(state: LabState, work: string): Promise<void>
 
 /**
  * Measures once what a bare kexec costs from the running kernel to `to`: no VM, no file system to unmount,
- * an initramfs that holds one program which stamps the TSC. What the host has on its command line after an
- * ordinary boot makes the yardstick (`kexec --reuse-cmdline`, as an operator would type it); with the command
- * line of an update it shows what its arguments are worth. The machine resets afterwards, and boots the
+ * an initramfs that holds one program which stamps the TSC, the command line that the host has after an ordinary
+ * boot (`kexec --reuse-cmdline`, as an operator would type it). The machine resets afterwards, and boots the
  * kernel `next` (GRUB's saved entry).
+ *
+ * @param options.khz rate of the TSC
  */
 export async function floorRun(
   state: LabState,
-  options: { to: string; next: string; commandLine: 'host' | 'update'; updateCommandLine: string },
+  options: Pick<FloorRun, 'to' | 'start'> & { next: string; commandLine: string; khz: number },
 ): Promise<FloorRun> {
   const from = (await labRun(state, 'uname -r')).stdout;
-  const khz = tscKhz(options.updateCommandLine);
-  const commandLine =
-    options.commandLine === 'update' ? options.updateCommandLine : await ownCommandLine(state);
   const load = `kexec -s -l /boot/vmlinuz-${options.to} --initrd=${REMOTE}/floor-initramfs --command-line="$(cat)"`;
-  await labRun(state, load, { input: commandLine });
+  await labRun(state, load, { input: options.commandLine });
   await labRun(
     state,
     `grub-editenv /boot/grub/grubenv set saved_entry='${menuEntryId(options.next)}' && sync`,
@@ -60,7 +58,7 @@ export async function floorRun(
     return cyclesBetween((await readFile(labPaths().consoleLog)).subarray(logged).toString('latin1'));
   });
   await waitForAgent(state, BOOT_LIMIT_MS);
-  return { from, to: options.to, commandLine: options.commandLine, ms: cycles / khz };
+  return { from, to: options.to, start: options.start, ms: cycles / options.khz };
 }
 
 /** From the stamp before the jump to the stamp of the new kernel's first program; `null` while one is missing. */
@@ -71,7 +69,7 @@ export function cyclesBetween(log: string): number | null {
 }
 
 /** What the boot loader gave the running kernel, without what names the image. */
-async function ownCommandLine(state: LabState): Promise<string> {
+export async function bootCommandLine(state: LabState): Promise<string> {
   const { stdout } = await labRun(state, 'cat /proc/cmdline');
   return stdout
     .split(' ')
@@ -79,8 +77,9 @@ async function ownCommandLine(state: LabState): Promise<string> {
     .join(' ');
 }
 
-/** The rate of the TSC that an update gave its new kernel. */
-function tscKhz(commandLine: string): number {
+/** The rate of the TSC that the running kernel was given by an update. */
+export async function tscKhz(state: LabState): Promise<number> {
+  const { stdout: commandLine } = await labRun(state, 'cat /proc/cmdline');
   const khz = Number(/(?:^| )tsc_early_khz=([0-9]+)/.exec(commandLine)?.[1]);
   if (khz > 0) return khz;
   throw new ExuviaError('bench-no-clock', `The command line has no tsc_early_khz: ${commandLine}`);

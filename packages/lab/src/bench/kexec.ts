@@ -5,13 +5,13 @@ import { ExuviaError, type HandoverKind, KERNEL_PHASES } from '@exuvia/contract'
 import { GUEST_NAMES } from '../guests/specs.ts';
 import { startGuests } from '../guests/start.ts';
 import { agentClient, askAgent } from '../host/agent.ts';
-import { labRun } from '../host/ssh.ts';
 import type { LabState } from '../host/state.ts';
 import { observeLab } from '../observer/lab.ts';
 import type { Observer } from '../observer/observer.ts';
 import type { Progress } from '../support/progress.ts';
+import { followToEnd } from '../update/follow.ts';
 import { type ObservedUpdate, observedUpdate } from '../update/observed-update.ts';
-import { type FloorRun, floorRun, prepareFloor } from './floor.ts';
+import { bootCommandLine, type FloorRun, floorRun, prepareFloor, tscKhz } from './floor.ts';
 
 /** One update as it counts in the benchmark. */
 interface UpdateRun {
@@ -36,23 +36,29 @@ export interface KexecRuns {
 }
 
 const GUEST_BOOT_LIMIT_MS = 240_000;
+const UPDATE_LIMIT_MS = 600_000;
 const SMALL = '512M';
 const LARGE = '1G';
 
-/** Runs everything that the benchmark measures on one lab host, one after the other. */
+/**
+ * Runs everything that the benchmark measures on one lab host, one after the other. Every update that counts, and every
+ * bare kexec of the floor, starts from a kernel that came up by kexec itself: that one lies where the next is copied to,
+ * which an emulated machine feels (docs/measurements.md).
+ */
 export async function runKexecBenchmark(
   state: LabState,
   options: { runs: number },
   progress: Progress,
 ): Promise<KexecRuns> {
   const series = (busyMemory: string, count: number) => updateSeries(state, { busyMemory, count }, progress);
+  await updateWithoutVms(state, progress);
+  const khz = await tscKhz(state);
   const updates = await series(SMALL, options.runs);
-  const commandLine = await updateCommandLine(state);
   const largeUpdates = await series(LARGE, options.runs);
   const [reboot] = await updateSeries(state, { busyMemory: SMALL, count: 1, handover: 'reboot' }, progress);
   if (reboot === undefined) throw new ExuviaError('bench-incomplete', 'There was no run of the baseline.');
   await destroyGuests(state);
-  const floor = await floorSeries(state, { count: options.runs, updateCommandLine: commandLine }, progress);
+  const floor = await floorSeries(state, { count: options.runs, khz }, progress);
   return { floor, updates, largeUpdates, reboot };
 }
 
@@ -80,22 +86,24 @@ async function updateSeries(
 
 async function floorSeries(
   state: LabState,
-  options: { count: number; updateCommandLine: string },
+  { count, khz }: { count: number; khz: number },
   progress: Progress,
 ): Promise<FloorRun[]> {
   const work = await mkdtemp(join(tmpdir(), 'exuvia-floor-'));
   try {
     await prepareFloor(state, work);
     const runs: FloorRun[] = [];
-    for (let index = 0; index < options.count; index++) {
-      const to = await otherKernel(state);
-      for (const commandLine of ['host', 'update'] as const) {
-        // The machine resets into the kernel that runs now, and after the second run into the other one.
-        const next = commandLine === 'host' ? (await askAgent(state, (client) => client.host())).kernel : to;
-        const { updateCommandLine } = options;
-        const run = await floorRun(state, { to, next, commandLine, updateCommandLine });
+    // The reboot of the baseline went before.
+    const commandLine = await bootCommandLine(state);
+    for (let index = 0; index < count; index++) {
+      for (const start of ['firmware', 'kexec'] as const) {
+        if (start === 'kexec') await updateWithoutVms(state, progress);
+        const { kernel } = await askAgent(state, (client) => client.host());
+        const to = await otherKernel(state);
+        // The machine resets into the kernel that it jumps from: from there the update goes into the other one.
+        const run = await floorRun(state, { to, next: kernel, start, commandLine, khz });
         progress.say(
-          `bench: bare kexec ${index + 1} of ${options.count} to ${to}, command line of the ${commandLine}: ${run.ms.toFixed(0)} ms`,
+          `bench: bare kexec ${index + 1} of ${count} to ${to}, after ${start}: ${run.ms.toFixed(0)} ms`,
         );
         runs.push(run);
       }
@@ -144,13 +152,19 @@ async function otherKernel(state: LabState): Promise<string> {
   return kernel === state.kernels.old ? state.kernels.new : state.kernels.old;
 }
 
-/** The command line that an update gave the running kernel, without what belongs to that update. */
-async function updateCommandLine(state: LabState): Promise<string> {
-  const { stdout } = await labRun(state, 'cat /proc/cmdline');
-  return stdout
-    .split(' ')
-    .filter((argument) => !argument.startsWith('exuvia.update='))
-    .join(' ');
+/** Brings up the other kernel by kexec on a host without VMs. */
+async function updateWithoutVms(state: LabState, progress: Progress): Promise<void> {
+  const kernel = await otherKernel(state);
+  const started = await askAgent(state, async (client) => {
+    const plan = await client.makePlan({ kernel, handover: 'kexec' });
+    return client.startUpdate({ plan: plan.id });
+  });
+  const { state: end, reason } = await followToEnd(state, started.id, UPDATE_LIMIT_MS, progress);
+  if (end === 'completed') return;
+  throw new ExuviaError(
+    'bench-update-failed',
+    `The update without VMs ${started.id} has ${end}: ${reason ?? ''}`,
+  );
 }
 
 function asRun(seen: ObservedUpdate, busyMemory: string): UpdateRun {
