@@ -52,7 +52,7 @@ static void confine_task(pid_t task, const cpu_set_t *set, const char *list) {
 }
 
 /*
- * A QEMU starts on any CPU; before its guest's first instruction it is confined to those of its VM. The thread that
+ * A QEMU starts and loads on any CPU; before its guest's first instruction it is confined to those of its VM. The thread that
  * makes the others comes first: what it makes from then on inherits its CPUs.
  */
 static void confine(const struct vm *vm) {

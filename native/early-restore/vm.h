@@ -105,7 +105,6 @@ static void vm_greeted(struct vm *vm) {
     vm_fail(vm, "its saved state is damaged: not loaded");
     return;
   }
-  confine(vm);
   vm->progress = LOADING;
   if (fault_is("kill", vm)) kill(vm->pid, SIGKILL);
   char commands[1024];
@@ -154,6 +153,7 @@ static void vm_line(struct vm *vm) {
     record->resumed++;
     forget_state(vm);
     end_turn(vm);
+    confine(vm);
     const char *go_on = fault_is("hold", vm) ? "{\"execute\":\"refused\"}" : "{\"execute\":\"cont\"}";
     if (qmp_send(&vm->qmp, go_on) < 0) vm_fail(vm, "its QEMU went away");
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "failed")) {
