@@ -3,7 +3,7 @@
  *
  * Brings back the VMs before anything else: loads the few modules that they need, mounts the host's root file
  * system and the store, makes their bridges, starts every QEMU in its final cgroup from the plan (/plan, see plan.h), leads all of
- * them to the running guest, brings up the other CPUs, and becomes the host's ordinary init, which then boots under running VMs. What
+ * them to the running guest, and becomes the host's ordinary init, which then boots under running VMs. What
  * happened, with TSC stamps, lies in /run/exuvia/restore for the agent.
  *
  *   init-start  modules ------- mounts -- qemu-exec ---- qemu-ready -- restored -- resumed   init-exec
@@ -12,7 +12,6 @@
  * A VM that cannot be restored does not hold up the others; its memory and state stay in the store. When none
  * can, or there is no root file system, the machine goes back to the kernel that it came from (fallback.h).
  */
-#include "cpus.h"
 #include "devices.h"
 #include "disks.h"
 #include "fallback.h"
@@ -115,7 +114,6 @@ int main(int argc, char **argv) {
   stop_guardian(guardian);
   end_connecting(connecting);
   fault_at("resumed");
-  complete_cpus();
   stamp("init-exec", "-");
   logf_kernel("virtual machines done, starting %s", init_program);
   save_record();

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { ExuviaError, HOST_PATHS, nicsOf, STORE_LABEL, type Vm } from '@exuvia/contract';
 import { holdsVsock, type OpenImage } from '@exuvia/qemu';
 import {
@@ -26,8 +25,6 @@ export interface EarlyNeeds {
   readonly devices: readonly EarlyDevice[];
   readonly store: { readonly label: string; readonly path: string; readonly options: string };
   readonly network: EarlyNetwork;
-  /** The CPUs that are online, as the kernel lists them. */
-  readonly cpus: string;
   readonly modules: readonly (ModuleFile & { readonly group: 'vm' | 'disk' | 'network' })[];
 }
 
@@ -76,11 +73,12 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
   const network = await neededNetwork(vms);
   const nics = await Promise.all(network.nics.map(({ name }) => modulesForNetworkDevice(release, name)));
   const groups = [
-    // Two processes: kvm takes as long as all the others together. The store first: its device takes longest to appear.
-    { group: 'disk', names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device))] },
+    // The store first: its device takes longest to appear, and loading kvm would hold up its modules.
     {
       group: 'vm',
       names: [
+        'nd_pmem',
+        ...(await modulesForBlockDevice(release, store.device)),
         await kvmModule(),
         ...(vms.some(hasVsock) ? ['vhost_vsock'] : []),
         ...(hasTaps(vms) ? ['tun', 'bridge'] : []),
@@ -98,7 +96,6 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
   return {
     modules,
     network,
-    cpus: (await readFile('/sys/devices/system/cpu/online', 'utf8')).trim(),
     root: await earlyMount(rootMount),
     mounts: await Promise.all(others.map(earlyMount)),
     devices: disks.devices.map(({ number: _, ...device }) => device),
