@@ -1,10 +1,11 @@
 import { PHASE_SUM_TOLERANCE_PCT, PHASES } from '@exuvia/contract';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { otherKernel } from '../src/host/agent.ts';
 import { labRun } from '../src/host/ssh.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
-import { freshLab, otherKernel, progress, qemusByVm, watchedGuests } from './support/lab.ts';
+import { freshLab, progress, qemusByVm, watchedGuests } from './support/lab.ts';
 
 const lab = await freshLab({ withStore: true });
 let observer: Observer;

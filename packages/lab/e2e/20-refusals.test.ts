@@ -5,7 +5,7 @@ import { HOST_PATHS, type VmSpec } from '@exuvia/contract';
 import { run } from '@exuvia/sys';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { guestSpec } from '../src/guests/specs.ts';
-import { waitForAgent } from '../src/host/agent.ts';
+import { otherKernel, waitForAgent } from '../src/host/agent.ts';
 import { labRun } from '../src/host/ssh.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
@@ -13,7 +13,6 @@ import {
   ask,
   endOf,
   type HostSnapshot,
-  otherKernel,
   sharedLab,
   snapshotOf,
   untilAtStep,

@@ -6,10 +6,11 @@ import { buildPatch } from '@exuvia/guest';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testBed } from '../e2e-guest/support/bed.ts';
 import { GUEST_FILES } from '../src/guests/specs.ts';
+import { otherKernel } from '../src/host/agent.ts';
 import { waitUntil } from '../src/host/machine.ts';
 import { labRun } from '../src/host/ssh.ts';
 import { kernelGuestInitramfs } from '../src/kernel-guests/files.ts';
-import { ask, endOf, otherKernel, sharedLab } from './support/lab.ts';
+import { ask, endOf, sharedLab } from './support/lab.ts';
 
 const NAME = 'patched';
 const PATCH = join(import.meta.dirname, '../e2e-guest/patches/version.c');

@@ -3,9 +3,10 @@ import { nicsOf, type PlanRequest } from '@exuvia/contract';
 import { type LanClient, namespacesMissing, startLanClient } from '@exuvia/sys/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LAN, lanGuestSpec } from '../src/guests/specs.ts';
+import { otherKernel } from '../src/host/agent.ts';
 import { labRun } from '../src/host/ssh.ts';
 import { HOST_QEMU } from '../src/image/qemus.ts';
-import { ask, endOf, otherKernel, sharedLab } from './support/lab.ts';
+import { ask, endOf, sharedLab } from './support/lab.ts';
 import { type Lan, openSsh, plugIntoLan, type SshSession } from './support/lan.ts';
 
 const REBUILT = '/opt/qemu-rebuilt/usr/bin/qemu-system-x86_64';

@@ -1,21 +1,12 @@
 import { PHASES, type Vm } from '@exuvia/contract';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitForAgent } from '../src/host/agent.ts';
+import { otherKernel, waitForAgent } from '../src/host/agent.ts';
 import { labRun } from '../src/host/ssh.ts';
 import { HOST_QEMU } from '../src/image/qemus.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
-import {
-  ask,
-  endOf,
-  otherKernel,
-  progress,
-  qemusByVm,
-  sharedLab,
-  untilSaid,
-  watchedGuests,
-} from './support/lab.ts';
+import { ask, endOf, progress, qemusByVm, sharedLab, untilSaid, watchedGuests } from './support/lab.ts';
 
 const lab = await sharedLab();
 const AGENT_LIMIT_MS = 120_000;

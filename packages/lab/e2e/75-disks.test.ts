@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { GUEST_FILES, guestOfRole } from '../src/guests/specs.ts';
-import { waitForAgent } from '../src/host/agent.ts';
+import { otherKernel, waitForAgent } from '../src/host/agent.ts';
 import { DATA_DISK } from '../src/host/qemu-command.ts';
 import { labRun } from '../src/host/ssh.ts';
 import { HOST_QEMU } from '../src/image/qemus.ts';
@@ -9,7 +9,7 @@ import { observeLab } from '../src/observer/lab.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { type ObservedUpdate, observedUpdate } from '../src/update/observed-update.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
-import { ask, endOf, freshLab, otherKernel, progress, untilHeld } from './support/lab.ts';
+import { ask, endOf, freshLab, progress, untilHeld } from './support/lab.ts';
 
 /** Guests that write without rest, each to another kind of disk, and read everything back again. */
 const lab = await freshLab({ withStore: true, dataDisk: true });

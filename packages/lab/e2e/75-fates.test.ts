@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { blackoutsOf } from '../src/bench/many.ts';
 import { guestOfRole } from '../src/guests/specs.ts';
+import { otherKernel } from '../src/host/agent.ts';
 import { labRun } from '../src/host/ssh.ts';
 import { HOST_QEMU } from '../src/image/qemus.ts';
 import { observeLab } from '../src/observer/lab.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
-import { ask, otherKernel, progress, sharedLab } from './support/lab.ts';
+import { ask, progress, sharedLab } from './support/lab.ts';
 
 /** VMs that come one after the other, and VMs that cannot be saved. */
 const lab = await sharedLab();

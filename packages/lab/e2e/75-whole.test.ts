@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { labProbe } from '../src/guests/program.ts';
 import { GUEST_FILES, guestOfRole } from '../src/guests/specs.ts';
 import { initramfsWithAgent } from '../src/guests/with-agent.ts';
+import { otherKernel } from '../src/host/agent.ts';
 import { waitUntil } from '../src/host/machine.ts';
 import { labCopy, labRun } from '../src/host/ssh.ts';
 import { buildBase } from '../src/image/base.ts';
@@ -12,7 +13,7 @@ import { observeLab } from '../src/observer/lab.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
-import { ask, endOf, otherKernel, progress, sharedLab } from './support/lab.ts';
+import { ask, endOf, progress, sharedLab } from './support/lab.ts';
 
 /** A guest with everything that a VM can have, through every kind of update. */
 const lab = await sharedLab();

@@ -1,6 +1,6 @@
 import { HOST_PATHS, PHASE_SUM_TOLERANCE_PCT, vmPaths } from '@exuvia/contract';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { waitForAgent } from '../src/host/agent.ts';
+import { otherKernel, waitForAgent } from '../src/host/agent.ts';
 import { resetMachine } from '../src/host/reset.ts';
 import { labRun } from '../src/host/ssh.ts';
 import type { Observer } from '../src/observer/observer.ts';
@@ -9,7 +9,6 @@ import {
   ask,
   configureAgent,
   endOf,
-  otherKernel,
   qemusByVm,
   sharedLab,
   snapshotOf,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitForAgent } from '../src/host/agent.ts';
+import { otherKernel, waitForAgent } from '../src/host/agent.ts';
 import { labDown } from '../src/host/down.ts';
 import { waitUntil } from '../src/host/machine.ts';
 import { labRun } from '../src/host/ssh.ts';
@@ -9,7 +9,6 @@ import {
   ask,
   configureAgent,
   endOf,
-  otherKernel,
   qemusByVm,
   sharedLab,
   untilHeld,

@@ -2,7 +2,7 @@ import type { Client } from '@exuvia/client';
 import { type Plan, parseSize, type Update } from '@exuvia/contract';
 import { GUEST_NAMES } from '../../src/guests/specs.ts';
 import { startGuests } from '../../src/guests/start.ts';
-import { agentClient, askAgent, waitForAgent } from '../../src/host/agent.ts';
+import { agentClient, askAgent, otherKernel, waitForAgent } from '../../src/host/agent.ts';
 import { labDown } from '../../src/host/down.ts';
 import { waitUntil } from '../../src/host/machine.ts';
 import { labRun } from '../../src/host/ssh.ts';
@@ -144,11 +144,6 @@ export async function plannedSteps(lab: LabState): Promise<Plan['steps']> {
   const kernel = await otherKernel(lab);
   const plan = await ask(lab, (client) => client.makePlan({ kernel }));
   return plan.steps;
-}
-
-export async function otherKernel(lab: LabState): Promise<string> {
-  const { kernel } = await askAgent(lab, (client) => client.host());
-  return kernel === lab.kernels.old ? lab.kernels.new : lab.kernels.old;
 }
 
 /** The number of QEMU processes that have each VM's memory open: never more than one. */

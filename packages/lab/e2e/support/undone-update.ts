@@ -1,5 +1,5 @@
 import { afterAll, expect } from 'vitest';
-import { waitForAgent } from '../../src/host/agent.ts';
+import { otherKernel, waitForAgent } from '../../src/host/agent.ts';
 import { labRun } from '../../src/host/ssh.ts';
 import type { LabState } from '../../src/host/state.ts';
 import type { Observer } from '../../src/observer/observer.ts';
@@ -8,7 +8,6 @@ import {
   ask,
   endOf,
   type HostSnapshot,
-  otherKernel,
   plannedSteps,
   qemusByVm,
   sharedLab,

@@ -1,7 +1,7 @@
 import { ExuviaError } from '@exuvia/contract';
 import { GUEST_NAMES } from '../guests/specs.ts';
 import { startGuests } from '../guests/start.ts';
-import { agentClient, askAgent } from '../host/agent.ts';
+import { agentClient, askAgent, otherKernel } from '../host/agent.ts';
 import type { LabState } from '../host/state.ts';
 import { observeLab } from '../observer/lab.ts';
 import type { Progress } from '../support/progress.ts';
@@ -28,8 +28,7 @@ export async function runAbortBenchmark(
   progress: Progress,
 ): Promise<AbortResult> {
   const client = await agentClient(state);
-  const { kernel } = await client.host();
-  const other = kernel === state.kernels.old ? state.kernels.new : state.kernels.old;
+  const other = await otherKernel(state);
   await startGuests(client, GUEST_NAMES, { busyMemory: '512M' });
   const observer = observeLab(state, await client.host(), GUEST_NAMES);
   const resumedMs: number[] = [];

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ExuviaError, type HandoverKind, KERNEL_PHASES } from '@exuvia/contract';
 import { GUEST_NAMES } from '../guests/specs.ts';
 import { startGuests } from '../guests/start.ts';
-import { agentClient, askAgent } from '../host/agent.ts';
+import { agentClient, askAgent, otherKernel } from '../host/agent.ts';
 import type { LabState } from '../host/state.ts';
 import { observeLab } from '../observer/lab.ts';
 import type { Observer } from '../observer/observer.ts';
@@ -145,11 +145,6 @@ export async function destroyGuests(state: LabState): Promise<void> {
   } finally {
     await client.close();
   }
-}
-
-async function otherKernel(state: LabState): Promise<string> {
-  const { kernel } = await askAgent(state, (client) => client.host());
-  return kernel === state.kernels.old ? state.kernels.new : state.kernels.old;
 }
 
 /** Brings up the other kernel by kexec on a host without VMs. */

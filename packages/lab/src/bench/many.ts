@@ -1,6 +1,6 @@
 import { ExuviaError, type HandoverKind, type Observation, type PlanRequest } from '@exuvia/contract';
 import { guestOfRole } from '../guests/specs.ts';
-import { agentClient, askAgent } from '../host/agent.ts';
+import { agentClient, otherKernel } from '../host/agent.ts';
 import type { LabState } from '../host/state.ts';
 import { HOST_QEMU } from '../image/qemus.ts';
 import { observeLab } from '../observer/lab.ts';
@@ -102,9 +102,4 @@ async function started(state: LabState, names: readonly string[], progress: Prog
   } finally {
     await client.close();
   }
-}
-
-async function otherKernel(state: LabState): Promise<string> {
-  const { kernel } = await askAgent(state, (client) => client.host());
-  return kernel === state.kernels.old ? state.kernels.new : state.kernels.old;
 }

@@ -34,6 +34,12 @@ export async function askAgent<T>(
   }
 }
 
+/** The one of the lab host's two kernels that does not run. */
+export async function otherKernel(state: LabState): Promise<string> {
+  const { kernel } = await askAgent(state, (client) => client.host());
+  return kernel === state.kernels.old ? state.kernels.new : state.kernels.old;
+}
+
 /** Waits until the agent answers and, unless told otherwise, the store is there. @throws ExuviaError `lab-not-ready`. */
 export function waitForAgent(state: LabState, limitMs: number, wanted = { store: true }): Promise<Host> {
   return waitUntil(state, "The lab host's agent and its store", limitMs, async () => {

@@ -1,7 +1,7 @@
 import type { HandoverKind, PlanRequest } from '@exuvia/contract';
 import { GUEST_NAMES } from '../guests/specs.ts';
 import { startGuests } from '../guests/start.ts';
-import { agentClient, askAgent } from '../host/agent.ts';
+import { agentClient, askAgent, otherKernel } from '../host/agent.ts';
 import type { LabState } from '../host/state.ts';
 import { HOST_QEMU } from '../image/qemus.ts';
 import { observeLab } from '../observer/lab.ts';
@@ -99,8 +99,7 @@ async function wishFor(kind: (typeof KINDS)[number], state: LabState): Promise<P
     const qemu = vm?.qemu?.startsWith('10.') === true ? '11.1' : HOST_QEMU;
     return { qemu, handover: kind, parallel: GUEST_NAMES.length };
   }
-  const { kernel } = await askAgent(state, (client) => client.host());
-  return { kernel: kernel === state.kernels.old ? state.kernels.new : state.kernels.old, handover: kind };
+  return { kernel: await otherKernel(state), handover: kind };
 }
 
 async function watchGuests(state: LabState): Promise<Observer> {
