@@ -36,7 +36,6 @@ export interface KexecRuns {
 }
 
 const GUEST_BOOT_LIMIT_MS = 240_000;
-const UPDATE_LIMIT_MS = 600_000;
 const SMALL = '512M';
 const LARGE = '1G';
 
@@ -154,7 +153,7 @@ async function updateWithoutVms(state: LabState, progress: Progress): Promise<vo
     const plan = await client.makePlan({ kernel, handover: 'kexec' });
     return client.startUpdate({ plan: plan.id });
   });
-  const { state: end, reason } = await followToEnd(state, started.id, UPDATE_LIMIT_MS, progress);
+  const { state: end, reason } = await followToEnd(state, started.id, progress);
   if (end === 'completed') return;
   throw new ExuviaError(
     'bench-update-failed',

@@ -7,6 +7,7 @@ import type { Progress } from '../support/progress.ts';
 
 const ENDED: ReadonlySet<Update['state']> = new Set(['completed', 'aborted', 'failed']);
 const POLL_MS = 1000;
+const LIMIT_MS = 600_000;
 
 /**
  * Follows an update through the jump until it has ended, and says what happens. Events tell it as long as
@@ -15,18 +16,13 @@ const POLL_MS = 1000;
  *
  * @throws ExuviaError `update-lost` when the update has no end within the limit.
  */
-export async function followToEnd(
-  state: LabState,
-  id: string,
-  limitMs: number,
-  progress: Progress,
-): Promise<Update> {
+export async function followToEnd(state: LabState, id: string, progress: Progress): Promise<Update> {
   const tell = teller(progress);
   const ended = new AbortController();
   const following = followEvents(state, id, ended.signal, tell);
   try {
     for (
-      const until = performance.now() + patiently(limitMs);
+      const until = performance.now() + patiently(LIMIT_MS);
       performance.now() < until;
       await sleep(POLL_MS)
     ) {
@@ -41,7 +37,7 @@ export async function followToEnd(
     ended.abort();
     await following;
   }
-  throw new ExuviaError('update-lost', `Update ${id} did not end within ${limitMs / 1000} s.`);
+  throw new ExuviaError('update-lost', `Update ${id} did not end within ${LIMIT_MS / 1000} s.`);
 }
 
 async function followEvents(

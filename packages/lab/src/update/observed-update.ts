@@ -25,7 +25,6 @@ export interface ObservedUpdate {
   readonly report: Report;
 }
 
-const UPDATE_LIMIT_MS = 600_000;
 const AGENT_LIMIT_MS = 120_000;
 const WORK_LIMIT_MS = 120_000;
 /** Watched before the update and after it: the guests verify their work on both sides. */
@@ -58,7 +57,7 @@ export async function observedUpdate(
     await sleep(MARGIN_MS);
     progress.say(`update: ${planChanges(plan).join(', ')} by ${plan.handover}`);
     const started = await client.startUpdate({ plan: plan.id });
-    const update = await followToEnd(state, started.id, UPDATE_LIMIT_MS, progress);
+    const update = await followToEnd(state, started.id, progress);
     const after = await waitForAgent(state, AGENT_LIMIT_MS);
     await observer.waitForWork(WORK_LIMIT_MS);
     await sleep(MARGIN_MS);
