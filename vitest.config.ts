@@ -1,7 +1,5 @@
 import { defineConfig } from 'vitest/config';
-
-/** packages/lab/src/support/patience.ts */
-const patience = Math.max(1, Number(process.env.EXUVIA_PATIENCE ?? '1'));
+import { patience } from './packages/lab/src/support/patience.ts';
 
 /** What takes some forty minutes in an emulator: other handovers than kexec, and what happens when things go wrong. */
 const LONG = ['packages/lab/e2e/[789]*-*.test.ts', 'packages/lab/e2e/65-*.test.ts'];
@@ -23,7 +21,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'packaging/**/*.test.ts'],
-          testTimeout: 60_000,
+          testTimeout: 60_000 * patience,
           sequence: { groupOrder: 0 },
         },
       },
@@ -32,8 +30,8 @@ export default defineConfig({
           name: 'guest',
           include: ['packages/lab/e2e-guest/**/*.test.ts'],
           globalSetup: ['packages/lab/e2e-guest/support/global.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 300_000,
+          testTimeout: 180_000 * patience,
+          hookTimeout: 300_000 * patience,
           // Two emulated guests keep a machine with two processors busy.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },

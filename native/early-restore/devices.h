@@ -23,8 +23,11 @@ static void load_module(const struct module *module) {
     logf_kernel("%s: %s", module->file, strerror(errno));
     return;
   }
-  if (syscall(SYS_finit_module, fd, module->options, 0) < 0 && errno != EEXIST)
-    logf_kernel("%s: %s", module->file, strerror(errno));
+  int result, tries = 0;
+  /* ENOENT: a symbol is unknown. What it depends on may be on its way in another group. */
+  while ((result = (int)syscall(SYS_finit_module, fd, module->options, 0)) < 0 && errno == ENOENT && tries++ < 200)
+    usleep(10000);
+  if (result < 0 && errno != EEXIST) logf_kernel("%s: %s", module->file, strerror(errno));
   close(fd);
   stamp("module", module->file);
   unlink(module->file); /* the initramfs stays in memory for ever: leave nothing in it */

@@ -12,6 +12,7 @@
  * A VM that cannot be restored does not hold up the others; its memory and state stay in the store. When none
  * can, or there is no root file system, the machine goes back to the kernel that it came from (fallback.h).
  */
+#include "cpus.h"
 #include "devices.h"
 #include "disks.h"
 #include "fallback.h"
@@ -107,10 +108,12 @@ int main(int argc, char **argv) {
   move_into_sysroot();
   for (size_t i = 0; i < loader_count; i++) waitpid(loaders[i], NULL, 0);
   stamp("modules-loaded", "-");
+  start_joining();
   make_bridges();
   pid_t connecting = start_connecting();
   fault_at("restore");
   if (!restore_vms() && image_count > 0) fall_back("no VM could be restored");
+  end_joining();
   stop_guardian(guardian);
   end_connecting(connecting);
   fault_at("resumed");

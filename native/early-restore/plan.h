@@ -9,6 +9,7 @@
  *   bridge NAME MAC MTU SETTING=VALUE...       made before the QEMUs start; SETTING in /sys/class/net/NAME/bridge
  *   nic NAME PERMANENT-MAC MAC MTU BRIDGE|-    a NIC that is a port of a bridge, or that VLANs lie on
  *   vlan NAME NIC ID BRIDGE                    a VLAN that is a port of a bridge
+ *   online-cpus LIST                           CPUs that the kernel before had; they join while QEMUs start
  *   manifest FILE                              `state NAME BYTES CRC32` of every saved VM (exuvia-pause wrote it)
  *   vm NAME                                    a VM, in the order of their priority, followed by its
  *     ram FILE  state FILE  scope CGROUP  log FILE  runtime DIRECTORY  cpus LIST  nice N  arg WORD...  env NAME=VALUE...
@@ -107,7 +108,7 @@ static struct image images[4];
 static size_t image_count;
 static const char *fallback_arguments = "", *failure_file, *fault, *fault_moment;
 static bool in_initramfs; /* the fallback images lie here, and are taken at once */
-static const char *manifest, *init_program = "/sbin/init";
+static const char *online_cpus, *manifest, *init_program = "/sbin/init";
 static unsigned timeout_ms = 30000;
 static char plan_error[256];
 
@@ -229,6 +230,7 @@ static bool read_plan(const char *path) {
     else if (strcmp(word, "root") == 0 || strcmp(word, "mount") == 0 || strcmp(word, "store") == 0)
       good = plan_file_system(word, rest);
     else if (strcmp(word, "device") == 0) good = plan_device(rest);
+    else if (strcmp(word, "online-cpus") == 0) online_cpus = rest;
     else if (strcmp(word, "manifest") == 0) manifest = rest;
     else if (strcmp(word, "init") == 0) init_program = rest;
     else if (strcmp(word, "fallback") == 0) good = plan_image(rest);

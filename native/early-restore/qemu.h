@@ -1,4 +1,4 @@
-/* Becoming a VM's QEMU: control group, CPUs, root, log, taps and lock, as it has them from its first instruction on. */
+/* Becoming a VM's QEMU: control group, root, log, taps and lock, as it has them from its first instruction on. */
 #ifndef EXUVIA_QEMU_H
 #define EXUVIA_QEMU_H
 
@@ -36,20 +36,6 @@ static void join_cgroup(const char *scope) {
   if (fd >= 0) close(fd);
 }
 
-static void stay_on_cpus(const char *list) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  for (const char *p = list; p && *p;) {
-    char *end;
-    unsigned long first = strtoul(p, &end, 10), last = first;
-    if (end == p) return;
-    if (*end == '-') last = strtoul(end + 1, &end, 10);
-    for (unsigned long cpu = first; cpu <= last && cpu < CPU_SETSIZE; cpu++) CPU_SET(cpu, &set);
-    p = *end == ',' ? end + 1 : end;
-  }
-  if (CPU_COUNT(&set) && sched_setaffinity(0, sizeof set, &set) < 0) logf_kernel("cpus %s: %s", list, strerror(errno));
-}
-
 /*
  * Where there are fewer processors than VMs, those of higher priority come first, and all that are being restored
  * before guests that run already. Each QEMU is a session, which the kernel schedules as a group (Linux
@@ -67,7 +53,7 @@ static void group_nice(const char *process, int nice) {
   close(fd);
 }
 
-/* In the child, in a session of its own and on its CPUs: as many VMs as it has CPUs have the same turn. */
+/* In the child, in a session of its own: as many VMs as there are CPUs have the same turn. */
 static void take_turn(const struct vm *vm) {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) < 0) return;
@@ -100,7 +86,6 @@ static void tell_log(const char *format, ...) {
 static void become_qemu(const struct vm *vm, int qmp) {
   setsid();
   join_cgroup(vm->scope);
-  if (vm->cpus) stay_on_cpus(vm->cpus);
   if (vm->nice && setpriority(PRIO_PROCESS, 0, atoi(vm->nice)) < 0) logf_kernel("nice %s: %s", vm->nice, strerror(errno));
   take_turn(vm);
   if (chroot(SYSROOT) < 0 || chdir("/") < 0) _exit(71);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 
+#include "cpus.h"
 #include "crc32.h"
 #include "devices.h"
 #include "log.h"
@@ -152,6 +153,8 @@ static void vm_line(struct vm *vm) {
     record->resumed++;
     forget_state(vm);
     end_turn(vm);
+    end_joining();
+    confine(vm);
     const char *go_on = fault_is("hold", vm) ? "{\"execute\":\"refused\"}" : "{\"execute\":\"cont\"}";
     if (qmp_send(&vm->qmp, go_on) < 0) vm_fail(vm, "its QEMU went away");
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "failed")) {

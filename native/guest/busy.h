@@ -8,6 +8,7 @@
 
 #include "heartbeat.h"
 #include "pattern.h"
+#include "rest.h"
 
 #define WORDS_A_PAGE (PAGE_BYTES / sizeof(uint64_t))
 /* For the kernel and this program: below it the kernel would begin to reclaim. */
@@ -23,12 +24,8 @@ static unsigned long memory_available_kib(void) {
   return kib;
 }
 
-/*
- * Half of the time, so that a guest with one processor leaves some of it to its own kernel, and a lab host
- * that is emulated on two processors some of them to its other guests.
- */
+/* Between two rests. */
 #define BUSY_WORK_NS 10000000u
-#define BUSY_REST_US 10000u
 
 /* Checks and rewrites `pages` pages for ever, with a pause after each if `pause_us` is not 0. */
 static void busy_rewrite(size_t pages, unsigned pause_us) {
@@ -55,7 +52,7 @@ static void busy_rewrite(size_t pages, unsigned pause_us) {
       atomic_fetch_add(&work_done.written, 1);
       if (pause_us != 0) usleep(pause_us);
       if (page % 64 == 0 && clock_ns(CLOCK_MONOTONIC) - rested > BUSY_WORK_NS) {
-        usleep(BUSY_REST_US);
+        rest_after(rested);
         rested = clock_ns(CLOCK_MONOTONIC);
       }
     }

@@ -17,6 +17,7 @@
 
 #include "heartbeat.h"
 #include "pattern.h"
+#include "rest.h"
 
 #define DISK_MOUNT "/data"
 #define RECORD_BYTES 4096
@@ -24,7 +25,6 @@
 #define FILES_KEPT 8
 /* Older records read back for each one written. */
 #define CHECKS_A_RECORD 4
-#define DISK_REST_US 5000u
 
 struct record {
   uint64_t magic, number;
@@ -114,6 +114,7 @@ static void disk_run(void) {
   for (uint64_t number = first; number < next; number++) disk_check(buffer, number);
   uint64_t check = first;
   for (;; next++) {
+    const uint64_t began = clock_ns(CLOCK_MONOTONIC);
     disk_append(buffer, next);
     const uint64_t file = next / RECORDS_A_FILE;
     if (file >= FILES_KEPT && next % RECORDS_A_FILE == 0) {
@@ -126,7 +127,7 @@ static void disk_run(void) {
       if (check < first || check > next) check = first;
       disk_check(buffer, check++);
     }
-    usleep(DISK_REST_US);
+    rest_after(began);
   }
 }
 

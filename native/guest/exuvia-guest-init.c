@@ -59,7 +59,7 @@ static void *power_button_thread(void *unused) {
 }
 
 #define TINY_PAGES 1024
-#define TINY_PAUSE_US 10000
+#define TINY_PAUSE_US 50000
 
 static void *role_thread(void *role) {
   if (strcmp(role, "busy") == 0) busy_run();

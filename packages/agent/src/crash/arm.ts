@@ -21,7 +21,7 @@ export const CRASH_KERNEL_ARGUMENT = 'crashkernel=256M';
 
 /** Arguments that the kernel after the crash must not inherit. */
 const TRANSIENT =
-  /^(BOOT_IMAGE|initrd|exuvia\.[a-z]+|memmap|tsc_early_khz|cryptomgr\.notests|panic|elfcorehdr)(=|\.|$)/;
+  /^(BOOT_IMAGE|initrd|exuvia\.[a-z]+|memmap|tsc_early_khz|lpj|cryptomgr\.notests|panic|elfcorehdr)(=|\.|$)/;
 
 /**
  * Loads the kernel that a panic starts (kexec_file_load with KEXEC_FILE_ON_CRASH): this one once more, in memory that

@@ -44,11 +44,19 @@ const MASKED = [
   'ldconfig.service',
 ] as const;
 
-/** Writes what makes a Debian root file system this lab's host. `vmCpus`: where VMs may run, if limited. */
+/** What an agent's configuration says of the lab host's CPUs. */
+export interface HostCpus {
+  /** Where VMs may run; `null`: anywhere. */
+  readonly vmCpus: string | null;
+  /** How many CPUs a new kernel starts before the VMs run on; `null`: all. */
+  readonly startCpus: number | null;
+}
+
+/** Writes what makes a Debian root file system this lab's host. */
 export async function configureHost(
   root: string,
   credentials: Credentials,
-  options: { vmCpus: string | null; qemus: readonly string[] },
+  options: HostCpus & { readonly qemus: readonly string[] },
 ): Promise<void> {
   for (const [path, text] of Object.entries(await textFiles(root, credentials, options))) {
     await write(join(root, path), text);
@@ -70,7 +78,7 @@ export async function configureHost(
 async function textFiles(
   root: string,
   credentials: Credentials,
-  options: { vmCpus: string | null; qemus: readonly string[] },
+  options: HostCpus & { readonly qemus: readonly string[] },
 ): Promise<Record<string, string>> {
   const publicKey = await readFile(`${credentials.sshKey}.pub`, 'utf8');
   const passwd = await readFile(join(root, 'etc/shadow'), 'utf8');
@@ -112,15 +120,20 @@ export function kernelArguments(): string {
   return 'console=ttyS0 net.ifnames=0';
 }
 
-function agentConfiguration({ vmCpus, qemus }: { vmCpus: string | null; qemus: readonly string[] }): string {
+function agentConfiguration({
+  vmCpus,
+  startCpus,
+  qemus,
+}: HostCpus & { readonly qemus: readonly string[] }): string {
   const cpus = vmCpus === null ? '' : `vmCpus: '${vmCpus}'\n`;
+  const start = startCpus === null ? '' : `kernelArguments: ['maxcpus=${startCpus}']\n`;
   return `version: 1
 remote:
   listen: 0.0.0.0:${AGENT_PORT}
   ca: ${TLS}/ca.crt
   cert: ${TLS}/server.crt
   key: ${TLS}/server.key
-${cpus}qemus: ${JSON.stringify(qemus)}
+${cpus}${start}qemus: ${JSON.stringify(qemus)}
 allowFaultInjection: true
 `;
 }

@@ -7,7 +7,7 @@ import { GUEST_FILES } from '../guests/specs.ts';
 import { cached, keyOf, keyOfFiles } from '../support/cache.ts';
 import type { Progress } from '../support/progress.ts';
 import type { Base } from './base.ts';
-import { configureHost } from './configure.ts';
+import { configureHost, type HostCpus } from './configure.ts';
 import { type Credentials, labCredentials } from './credentials.ts';
 import { makeDisk } from './disk.ts';
 
@@ -24,7 +24,7 @@ export interface HostDisk {
  */
 export async function buildHostDisk(
   base: Base,
-  options: { deb: string | null; vmCpus: string | null },
+  options: HostCpus & { readonly deb: string | null },
   progress: Progress,
 ): Promise<HostDisk> {
   const credentials = await labCredentials();
@@ -35,6 +35,7 @@ export async function buildHostDisk(
     credentials.key,
     guests.key,
     options.vmCpus,
+    options.startCpus,
     await keyOfFiles(options.deb === null ? sources : [...sources, options.deb]),
   );
   const folder = await cached('host-disk', key, (into) =>

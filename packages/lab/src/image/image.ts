@@ -1,4 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { findAccelerator } from '../host/accelerator.ts';
 import type { Accelerator } from '../host/state.ts';
@@ -43,12 +44,25 @@ export async function buildImage(options: ImageOptions, progress: Progress): Pro
   if (deb === null) progress.say('image: there is no Exuvia package (npm run package builds it)');
   // The emulator corrupts the lab host's memory when its VMs run on CPU 0 and another CPU at once.
   const vmCpus = accelerator === 'tcg' ? `1-${options.cpus - 1}` : null;
-  const disk = await buildHostDisk(base, { deb, vmCpus }, progress);
+  const disk = await buildHostDisk(
+    base,
+    { deb, vmCpus, startCpus: startCpus(accelerator, options.cpus) },
+    progress,
+  );
   const common = { base, accelerator, credentials: disk.credentials };
   const { store } = options;
   if (deb === null || store === null) return { ...common, disk: disk.image, hasAgent: deb !== null };
   const prepared = await prepareDisk(base, disk, { ...options, store, accelerator }, progress);
   return { ...common, disk: prepared.image, hasAgent: true };
+}
+
+/**
+ * An emulated CPU more than the machine has processors holds up the others: whatever asks all CPUs, and loading kvm does
+ * so some 2,000 times, waits until each of them has had a processor.
+ */
+function startCpus(accelerator: Accelerator, cpus: number): number | null {
+  const processors = Math.max(2, availableParallelism());
+  return accelerator === 'tcg' && cpus > processors ? processors : null;
 }
 
 /** The .deb that `npm run package` built last; `null` when there is none. */

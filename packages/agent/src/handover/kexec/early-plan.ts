@@ -39,6 +39,7 @@ export function restoreWithoutVms(update: string, needs: EarlyNeeds): RestorePla
     mounts: needs.mounts,
     devices: needs.devices,
     store: needs.store,
+    cpus: needs.cpus,
     network: needs.network,
     vms: [],
     timeoutMs: RESTORE_TIMEOUT_MS,

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { ExuviaError, HOST_PATHS, nicsOf, STORE_LABEL, type Vm } from '@exuvia/contract';
 import { holdsVsock, type OpenImage } from '@exuvia/qemu';
 import {
@@ -25,6 +26,8 @@ export interface EarlyNeeds {
   readonly devices: readonly EarlyDevice[];
   readonly store: { readonly label: string; readonly path: string; readonly options: string };
   readonly network: EarlyNetwork;
+  /** The CPUs that are online, as the kernel lists them. */
+  readonly cpus: string;
   readonly modules: readonly (ModuleFile & { readonly group: 'vm' | 'disk' | 'network' })[];
 }
 
@@ -73,12 +76,11 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
   const network = await neededNetwork(vms);
   const nics = await Promise.all(network.nics.map(({ name }) => modulesForNetworkDevice(release, name)));
   const groups = [
-    // The store first: its device takes longest to appear, and loading kvm would hold up its modules.
+    // Two processes: kvm takes as long as all the others together. The store first: its device takes longest to appear.
+    { group: 'disk', names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device))] },
     {
       group: 'vm',
       names: [
-        'nd_pmem',
-        ...(await modulesForBlockDevice(release, store.device)),
         await kvmModule(),
         ...(vms.some(hasVsock) ? ['vhost_vsock'] : []),
         ...(hasTaps(vms) ? ['tun', 'bridge'] : []),
@@ -96,6 +98,7 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
   return {
     modules,
     network,
+    cpus: (await readFile('/sys/devices/system/cpu/online', 'utf8')).trim(),
     root: await earlyMount(rootMount),
     mounts: await Promise.all(others.map(earlyMount)),
     devices: disks.devices.map(({ number: _, ...device }) => device),

@@ -33,6 +33,7 @@ const PLAN: RestorePlan = {
       taps: ['exv4b5e57f6n0,32,br0,52:54:00:00:00:01'],
     },
   ],
+  cpus: '0-2',
   network: {
     bridges: [
       {

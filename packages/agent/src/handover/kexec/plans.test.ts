@@ -52,6 +52,7 @@ test('the restore plan names modules, file systems and every VM with its complet
         taps: ['exv4b5e57f6n0,32,br0,52:54:00:00:00:01'],
       },
     ],
+    cpus: '0-2',
     network: {
       bridges: [{ name: 'br0', mac: '52:54:00:00:00:01', mtu: 1500, settings: { stp_state: '0' } }],
       nics: [],
@@ -73,6 +74,7 @@ mount 3-4 xfs /srv/disks rw
 device /dev/disk/by-id/scsi-x-part2 2 wwid t10.QEMU    disk a
 store exuvia-store ext4 /var/lib/exuvia/store rw,dax=always
 bridge br0 52:54:00:00:00:01 1500 stp_state=0
+online-cpus 0-2
 manifest /var/lib/exuvia/store/updates/u1/manifest
 timeout-ms 60000
 init /sbin/init
@@ -93,19 +95,22 @@ env PATH=/bin
 arg /bin/qemu
 arg -append
 arg a b
-checksum efbb6b0f
+checksum 662d14f6
 `);
 });
 
 test('the next command line keeps what describes the machine and drops what belonged to one boot', () => {
   const running =
-    'BOOT_IMAGE=/boot/vmlinuz-6 root=UUID=1 ro memmap=2G!5G tsc_early_khz=1 nosmt exuvia.update=old exuvia.fallback=old exuvia.crash=1 console=ttyS0\n';
-  expect(nextCommandLine(running, 'new', 2_596_104.4, ['nosmt'])).toBe(
-    'root=UUID=1 ro memmap=2G!5G console=ttyS0 quiet cryptomgr.notests tsc_early_khz=2596104 panic=10 nosmt exuvia.update=new',
+    'BOOT_IMAGE=/boot/vmlinuz-6 root=UUID=1 ro memmap=2G!5G tsc_early_khz=1 lpj=2 nosmt exuvia.update=old exuvia.fallback=old exuvia.crash=1 console=ttyS0\n';
+  expect(nextCommandLine(running, 'new', { tscKhz: 2_596_104.4, hz: 250 }, ['nosmt'])).toBe(
+    'root=UUID=1 ro memmap=2G!5G console=ttyS0 quiet cryptomgr.notests tsc_early_khz=2596104 lpj=10384416 panic=10 nosmt exuvia.update=new',
   );
-  expect(nextCommandLine('root=/dev/vda quiet fips=1 panic=5', 'new', null, [])).toBe(
+  expect(nextCommandLine('root=/dev/vda quiet fips=1 panic=5', 'new', { tscKhz: null, hz: 250 }, [])).toBe(
     'root=/dev/vda quiet fips=1 panic=5 exuvia.update=new',
   );
+  const withoutTsc = nextCommandLine('tsc=unstable quiet', 'new', { tscKhz: 1, hz: 250 }, []);
+  expect(withoutTsc).not.toContain('lpj=');
+  expect(nextCommandLine('quiet', 'new', { tscKhz: 1, hz: null }, [])).not.toContain('lpj=');
 });
 
 test('only running services that nobody needs are stopped', () => {

@@ -1,7 +1,15 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExuviaError, type Plan, type Vm } from '@exuvia/contract';
-import { installedKernels, loadKexec, readIfExists, unloadKexec, writeFileDurably } from '@exuvia/sys';
+import {
+  installedKernels,
+  kernelConfig,
+  kernelRelease,
+  loadKexec,
+  readIfExists,
+  unloadKexec,
+  writeFileDurably,
+} from '@exuvia/sys';
 import type { Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { commitRecord } from '../shared/commit-record.ts';
@@ -53,8 +61,8 @@ export function buildRestore(dependencies: HandoverDependencies, prepared: Prepa
       prepared.needs = needs;
       const restore = await restorePlanOf(dependencies, context, { vms, needs, runtimes });
       prepared.vms = restore.vms;
-      const commandLine = await commandLineOf(context, dependencies.config().kernelArguments);
-      const fallback = await fallbackOf(context, commandLine);
+      const wayBack = await commandLineOf(context, kernelRelease(), dependencies.config().kernelArguments);
+      const fallback = await fallbackOf(context, wayBack);
       const initramfs = await buildInitramfs({ ...restore, fallback }, needs);
       await writeFile(join(context.directory, 'initramfs'), initramfs, { mode: 0o600 });
       await context.remember('initramfs-bytes', initramfs.length);
@@ -91,7 +99,7 @@ export function loadKernel({ config }: HandoverDependencies): Step {
           hint: 'Make a new plan.',
         });
       }
-      const commandLine = await commandLineOf(context, config().kernelArguments);
+      const commandLine = await commandLineOf(context, release, config().kernelArguments);
       await writeFileDurably(join(context.directory, 'kernel-command-line'), `${commandLine}\n`);
       await loadKexec({ kernel: kernel.image, initrd: join(context.directory, 'initramfs'), commandLine });
     },
@@ -116,9 +124,22 @@ function pausePlan(
   };
 }
 
-async function commandLineOf(context: StepContext, further: readonly string[]): Promise<string> {
+async function commandLineOf(
+  context: StepContext,
+  release: string,
+  further: readonly string[],
+): Promise<string> {
   const running = (await readIfExists('/proc/cmdline')) ?? '';
-  return nextCommandLine(running, context.plan.id, await measuredTscKhz(context), further);
+  const clock = {
+    tscKhz: await measuredTscKhz(context),
+    hz: await ticksPerSecond(release),
+  };
+  return nextCommandLine(running, context.plan.id, clock, further);
+}
+
+async function ticksPerSecond(release: string): Promise<number | null> {
+  const hz = Number((await kernelConfig(release))?.get('HZ'));
+  return hz >= 100 && hz <= 10_000 ? hz : null;
 }
 
 async function measuredTscKhz(context: StepContext): Promise<number | null> {

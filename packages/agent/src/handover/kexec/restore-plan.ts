@@ -45,6 +45,8 @@ export interface RestorePlan {
   readonly devices: readonly EarlyDevice[];
   readonly store: { readonly label: string; readonly path: string; readonly options: string };
   readonly network: EarlyNetwork;
+  /** CPUs that are to be online afterwards. */
+  readonly cpus: string;
   readonly vms: readonly EarlyVm[];
   readonly timeoutMs: number;
   /** The way back; `null` in the kernel that was gone back to: a second failure in a row ends there. */
@@ -66,6 +68,7 @@ export function renderRestorePlan(plan: RestorePlan): string {
     ...plan.devices.map(({ path, partition, kind, value }) => `device ${path} ${partition} ${kind} ${value}`),
     `store ${plan.store.label} ext4 ${plan.store.path} ${plan.store.options}`,
     ...networkLines(plan.network),
+    `online-cpus ${plan.cpus}`,
     ...(plan.vms.length === 0 ? [] : [`manifest ${handoverFiles(plan.update).manifest}`]),
     `timeout-ms ${plan.timeoutMs}`,
     'init /sbin/init',
