@@ -1,6 +1,7 @@
 /*
  * PID 1 of the lab's guests: a real Linux guest whose only program keeps a heartbeat and does verifiable
- * work. Kernel command line: role=tiny|disk|busy|probe name=NAME, and for a network address=A.B.C.D peer=A.B.C.D (lan.h).
+ * work. Kernel command line: role=tiny|disk|busy|probe name=NAME, beat=steady for 1 kHz at any cost (heartbeat.h), and for a
+ * network address=A.B.C.D peer=A.B.C.D (lan.h).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -70,11 +71,12 @@ static void *role_thread(void *role) {
 }
 
 int main(void) {
-  char cmdline[4096], role[16], name[32], boot_id[40], address[16], peer[16];
+  char cmdline[4096], role[16], name[32], beat[16], boot_id[40], address[16], peer[16];
   mount_all();
   read_line("/proc/cmdline", cmdline, sizeof cmdline);
   argument(cmdline, "role", "tiny", role, sizeof role);
   argument(cmdline, "name", role, name, sizeof name);
+  argument(cmdline, "beat", "", beat, sizeof beat);
   argument(cmdline, "address", "", address, sizeof address);
   argument(cmdline, "peer", "", peer, sizeof peer);
   if (strcmp(role, "probe") == 0) {
@@ -84,7 +86,7 @@ int main(void) {
   read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
   keep_pages_in_place();
   load_modules();
-  if (heartbeat_start(name, boot_id) != 0) perror("heartbeat");
+  if (heartbeat_start(name, boot_id, strcmp(beat, "steady") == 0) != 0) perror("heartbeat");
   start_guest_agent();
   printf("%s: role %s, boot id %s\n", name, role, boot_id);
   lan_start(address, peer);

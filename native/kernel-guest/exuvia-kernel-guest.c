@@ -117,7 +117,7 @@ static int process_one(void) {
   read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
   keep_pages_in_place();
   load_modules();
-  if (heartbeat_start(name, boot_id) != 0) perror("heartbeat");
+  if (heartbeat_start(name, boot_id, true) != 0) perror("heartbeat");
   /* A fork would make it copy-on-write: the next beat would move it. */
   if (madvise(heartbeat_page, PAGE_BYTES, MADV_DONTFORK) != 0) perror("madvise");
   tell_place();

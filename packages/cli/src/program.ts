@@ -181,7 +181,9 @@ function addWishes(command: Command): Command {
       ),
     )
     .addOption(
-      new Option('--parallel <n>', 'so many VMs at once get another QEMU (default: 1)').argParser(number),
+      new Option('--parallel <n>', 'at most so many VMs at once get another QEMU (default: 1)').argParser(
+        number,
+      ),
     );
 }
 

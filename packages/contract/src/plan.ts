@@ -40,7 +40,12 @@ const wishes = {
   all: z.boolean().optional().describe('Everything that is installed and newer than what runs'),
   handover: handoverKindSchema.optional().describe('An order; absent: the cheapest that does it'),
   method: vmmMethodSchema.optional().describe('For the handover vmm; absent: the cheapest that QEMU can'),
-  parallel: z.int().min(1).max(64).optional().describe('So many VMs at once change their QEMU; default: 1'),
+  parallel: z
+    .int()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('At most so many VMs at once change their QEMU; default: 1'),
 };
 
 /** What a user asks for. */

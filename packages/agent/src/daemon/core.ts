@@ -4,7 +4,7 @@ import { createHeartbeatReader } from '../heartbeat/index.ts';
 import type { Log, Services } from '../http/services.ts';
 import type { Journal } from '../journal/index.ts';
 import { createMetrics } from '../metrics/index.ts';
-import { createPlanner, createPlanStore } from '../planner/index.ts';
+import { createPlanner, createPlanStore, vmProcessors } from '../planner/index.ts';
 import { createUpdateService } from '../updates/index.ts';
 import { heartbeatOf, recentReports, runningQemus } from './lookups.ts';
 import type { Parts } from './parts.ts';
@@ -53,6 +53,7 @@ export function createCore(options: CoreOptions): Core {
     aptLine: parts.aptLine,
     software: parts.software,
     runningQemus: () => runningQemus(vms),
+    processors: () => vmProcessors(options.config().vmCpus),
   });
   const updates = createUpdateService({
     ...{ journal, engine, planner, reports, inventory, vms },

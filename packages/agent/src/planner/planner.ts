@@ -10,6 +10,7 @@ import {
 } from '@exuvia/contract';
 import type { Handover, PlanTarget, RunningQemu } from '../kinds.ts';
 import { type Candidate, chooseHandover, explainAlternatives, HANDOVERS, shortfall } from './alternatives.ts';
+import { atOnce, atOnceChecks } from './at-once.ts';
 import { buildPlan, checksFor, expectedBlackoutMs, leftOutChecks, leftOutOf, plannedVms } from './build.ts';
 import { requireExecutable } from './outdated.ts';
 import type { Software } from './software.ts';
@@ -28,6 +29,8 @@ export interface PlannerDependencies {
   /** What the doctor finds: the checks, and which of them stand in the way of which handover. */
   doctor(): Promise<Doctor>;
   pastReports(): Promise<readonly Report[]>;
+  /** Processors that VMs may run on. */
+  processors(): number;
   executed(plan: string): boolean;
   aptLine(kernel: string, running: string): Promise<string | null>;
 }
@@ -76,6 +79,7 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
       const id = newPlanId(now());
       const livepatches = await dependencies.software.livepatches(target.kernel, handover.staysInBoot);
       const { kind, leftOut, checks } = chosen;
+      const processors = dependencies.processors();
       const subject = {
         id,
         leftOut,
@@ -84,10 +88,11 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
       };
       const plan = buildPlan({
         ...subject,
-        ...{ host, handover: kind, checks, livepatches },
+        ...{ host, handover: kind, livepatches },
+        checks: [...checks, ...atOnceChecks(kind, request, { processors, vms: subject.vms.length })],
         expectedBlackoutMs: chosen.expectedBlackoutMs,
         createdAt: now(),
-        parallel: request.parallel ?? 1,
+        parallel: atOnce(request, processors),
         alternatives: explainAlternatives(candidates, chosen, {
           ordered: request.handover !== undefined,
           livepatches: livepatches.length,

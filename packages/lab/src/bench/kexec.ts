@@ -49,9 +49,16 @@ export async function runKexecBenchmark(
   options: { runs: number },
   progress: Progress,
 ): Promise<KexecRuns> {
-  const series = (busyMemory: string, count: number) => updateSeries(state, { busyMemory, count }, progress);
   await updateWithoutVms(state, progress);
   const khz = await tscKhz(state);
+  const { kernel: from } = await askAgent(state, (client) => client.host());
+  // Each series begins with the same kernel: the way there costs another time than the way back.
+  const series = async (busyMemory: string, count: number) => {
+    await destroyGuests(state);
+    const { kernel } = await askAgent(state, (client) => client.host());
+    if (kernel !== from) await updateWithoutVms(state, progress);
+    return updateSeries(state, { busyMemory, count }, progress);
+  };
   const updates = await series(SMALL, options.runs);
   const largeUpdates = await series(LARGE, options.runs);
   const [reboot] = await updateSeries(state, { busyMemory: SMALL, count: 1, handover: 'reboot' }, progress);
@@ -118,13 +125,13 @@ export async function freshGuests(
   state: LabState,
   busyMemory: string,
   progress: Progress,
-  names: readonly string[] = GUEST_NAMES,
+  { names = GUEST_NAMES, steadyBeat = false }: { names?: readonly string[]; steadyBeat?: boolean } = {},
 ): Promise<Observer> {
   await destroyGuests(state);
   const client = await agentClient(state);
   try {
     await progress.step(`bench: starting the VMs, busy with ${busyMemory}`, () =>
-      startGuests(client, names, { busyMemory }),
+      startGuests(client, names, { busyMemory, steadyBeat }),
     );
     const observer = observeLab(state, await client.host(), names);
     await observer.waitForBeats(GUEST_BOOT_LIMIT_MS, 500);

@@ -25,25 +25,35 @@ export function lanGuestSpec(name: 'wire' | 'ring'): VmSpec {
   });
 }
 
+export interface GuestOptions {
+  readonly busyMemory: string;
+  /** Its heart beats at 1 kHz whatever that costs an emulated host; else as fast as waking up allows. */
+  readonly steadyBeat?: boolean;
+}
+
 /**
  * The spec of one of the lab's guests.
  *
  * @throws ExuviaError `guest-unknown` for another name.
  */
-export function guestSpec(name: string, options: { busyMemory: string }): VmSpec {
+export function guestSpec(name: string, options: GuestOptions): VmSpec {
   switch (name) {
     case 'tiny':
-      return guestOfRole(name, { name, memory: '128M', priority: 10 });
+      return guestOfRole(name, { name, memory: '128M', priority: 10 }, options);
     case 'disk':
-      return guestOfRole(name, {
+      return guestOfRole(
         name,
-        vcpus: 2,
-        memory: '256M',
-        priority: 20,
-        disks: [{ file: `${GUEST_FILES}/disk.qcow2`, format: 'qcow2' }],
-      });
+        {
+          name,
+          vcpus: 2,
+          memory: '256M',
+          priority: 20,
+          disks: [{ file: `${GUEST_FILES}/disk.qcow2`, format: 'qcow2' }],
+        },
+        options,
+      );
     case 'busy':
-      return guestOfRole(name, { name, memory: options.busyMemory, priority: 30 });
+      return guestOfRole(name, { name, memory: options.busyMemory, priority: 30 }, options);
     default:
       throw new ExuviaError('guest-unknown', `The lab has no guest named "${name}".`, {
         hint: `It has ${GUEST_NAMES.join(', ')}.`,
@@ -55,6 +65,7 @@ export function guestSpec(name: string, options: { busyMemory: string }): VmSpec
 export function guestOfRole(
   role: (typeof GUEST_NAMES)[number],
   part: { name: string; memory: string } & Record<string, unknown>,
+  { steadyBeat = false }: Pick<GuestOptions, 'steadyBeat'> = {},
 ): VmSpec {
   return vmSpecSchema.parse({
     machine: 'pc-q35-10.0',
@@ -63,7 +74,7 @@ export function guestOfRole(
     boot: {
       kernel: `${GUEST_FILES}/vmlinuz`,
       initrd: `${GUEST_FILES}/initrd`,
-      cmdline: `console=ttyS0 quiet panic=-1 role=${role} name=${part.name}`,
+      cmdline: `console=ttyS0 quiet panic=-1 role=${role} name=${part.name}${steadyBeat ? ' beat=steady' : ''}`,
     },
     ...part,
   });
