@@ -57,15 +57,15 @@ static void heartbeat_write(struct heartbeat_page *page, uint64_t sequence) {
 
 /*
  * Where waking up takes long (an emulated processor under KVM: a millisecond for each exit), 1 kHz would leave the guest
- * and its host nothing but heartbeats. Beats that are late by more than an eighth of the period, on average, come half
+ * and its host nothing but heartbeats. Beats that are late by more than a quarter of the period, on average, come half
  * as often; those that are hardly late, twice.
  */
 static uint64_t heartbeat_period(uint64_t period_ns, uint64_t late_ns) {
   static uint64_t average_ns;
   if (heartbeat_steady) return period_ns;
   average_ns = (15 * average_ns + (late_ns < period_ns ? late_ns : period_ns)) / 16;
-  if (average_ns > period_ns / 8 && period_ns < HEARTBEAT_LONGEST_NS) return 2 * period_ns;
-  if (average_ns < period_ns / 32 && period_ns > HEARTBEAT_PERIOD_NS) return period_ns / 2;
+  if (average_ns > period_ns / 4 && period_ns < HEARTBEAT_LONGEST_NS) return 2 * period_ns;
+  if (average_ns < period_ns / 16 && period_ns > HEARTBEAT_PERIOD_NS) return period_ns / 2;
   return period_ns;
 }
 

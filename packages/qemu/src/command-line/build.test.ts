@@ -36,7 +36,7 @@ test('the whole command line of a VM', () => {
     '-object',
     'memory-backend-file,id=ram0,size=256M,mem-path=/var/lib/exuvia/store/vms/web/ram,share=on,align=2M',
     '-machine',
-    'pc-q35-10.0,memory-backend=ram0,aux-ram-share=on',
+    'pc-q35-10.0,hpet=off,memory-backend=ram0,aux-ram-share=on',
     '-accel',
     'kvm',
     '-cpu',
