@@ -12,6 +12,7 @@
  * A VM that cannot be restored does not hold up the others; its memory and state stay in the store. When none
  * can, or there is no root file system, the machine goes back to the kernel that it came from (fallback.h).
  */
+#include "awake.h"
 #include "cpus.h"
 #include "devices.h"
 #include "disks.h"
@@ -95,6 +96,7 @@ int main(int argc, char **argv) {
   guardian = start_guardian();
   fault_at("start");
   int events = listen_for_devices();
+  const pid_t awake = keep_cpus_awake();
   pid_t loaders[16];
   size_t loader_count = start_loading(loaders, sizeof loaders / sizeof loaders[0]);
   for (size_t i = 0; i < mount_count; i++) {
@@ -107,6 +109,7 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < device_count; i++) name_disk(&devices[i], events);
   move_into_sysroot();
   for (size_t i = 0; i < loader_count; i++) waitpid(loaders[i], NULL, 0);
+  let_cpus_sleep(awake);
   stamp("modules-loaded", "-");
   start_joining();
   make_bridges();
