@@ -38,7 +38,8 @@ static pid_t joining = -1;
 
 /*
  * Brings up what the kernel before had and this one did not start with (`maxcpus=` on its command line), while the QEMUs
- * start: every CPU more holds up the loading of modules, and one that joins afterwards holds up guests.
+ * start: every CPU more holds up the loading of modules, one that joins holds up a mount (both wait for its lock), and
+ * one that joins afterwards holds up guests.
  */
 static void start_joining(void) {
   cpu_set_t set;
@@ -47,6 +48,7 @@ static void start_joining(void) {
   if (joining > 0) return;
   for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
     if (CPU_ISSET(cpu, &set)) join_cpu(cpu);
+  stamp("cpus-joined", "-");
   if (joining == 0) _exit(0);
 }
 
@@ -55,7 +57,6 @@ static void end_joining(void) {
   if (joining <= 0) return;
   waitpid(joining, NULL, 0);
   joining = -1;
-  stamp("cpus-joined", "-");
 }
 
 static void confine_task(pid_t task, const cpu_set_t *set, const char *list) {

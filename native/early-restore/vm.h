@@ -149,11 +149,11 @@ static void vm_line(struct vm *vm) {
     vm_fail(vm, why);
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "completed")) {
     stamp("restored", vm->name);
+    end_joining();
     vm->progress = RESUMING;
     record->resumed++;
     forget_state(vm);
     end_turn(vm);
-    end_joining();
     confine(vm);
     const char *go_on = fault_is("hold", vm) ? "{\"execute\":\"refused\"}" : "{\"execute\":\"cont\"}";
     if (qmp_send(&vm->qmp, go_on) < 0) vm_fail(vm, "its QEMU went away");
