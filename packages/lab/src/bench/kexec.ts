@@ -36,6 +36,7 @@ export interface KexecRuns {
 }
 
 const GUEST_BOOT_LIMIT_MS = 240_000;
+const PLAN_LIMIT_MS = 60_000;
 const SMALL = '512M';
 const LARGE = '1G';
 
@@ -157,10 +158,14 @@ export async function destroyGuests(state: LabState): Promise<void> {
 /** Brings up the other kernel by kexec on a host without VMs. */
 async function updateWithoutVms(state: LabState, progress: Progress): Promise<void> {
   const kernel = await otherKernel(state);
-  const started = await askAgent(state, async (client) => {
-    const plan = await client.makePlan({ kernel, handover: 'kexec' });
-    return client.startUpdate({ plan: plan.id });
-  });
+  const started = await askAgent(
+    state,
+    async (client) => {
+      const plan = await client.makePlan({ kernel, handover: 'kexec' });
+      return client.startUpdate({ plan: plan.id });
+    },
+    PLAN_LIMIT_MS,
+  );
   const { state: end, reason } = await followToEnd(state, started.id, progress);
   if (end === 'completed') return;
   throw new ExuviaError(
