@@ -40,7 +40,6 @@ test('the package has these files and folders, with these modes, all of them roo
     '-rwxr-xr-x /usr/lib/exuvia/native/exuvia-launch',
     '-rwxr-xr-x /usr/lib/exuvia/native/exuvia-pause',
     '-rwxr-xr-x /usr/lib/exuvia/native/exuvia-transfer',
-    '-rwxr-xr-x /usr/lib/exuvia/native/libexuvia-linked.so',
     '-rwxr-xr-x /usr/lib/exuvia/node/bin/node',
     '-rw-r--r-- /usr/lib/exuvia/package.json',
     '-rw-r--r-- /usr/lib/modprobe.d/exuvia.conf',

@@ -38,16 +38,11 @@ static void load_group(const char *group) {
     if (strcmp(modules[i].group, group) == 0) load_module(&modules[i]);
 }
 
-/*
- * Starts one process a group; they end when their modules are loaded. Returns how many there are. The modules of the store
- * come before all others, which take turns with each other (kvm's loading changes code thousands of times, and others wait for
- * the same lock): its device then appears, and QEMUs are linked from it, while those load.
- */
+/* Starts one process a group; they end when their modules are loaded. Returns how many there are. */
 static size_t start_loading(pid_t *pids, size_t room) {
   size_t count = 0;
-  load_group(STORE_GROUP);
   for (size_t i = 0; i < module_count && count < room; i++) {
-    if (modules[i].taken || strcmp(modules[i].group, NETWORK_GROUP) == 0 || strcmp(modules[i].group, STORE_GROUP) == 0) continue;
+    if (modules[i].taken || strcmp(modules[i].group, NETWORK_GROUP) == 0) continue;
     pid_t pid = fork();
     if (pid == 0) {
       load_group(modules[i].group);
@@ -162,8 +157,8 @@ static void wait_for_block_device(int events) {
   }
 }
 
-/* Waits for a file system's device and mounts it below `root`. */
-static bool mount_file_system(const struct file_system *fs, const char *root, int events) {
+/* Waits for a file system's device and mounts it below SYSROOT. */
+static bool mount_file_system(const struct file_system *fs, int events) {
   char device[256], where[512], data[1024];
   uint64_t deadline = monotonic_ms() + DEVICE_TIMEOUT_MS;
   while (!find_device(fs, device, sizeof device)) {
@@ -174,7 +169,7 @@ static bool mount_file_system(const struct file_system *fs, const char *root, in
     wait_for_block_device(events);
   }
   stamp("found", fs->path);
-  snprintf(where, sizeof where, "%s%s", root, strcmp(fs->path, "/") == 0 ? "" : fs->path);
+  snprintf(where, sizeof where, "%s%s", SYSROOT, strcmp(fs->path, "/") == 0 ? "" : fs->path);
   unsigned long flags = split_options(fs->options, data, sizeof data);
   while (mount(device, where, fs->type, flags, data) < 0) {
     /* The device can be there before the file system's module is loaded. */
@@ -185,21 +180,6 @@ static bool mount_file_system(const struct file_system *fs, const char *root, in
     usleep(1000);
   }
   return true;
-}
-
-/*
- * To below the root file system, once: when every linker is done with looking for files there, or on the way back, whose images
- * lie in it, with or without a root file system.
- */
-static void move_stores(void) {
-  if (__atomic_exchange_n(&record->stores_moved, true, __ATOMIC_RELAXED)) return;
-  for (size_t i = 1; i < mount_count; i++) {
-    char where[512];
-    if (!mounts[i].by_label) continue;
-    make_directories(SYSROOT, mounts[i].path);
-    snprintf(where, sizeof where, "%s%s", SYSROOT, mounts[i].path);
-    if (mount(mounts[i].path, where, NULL, MS_MOVE, NULL) < 0) logf_kernel("%s: %s", where, strerror(errno));
-  }
 }
 
 #endif

@@ -1,12 +1,12 @@
 /*
  * exuvia-early-restore: process 1 of the initramfs that the jump boots.
  *
- * Brings back the VMs before anything else: loads the few modules that they need, mounts the store and the host's root file
- * system, has every QEMU linked meanwhile, makes their bridges, lets every QEMU begin in its final cgroup from the plan (/plan,
- * see plan.h), leads all of them to the running guest, and becomes the host's ordinary init, which then boots under running
- * VMs. What happened, with TSC stamps, lies in /run/exuvia/restore for the agent.
+ * Brings back the VMs before anything else: loads the few modules that they need, mounts the host's root file
+ * system and the store, makes their bridges, starts every QEMU in its final cgroup from the plan (/plan, see plan.h), leads all of
+ * them to the running guest, and becomes the host's ordinary init, which then boots under running VMs. What
+ * happened, with TSC stamps, lies in /run/exuvia/restore for the agent.
  *
- *   init-start  modules, mounts, link -- qemu-exec ---- qemu-ready -- restored -- resumed   init-exec
+ *   init-start  modules ------- mounts -- qemu-exec ---- qemu-ready -- restored -- resumed   init-exec
  *   | kernel st.|        userland startup      | QEMU startup | VM restore | VM resume |
  *
  * A VM that cannot be restored does not hold up the others; its memory and state stay in the store. When none
@@ -23,20 +23,12 @@
 #include "plan.h"
 #include "vm.h"
 
-/* Before the root file system, at the same path: what is executed from it keeps its name when it moves there. */
-static void mount_stores(int events) {
+/* Without a root file system the store can still be there, and in it the way back. */
+static void mount_store_only(int events) {
   for (size_t i = 1; i < mount_count; i++) {
     if (!mounts[i].by_label) continue;
-    make_directories("", mounts[i].path);
-    if (mount_file_system(&mounts[i], "", events)) stamp("mounted", mounts[i].path);
-  }
-}
-
-static void mount_others(int events) {
-  for (size_t i = 0; i < mount_count; i++) {
-    if (mounts[i].by_label) continue;
-    if (!mount_file_system(&mounts[i], SYSROOT, events) && i == 0) fall_back("no root file system");
-    stamp("mounted", mounts[i].path);
+    make_directories(mounts[i].path);
+    mount_file_system(&mounts[i], events);
   }
 }
 
@@ -61,7 +53,7 @@ static void move_into_sysroot(void) {
 }
 
 static void save_record(void) {
-  make_directories(SYSROOT, "/run/exuvia/restore");
+  make_directories("/run/exuvia/restore");
   int fd = open(SYSROOT "/run/exuvia/restore/record", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return;
   write_fully(fd, record->text, record->used < sizeof record->text ? record->used : sizeof record->text);
@@ -69,11 +61,9 @@ static void save_record(void) {
 }
 
 static void become_init(void) {
-  /* The initramfs stays in memory for ever: leave nothing in it. */
-  unlink("/plan");
-  unlink(LINKED_OBJECT);
   if (chdir(SYSROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
     reset_machine("the root file system could not be switched to");
+  unlink("/plan");
   char *const arguments[] = {(char *)init_program, NULL};
   execv(init_program, arguments);
   reset_machine("the host's init could not be started");
@@ -109,17 +99,18 @@ int main(int argc, char **argv) {
   const pid_t awake = keep_cpus_awake();
   pid_t loaders[16];
   size_t loader_count = start_loading(loaders, sizeof loaders / sizeof loaders[0]);
-  mount_stores(events);
-  link_vms();
-  mount_others(events);
+  for (size_t i = 0; i < mount_count; i++) {
+    if (!mount_file_system(&mounts[i], events) && i == 0) {
+      mount_store_only(events);
+      fall_back("no root file system");
+    }
+    stamp("mounted", mounts[i].path);
+  }
   for (size_t i = 0; i < device_count; i++) name_disk(&devices[i], events);
   move_into_sysroot();
-  prepare_vms();
   for (size_t i = 0; i < loader_count; i++) waitpid(loaders[i], NULL, 0);
   let_cpus_sleep(awake);
   stamp("modules-loaded", "-");
-  await_vms();
-  move_stores();
   start_joining();
   make_bridges();
   pid_t connecting = start_connecting();

@@ -17,7 +17,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "devices.h"
 #include "log.h"
 #include "plan.h"
 
@@ -75,7 +74,6 @@ static void fall_back(const char *why) __attribute__((noreturn));
 static void fall_back(const char *why) {
   logf_kernel("%s; going back to the kernel before", why);
   end_qemus();
-  move_stores();
   leave_word(why);
   sync();
   for (size_t i = 0; i < image_count; i++)

@@ -17,7 +17,6 @@
 /* Lines `stamp NAME VM|- TSC`, `clock TSC MONOTONIC-NS`, `vm NAME restored PID`, `vm NAME failed WHY`. */
 struct record {
   size_t used;
-  bool stores_moved;
   unsigned resumed; /* guests that may have executed an instruction */
   char text[RECORD_BYTES];
 };
@@ -45,19 +44,17 @@ static void stamp(const char *name, const char *vm) {
 }
 
 static void logf_kernel(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int kernel_log = -1; /* stays open: /dev moves away before the VMs are restored */
-
 static void logf_kernel(const char *format, ...) {
-  if (kernel_log < 0) kernel_log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-  if (kernel_log < 0) kernel_log = open("/sysroot/dev/kmsg", O_WRONLY | O_CLOEXEC);
-  if (kernel_log < 0) return;
+  static int fd = -1; /* stays open: /dev moves away before the VMs are restored */
+  if (fd < 0) fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
   char line[512] = "<5>exuvia: ";
   size_t used = strlen(line);
   va_list args;
   va_start(args, format);
   vsnprintf(line + used, sizeof line - used, format, args);
   va_end(args);
-  (void)!write(kernel_log, line, strlen(line));
+  (void)!write(fd, line, strlen(line));
 }
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The restore plan, compiled by the agent beforehand; a directive a line:
  *   exuvia-early-restore 2                     the format's version
- *   module GROUP FILE [OPTIONS]                groups load in parallel, the modules of one in this order; `store` first, `network` last
+ *   module GROUP FILE [OPTIONS]                groups load in parallel, the modules of one in this order; `network` last
  *   root UUID TYPE OPTIONS                     the host's root file system
  *   mount UUID TYPE PATH OPTIONS               further file systems that VMs need
  *   device PATH PARTITION wwid|serial VALUE    a block device that a VM opens by the name PATH, below /dev/disk
@@ -31,18 +31,17 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "paths.h"
 #include "qmp.h"
 #include "tap.h"
 #include "text.h"
 
+#define SYSROOT "/sysroot" /* where the host's root file system lies until it becomes / */
 #define MAX_VMS 256
 #define MAX_MODULES 256
 #define MAX_MOUNTS 16
 #define MAX_DEVICES 1024
 #define MAX_WORDS 256
 #define MAX_INTERFACES 64
-#define STORE_GROUP "store"
 #define NETWORK_GROUP "network"
 
 struct module {
@@ -90,7 +89,6 @@ struct vm {
   size_t arg_count, env_count, tap_count;
   struct tap taps[MAX_TAPS];
   pid_t pid;
-  int control; /* to the VM's process, until it goes on (linked.h) */
   enum progress progress;
   struct qmp qmp;
   unsigned long long state_bytes;
@@ -224,7 +222,7 @@ static bool read_plan(const char *path) {
       if (vm_count == MAX_VMS) return plan_fails("too many", word);
       vm = &vms[vm_count++];
       vm->name = rest;
-      vm->qmp.fd = vm->control = -1; /* 0 is a descriptor */
+      vm->qmp.fd = -1; /* 0 is a descriptor */
     } else if (strcmp(word, "module") == 0) good = plan_module(rest);
     else if (strcmp(word, "bridge") == 0) good = plan_bridge(rest);
     else if (strcmp(word, "nic") == 0) good = plan_nic(rest);

@@ -9,17 +9,27 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "linked.h"
 #include "log.h"
-#include "paths.h"
 #include "plan.h"
 
 #define QMP_FD 3
 
+static void make_directories(const char *path) {
+  char whole[512];
+  snprintf(whole, sizeof whole, "%s%s", SYSROOT, path);
+  for (char *p = whole + 1; *p; p++)
+    if (*p == '/') {
+      *p = 0;
+      mkdir(whole, 0755);
+      *p = '/';
+    }
+  mkdir(whole, 0700);
+}
+
 static void join_cgroup(const char *scope) {
   char path[512], procs[560];
   snprintf(path, sizeof path, "/sys/fs/cgroup/%s", scope);
-  make_directories(SYSROOT, path);
+  make_directories(path);
   snprintf(procs, sizeof procs, "%s%s/cgroup.procs", SYSROOT, path);
   int fd = open(procs, O_WRONLY | O_CLOEXEC);
   if (fd < 0 || write(fd, "0", 1) != 1) logf_kernel("%s: %s", procs, strerror(errno));
@@ -53,7 +63,7 @@ static void take_turn(const struct vm *vm) {
 }
 
 static int open_at_least(const char *path, int flags, int lowest) {
-  int fd = open(path, flags | O_CLOEXEC, 0640);
+  int fd = open(path, flags | O_CLOEXEC);
   if (fd < 0) return -1;
   int moved = fcntl(fd, F_DUPFD, lowest);
   int saved = errno;
@@ -72,43 +82,23 @@ static void tell_log(const char *format, ...) {
   dprintf(STDERR_FILENO, "exuvia: %s\n", line);
 }
 
-/* In the process of a VM, before anything of it is there: what can be done while modules are still being loaded. */
-static void enter_scope(const struct vm *vm) {
+/* In the child: everything that must hold from QEMU's first instruction on. Returns only on failure. */
+static void become_qemu(const struct vm *vm, int qmp) {
   setsid();
   join_cgroup(vm->scope);
   if (vm->nice && setpriority(PRIO_PROCESS, 0, atoi(vm->nice)) < 0) logf_kernel("nice %s: %s", vm->nice, strerror(errno));
   take_turn(vm);
-}
-
-/* Returns the VM that this process is to be, in its scope, when everything else is there. */
-static const struct vm *await_go(int control) {
-  unsigned word;
-  if (!hear(control, &word) || word >= vm_count) _exit(71);
-  const struct vm *vm = &vms[word];
-  enter_scope(vm);
-  if (!tell(control, word) || !hear(control, &word)) _exit(71);
-  return vm;
-}
-
-/* Everything else that must hold from QEMU's first instruction on; does not return on failure. */
-static void take_files(const struct vm *vm, int qmp) {
   if (chroot(SYSROOT) < 0 || chdir("/") < 0) _exit(71);
-  int log = open_at_least(vm->log, O_WRONLY | O_CREAT | O_APPEND, LAST_TAP_FD + 1);
-  int nothing = open_at_least("/dev/null", O_RDWR, LAST_TAP_FD + 1);
-  if (nothing >= 0) {
-    dup2(nothing, STDIN_FILENO);
-    close(nothing);
-  }
+  int log = open(vm->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (nothing >= 0) dup2(nothing, STDIN_FILENO);
   if (log >= 0) {
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
-    close(log);
   }
   /* What stays open here of other VMs may have any number: that of a tap too. */
-  const int moved = fcntl(qmp, F_DUPFD_CLOEXEC, LAST_TAP_FD + 1);
-  close(qmp);
-  if (dup2(moved, QMP_FD) < 0) _exit(71);
-  close(moved);
+  qmp = fcntl(qmp, F_DUPFD_CLOEXEC, LAST_TAP_FD + 1);
+  if (dup2(qmp, QMP_FD) < 0) _exit(71);
   for (size_t i = 0; i < vm->tap_count; i++) {
     if (open_tap(&vm->taps[i], tell_log)) continue;
     tell_log("%s: %s", vm->taps[i].name, strerror(errno));
@@ -120,12 +110,6 @@ static void take_files(const struct vm *vm, int qmp) {
     dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->ram, strerror(errno));
     _exit(75);
   }
-}
-
-static void become_qemu(const struct vm *vm, int control, int qmp) __attribute__((noreturn));
-static void become_qemu(const struct vm *vm, int control, int qmp) {
-  await_go(control);
-  take_files(vm, qmp);
   execve(vm->args[0], (char *const *)vm->args, (char *const *)vm->env);
   dprintf(STDERR_FILENO, "exuvia: %s: %s\n", vm->args[0], strerror(errno));
   _exit(127);

@@ -8,7 +8,6 @@
 #include "cpus.h"
 #include "crc32.h"
 #include "devices.h"
-#include "link.h"
 #include "log.h"
 #include "plan.h"
 #include "qemu.h"
@@ -38,18 +37,27 @@ static bool fault_is(const char *action, const struct vm *vm) {
   return fault[length] == 0 || (fault[length] == ' ' && strcmp(fault + length + 1, vm->name) == 0);
 }
 
-/* When the store is there: everything of a QEMU that needs no more than its files. */
-static void link_vms(void) {
-  for (size_t i = 0; i < vm_count; i++) {
-    place_loader(vms[i].args[0]);
-    make_process(&vms[i], true);
+static void vm_start(struct vm *vm) {
+  int pair[2];
+  make_directories(vm->runtime);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+    vm_fail(vm, strerror(errno));
+    return;
   }
+  stamp("qemu-exec", vm->name);
+  vm->pid = fork();
+  if (vm->pid == 0) become_qemu(vm, pair[1]);
+  close(pair[1]);
+  vm->qmp.fd = pair[0];
+  if (vm->pid < 0) vm_fail(vm, "no process could be made");
 }
 
-/* Compares the saved state with what the old kernel wrote down. */
+/* Compares the saved state with what the old kernel wrote down; runs while the QEMUs start. */
 static void check_state(struct vm *vm) {
   static unsigned char block[65536];
-  int fd = open(vm->state, O_RDONLY | O_CLOEXEC);
+  char path[512];
+  snprintf(path, sizeof path, "%s%s", SYSROOT, vm->state);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
   uint32_t crc = 0;
   unsigned long long bytes = 0;
   ssize_t n = -1;
@@ -62,14 +70,16 @@ static void check_state(struct vm *vm) {
 }
 
 static bool read_manifest(void) {
-  char *line, *text = read_whole(manifest, 1 << 20);
+  char path[512], *line;
+  snprintf(path, sizeof path, "%s%s", SYSROOT, manifest);
+  char *text = read_whole(path, 1 << 20);
   if (!text) {
-    logf_kernel("%s: %s", manifest, strerror(errno));
+    logf_kernel("%s: %s", path, strerror(errno));
     return false;
   }
   line = next_line(&text);
   if (!line || strcmp(line, "exuvia-manifest 1") != 0) {
-    logf_kernel("%s: voided or damaged", manifest);
+    logf_kernel("%s: voided or damaged", path);
     return false;
   }
   while ((line = next_line(&text))) {
@@ -193,47 +203,17 @@ static bool another_may_succeed(void) {
   return false;
 }
 
-/* While modules are being loaded, and the store is where it was mounted first: everything of the VMs that needs no more. */
-static void prepare_vms(void) {
-  if (vm_count == 0) return;
-  if (!read_manifest()) logf_kernel("no VM can be restored: the manifest cannot be used");
-  for (size_t i = 0; i < vm_count; i++) {
-    struct vm *vm = &vms[i];
-    make_directories(SYSROOT, vm->runtime);
-    if (!vm->left) {
-      tell(vm->control, (unsigned)i);
-      continue;
-    }
-    end_process(vm);
-    vm_end(vm, FAILED, "left", "it could not be saved and was left behind, as its spec says");
-  }
-  for (size_t i = 0; i < vm_count; i++) check_state(&vms[i]);
-}
-
-/* Before CPUs join, which holds up whatever concerns control groups. */
-static void await_vms(void) {
-  const uint64_t deadline = monotonic_ms() + timeout_ms;
-  for (size_t i = 0; i < vm_count; i++) {
-    struct vm *vm = &vms[i];
-    if (vm->progress != STARTING || has_entered(vm, deadline)) continue;
-    logf_kernel("VM %s: its QEMU could not be linked beforehand", vm->name);
-    end_process(vm);
-    if (!make_process(vm, false) || !tell(vm->control, (unsigned)i) || !has_entered(vm, monotonic_ms() + timeout_ms))
-      vm_fail(vm, "no process could be made");
-  }
-}
-
-/* Lets every VM go on and returns when each one runs or has failed. False: none runs, and another kernel is to try. */
+/* Starts every VM and returns when each one runs or has failed. False: none runs, and another kernel is to try. */
 static bool restore_vms(void) {
   if (vm_count == 0) return true;
+  if (!read_manifest()) logf_kernel("no VM can be restored: the manifest cannot be used");
+  for (size_t i = 0; i < vm_count; i++) {
+    if (vms[i].left) vm_end(&vms[i], FAILED, "left", "it could not be saved and was left behind, as its spec says");
+    else vm_start(&vms[i]);
+  }
   /* All of them wait for this process: it may not wait for one whose nice value is low (take_turn). */
   setpriority(PRIO_PROCESS, 0, -20);
-  for (size_t i = 0; i < vm_count; i++) {
-    if (vms[i].progress != STARTING) continue;
-    stamp("qemu-exec", vms[i].name);
-    if (!tell(vms[i].control, (unsigned)i)) vm_fail(&vms[i], strerror(errno));
-    close(vms[i].control);
-  }
+  for (size_t i = 0; i < vm_count; i++) check_state(&vms[i]);
   follow_all();
   setpriority(PRIO_PROCESS, 0, 0);
   return !another_may_succeed();

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { ExuviaError } from '@exuvia/contract';
 import { BUILD, ROOT } from './paths.ts';
 
-/** The native programs and the shared object that belong on a host. Others in native/ are for the lab and its guests. */
+/** The native programs that belong on a host. Others in native/ are for the lab and its guests. */
 const PROGRAMS = [
   'exuvia-clock',
   'exuvia-early-restore',
@@ -12,7 +12,6 @@ const PROGRAMS = [
   'exuvia-launch',
   'exuvia-pause',
   'exuvia-transfer',
-  'libexuvia-linked.so',
 ] as const;
 
 /**

@@ -1,12 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { HOST_PATHS } from '@exuvia/contract';
 import { CONSOLE_ENTRY, type CpioEntry, cpioArchive, readModule } from '@exuvia/sys';
 import type { EarlyNeeds } from './needs.ts';
 import { type RestorePlan, renderRestorePlan } from './restore-plan.ts';
-
-/** Preloaded into QEMUs by exuvia-early-restore (native/early-restore/link.h). */
-const LINKED_OBJECT = 'libexuvia-linked.so';
 
 /** Path of a module inside the initramfs. */
 export function earlyModuleFile(name: string): string {
@@ -19,8 +15,7 @@ export function earlyModuleFile(name: string): string {
  * Not compressed: reading it back costs more than the few megabytes that are copied and hashed on the jump.
  */
 export async function buildInitramfs(plan: RestorePlan, needs: EarlyNeeds): Promise<Buffer> {
-  const init = await readFile(join(HOST_PATHS.native, 'exuvia-early-restore'));
-  const linked = await readFile(join(HOST_PATHS.native, LINKED_OBJECT));
+  const init = await readFile(`${HOST_PATHS.native}/exuvia-early-restore`);
   const modules = await Promise.all(
     needs.modules.map(
       async ({ name, path }): Promise<CpioEntry> => ({
@@ -33,7 +28,6 @@ export async function buildInitramfs(plan: RestorePlan, needs: EarlyNeeds): Prom
   return cpioArchive([
     CONSOLE_ENTRY,
     { type: 'file', path: 'init', mode: 0o755, data: init },
-    { type: 'file', path: LINKED_OBJECT, mode: 0o755, data: linked },
     { type: 'file', path: 'plan', mode: 0o600, data: Buffer.from(renderRestorePlan(plan)) },
     ...modules,
   ]);

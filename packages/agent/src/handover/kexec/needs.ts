@@ -28,7 +28,7 @@ export interface EarlyNeeds {
   readonly network: EarlyNetwork;
   /** The CPUs that are online, as the kernel lists them. */
   readonly cpus: string;
-  readonly modules: readonly (ModuleFile & { readonly group: 'store' | 'vm' | 'disk' | 'network' })[];
+  readonly modules: readonly (ModuleFile & { readonly group: 'vm' | 'disk' | 'network' })[];
 }
 
 /** File systems that exuvia-early-restore can find by their superblock (native/early-restore/devices.h). */
@@ -76,8 +76,8 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
   const network = await neededNetwork(vms);
   const nics = await Promise.all(network.nics.map(({ name }) => modulesForNetworkDevice(release, name)));
   const groups = [
-    // Then two processes: kvm takes as long as all the others together.
-    { group: 'store', names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device))] },
+    // Two processes: kvm takes as long as all the others together. The store first: its device takes longest to appear.
+    { group: 'disk', names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device))] },
     {
       group: 'vm',
       names: [

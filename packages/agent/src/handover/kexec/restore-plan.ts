@@ -18,8 +18,8 @@ export interface EarlyDevice extends BlockIdentity {
 }
 
 interface EarlyModule {
-  /** Groups load in parallel; `store` before the others, `network` when they are loaded. */
-  readonly group: 'store' | 'vm' | 'disk' | 'network';
+  /** Groups load in parallel; `network` when the others are loaded. */
+  readonly group: 'vm' | 'disk' | 'network';
   /** Path inside the initramfs. */
   readonly file: string;
   readonly options: string;

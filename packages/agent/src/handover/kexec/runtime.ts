@@ -12,13 +12,6 @@ export interface QemuRuntime {
   readonly firmware: string;
 }
 
-/**
- * A quarter of QEMU's page faults until its guest runs are its heap's, which grows by 128 KiB at a time: too little for a huge
- * page. By 16 MiB instead; `hugetlb` asks for huge pages where they are not given unasked (glibc 2.35, malloc/malloc.c,
- * looks at that only then). Setting one of these ends the threshold's adaptation, so it is set to where that ends.
- */
-const HEAP = 'glibc.malloc.hugetlb=1:glibc.malloc.top_pad=16777216:glibc.malloc.mmap_threshold=33554432';
-
 const FIRMWARE = ['/usr/share/qemu', '/usr/share/seabios', '/usr/lib/ipxe/qemu'];
 /** Larger firmware (UEFI) stays where it is: QEMU looks in its own directories after `-L`. */
 const FIRMWARE_BYTES = 512 * 1024;
@@ -37,7 +30,8 @@ export async function installRuntime(binary: string, store: string = HOST_PATHS.
     environment: {
       PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
       LD_LIBRARY_PATH: join(directory, 'lib'),
-      GLIBC_TUNABLES: HEAP,
+      // Fewer page faults while QEMU starts: half of them are its heap's (glibc 2.35, malloc/malloc.c).
+      GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
     },
     firmware: join(directory, 'firmware'),
   };
@@ -104,8 +98,7 @@ interface RuntimeFile {
 
 async function runtimeFiles(binary: string): Promise<RuntimeFile[]> {
   const { stdout } = await run('ldd', [binary]);
-  // `NAME => PATH (ADDRESS)`, and the loader as `PATH (ADDRESS)`.
-  const libraries = [...stdout.matchAll(/^\s*(?:\S+ => )?(\/\S+) \(/gm)].flatMap(([, path]) =>
+  const libraries = [...stdout.matchAll(/=> (\/\S+)/g)].flatMap(([, path]) =>
     path === undefined ? [] : [path],
   );
   const firmware: RuntimeFile[] = [];
