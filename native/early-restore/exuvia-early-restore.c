@@ -61,9 +61,9 @@ static void save_record(void) {
 }
 
 static void become_init(void) {
+  unlink("/plan"); /* of the initramfs, which stays in memory for ever; afterwards this name is the host's */
   if (chdir(SYSROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
     reset_machine("the root file system could not be switched to");
-  unlink("/plan");
   char *const arguments[] = {(char *)init_program, NULL};
   execv(init_program, arguments);
   reset_machine("the host's init could not be started");
