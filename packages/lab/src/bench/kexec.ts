@@ -102,19 +102,18 @@ async function floorSeries(
     const runs: FloorRun[] = [];
     // The reboot of the baseline went before.
     const commandLine = await bootCommandLine(state);
-    for (let index = 0; index < count; index++) {
-      // From a kernel of the boot loader once: it is shown beside, and no figure is measured by it.
-      for (const start of index === 0 ? (['firmware', 'kexec'] as const) : (['kexec'] as const)) {
-        if (start === 'kexec') await updateWithoutVms(state, progress);
-        const { kernel } = await askAgent(state, (client) => client.host());
-        const to = await otherKernel(state);
-        // The machine resets into the kernel that it jumps from: from there the update goes into the other one.
-        const run = await floorRun(state, { to, next: kernel, start, commandLine, khz });
-        progress.say(
-          `bench: bare kexec ${index + 1} of ${count} to ${to}, after ${start}: ${run.ms.toFixed(0)} ms`,
-        );
-        runs.push(run);
-      }
+    // From a kernel of the boot loader once: it is shown beside, and no figure is measured by it.
+    const starts: FloorRun['start'][] = ['firmware', ...new Array<'kexec'>(count).fill('kexec')];
+    for (const [index, start] of starts.entries()) {
+      if (start === 'kexec') await updateWithoutVms(state, progress);
+      const { kernel } = await askAgent(state, (client) => client.host());
+      const to = await otherKernel(state);
+      // The machine resets into the kernel that it jumps from: from there the update goes into the other one.
+      const run = await floorRun(state, { to, next: kernel, start, commandLine, khz });
+      progress.say(
+        `bench: bare kexec ${index + 1} of ${starts.length} to ${to}, after ${start}: ${run.ms.toFixed(0)} ms`,
+      );
+      runs.push(run);
     }
     return runs;
   } finally {
