@@ -8,6 +8,7 @@ import { decodeHeartbeat, ExuviaError, HEARTBEAT_BYTES, type Heartbeat } from '@
 import { buildBase } from '../image/base.ts';
 import { machineMirror } from '../image/mirror.ts';
 import { toolPath } from '../image/toolbox.ts';
+import { patience } from '../support/patience.ts';
 import { stderrProgress } from '../support/progress.ts';
 import { kernelGuestArguments, ramFileOffset } from './arguments.ts';
 import { type CommandResult, type Control, connectControl } from './control.ts';
@@ -58,17 +59,36 @@ export interface KernelGuest {
 /** Where the fine heartbeat lies in the heartbeat page (native/kernel-guest). */
 export const FINEBEAT_OFFSET = 2048;
 
-const BOOT_LIMIT_MS = 120_000;
+const BOOT_LIMIT_MS = 60_000 * patience;
+const BOOT_ATTEMPTS = 2;
+/** Enough for a stall report, which is what a lost boot ends with. */
+const CONSOLE_LINES = 60;
 const MEMORY_FOLDER = '/dev/shm';
 const COMPLAINTS =
   /BUG:|Oops|WARNING:|general protection|Kernel panic|stack guard|soft lockup|rcu.*stall|invalid opcode|Unpatched return thunk/;
 
+/** Of a boot in which an idle CPU waits for ever for a timer that the emulator has lost (docs/troubleshooting.md). */
+const LOST_TIMER = /rcu.*stall/;
+
 /**
- * Boots a Debian kernel in a QEMU of its own, which ends with this process at the latest.
+ * Boots a Debian kernel in a QEMU of its own, which ends with this process at the latest. A boot that the emulator has
+ * lost is done once more, and said on standard error.
  *
  * @throws ExuviaError `guest-not-ready` with the end of its console.
  */
 export async function startKernelGuest(options: KernelGuestOptions): Promise<KernelGuest> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await boot(options);
+    } catch (error) {
+      const lost = error instanceof ExuviaError && LOST_TIMER.test(error.message);
+      if (!lost || attempt === BOOT_ATTEMPTS) throw error;
+      process.stderr.write(`${error.message}\nIt is booted once more.\n`);
+    }
+  }
+}
+
+async function boot(options: KernelGuestOptions): Promise<KernelGuest> {
   const base = await buildBase({ mirror: await machineMirror(), refresh: false }, stderrProgress());
   const kernels = await kernelSet(base, stderrProgress());
   const kernel = kernels.kernels[options.kernel];
@@ -139,12 +159,10 @@ export async function startKernelGuest(options: KernelGuestOptions): Promise<Ker
       },
     };
   } catch (cause) {
-    const tail = (await consoleText()).trim().split('\n').slice(-12).join('\n');
+    const tail = (await consoleText()).trim().split('\n').slice(-CONSOLE_LINES).join('\n');
     await stop();
-    throw new ExuviaError('guest-not-ready', `The guest with kernel ${kernel.release} did not boot.`, {
-      hint: `The end of its console:\n${tail}`,
-      cause,
-    });
+    const message = `The guest with kernel ${kernel.release} did not boot. The end of its console:\n${tail}`;
+    throw new ExuviaError('guest-not-ready', message, { cause });
   }
 }
 

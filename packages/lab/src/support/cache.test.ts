@@ -56,3 +56,16 @@ test('what a killed build left is removed by the next one', async () => {
 test('a key tells parts from their concatenation', () => {
   expect(keyOf('ab', 'c')).not.toBe(keyOf('a', 'bc'));
 });
+
+test('a piece that is wanted twice at once is built once', async () => {
+  const key = keyOf('a');
+  let builds = 0;
+  const build = async (into: string) => {
+    builds += 1;
+    await fill('one')(into);
+  };
+  const [first, second] = await Promise.all([cached('piece', key, build), cached('piece', key, build)]);
+  expect(first).toBe(second);
+  expect(builds).toBe(1);
+  expect((await readdir(first)).sort()).toEqual(['.complete', 'piece']);
+});

@@ -8,6 +8,9 @@ const COMPLETE = '.complete';
 /** Pieces of one kind that are kept: the one in use, and one to switch back to. */
 const KEPT = 2;
 
+/** What this process is building, by folder. */
+const building = new Map<string, Promise<void>>();
+
 /** The folder of everything that is built once and used again: $EXUVIA_CACHE, else ~/.cache/exuvia. */
 export function cacheFolder(): string {
   return process.env.EXUVIA_CACHE ?? join(homedir(), '.cache', 'exuvia');
@@ -29,19 +32,9 @@ export async function cached(
     await utimes(folder, now, now);
     return folder;
   }
-  const unfinished = `${folder}.${process.pid}.unfinished`;
-  await removeUnfinished(kind);
-  await mkdir(unfinished, { recursive: true });
-  try {
-    await build(unfinished);
-    await writeFile(join(unfinished, COMPLETE), '');
-    await rm(folder, { recursive: true, force: true });
-    await rename(unfinished, folder);
-  } catch (error) {
-    await rm(unfinished, { recursive: true, force: true });
-    throw error;
-  }
-  await removeOld(kind, folder);
+  const running = building.get(folder) ?? buildPiece(kind, folder, build);
+  building.set(folder, running);
+  await running.finally(() => building.delete(folder));
   return folder;
 }
 
@@ -65,6 +58,26 @@ export async function keyOfFiles(paths: readonly string[]): Promise<string> {
     hash.update('\0');
   }
   return shorten(hash);
+}
+
+async function buildPiece(
+  kind: string,
+  folder: string,
+  build: (folder: string) => Promise<void>,
+): Promise<void> {
+  const unfinished = `${folder}.${process.pid}.unfinished`;
+  await removeUnfinished(kind);
+  await mkdir(unfinished, { recursive: true });
+  try {
+    await build(unfinished);
+    await writeFile(join(unfinished, COMPLETE), '');
+    await rm(folder, { recursive: true, force: true });
+    await rename(unfinished, folder);
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true });
+    throw error;
+  }
+  await removeOld(kind, folder);
 }
 
 function shorten(hash: Hash): string {
