@@ -111,10 +111,11 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < loader_count; i++) waitpid(loaders[i], NULL, 0);
   let_cpus_sleep(awake);
   stamp("modules-loaded", "-");
-  start_joining();
   make_bridges();
   pid_t connecting = start_connecting();
   fault_at("restore");
+  start_vms();
+  start_joining();
   if (!restore_vms() && image_count > 0) fall_back("no VM could be restored");
   end_joining();
   stop_guardian(guardian);

@@ -3,11 +3,14 @@
 #define EXUVIA_QEMU_H
 
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "log.h"
 #include "plan.h"
@@ -26,14 +29,22 @@ static void make_directories(const char *path) {
   mkdir(whole, 0700);
 }
 
-static void join_cgroup(const char *scope) {
-  char path[512], procs[560];
+/*
+ * A process that is in its control group from its first instruction on (CLONE_INTO_CGROUP, Linux 5.7): one that enters a group
+ * has to wait for CPUs that join (cgroup_attach_lock, Linux 7.2 kernel/cgroup/cgroup.c).
+ */
+static pid_t fork_into_cgroup(const char *scope) {
+  char path[512], where[560];
   snprintf(path, sizeof path, "/sys/fs/cgroup/%s", scope);
   make_directories(path);
-  snprintf(procs, sizeof procs, "%s%s/cgroup.procs", SYSROOT, path);
-  int fd = open(procs, O_WRONLY | O_CLOEXEC);
-  if (fd < 0 || write(fd, "0", 1) != 1) logf_kernel("%s: %s", procs, strerror(errno));
+  snprintf(where, sizeof where, "%s%s", SYSROOT, path);
+  int fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  struct clone_args child = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (unsigned)fd};
+  pid_t pid = fd < 0 ? -1 : (pid_t)syscall(SYS_clone3, &child, sizeof child);
+  if (pid == 0) return 0;
+  if (pid < 0) logf_kernel("%s: %s", where, strerror(errno));
   if (fd >= 0) close(fd);
+  return pid < 0 ? fork() : pid; /* better outside of its group than not at all */
 }
 
 /*
@@ -82,10 +93,9 @@ static void tell_log(const char *format, ...) {
   dprintf(STDERR_FILENO, "exuvia: %s\n", line);
 }
 
-/* In the child: everything that must hold from QEMU's first instruction on. Returns only on failure. */
+/* In the child, in its control group: everything else that must hold from QEMU's first instruction on. Returns only on failure. */
 static void become_qemu(const struct vm *vm, int qmp) {
   setsid();
-  join_cgroup(vm->scope);
   if (vm->nice && setpriority(PRIO_PROCESS, 0, atoi(vm->nice)) < 0) logf_kernel("nice %s: %s", vm->nice, strerror(errno));
   take_turn(vm);
   if (chroot(SYSROOT) < 0 || chdir("/") < 0) _exit(71);

@@ -45,7 +45,7 @@ static void vm_start(struct vm *vm) {
     return;
   }
   stamp("qemu-exec", vm->name);
-  vm->pid = fork();
+  vm->pid = fork_into_cgroup(vm->scope);
   if (vm->pid == 0) become_qemu(vm, pair[1]);
   close(pair[1]);
   vm->qmp.fd = pair[0];
@@ -203,14 +203,18 @@ static bool another_may_succeed(void) {
   return false;
 }
 
-/* Starts every VM and returns when each one runs or has failed. False: none runs, and another kernel is to try. */
-static bool restore_vms(void) {
-  if (vm_count == 0) return true;
-  if (!read_manifest()) logf_kernel("no VM can be restored: the manifest cannot be used");
+/* Executes the QEMU of every VM that was saved. */
+static void start_vms(void) {
+  if (vm_count > 0 && !read_manifest()) logf_kernel("no VM can be restored: the manifest cannot be used");
   for (size_t i = 0; i < vm_count; i++) {
     if (vms[i].left) vm_end(&vms[i], FAILED, "left", "it could not be saved and was left behind, as its spec says");
     else vm_start(&vms[i]);
   }
+}
+
+/* Returns when each VM runs or has failed. False: none runs, and another kernel is to try. */
+static bool restore_vms(void) {
+  if (vm_count == 0) return true;
   /* All of them wait for this process: it may not wait for one whose nice value is low (take_turn). */
   setpriority(PRIO_PROCESS, 0, -20);
   for (size_t i = 0; i < vm_count; i++) check_state(&vms[i]);
