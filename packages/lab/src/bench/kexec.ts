@@ -41,83 +41,63 @@ const SMALL = '512M';
 const LARGE = '1G';
 
 /**
- * Runs everything that the benchmark measures on one lab host, one after the other. Every update that counts, and every
- * bare kexec of the floor, starts from a kernel that came up by kexec itself: that one lies where the next is copied to,
- * which an emulated machine feels (docs/measurements.md).
+ * Runs everything that the benchmark measures on one lab host, one after the other: rounds of one bare kexec and one
+ * update with each size, all three from the same kernel into the same other one, so that what changes from minute to
+ * minute is the same for them. Every one of them starts from a kernel that came up by kexec itself: that one lies
+ * where the next is copied to, which an emulated machine feels (docs/measurements.md).
  */
 export async function runKexecBenchmark(
   state: LabState,
   options: { runs: number },
   progress: Progress,
 ): Promise<KexecRuns> {
-  await updateWithoutVms(state, progress);
-  const khz = await tscKhz(state);
-  const { kernel: from } = await askAgent(state, (client) => client.host());
-  // Each series begins with the same kernel: the way there costs another time than the way back.
-  const series = async (busyMemory: string, count: number) => {
-    await destroyGuests(state);
-    const { kernel } = await askAgent(state, (client) => client.host());
-    if (kernel !== from) await updateWithoutVms(state, progress);
-    return updateSeries(state, { busyMemory, count }, progress);
-  };
-  const updates = await series(SMALL, options.runs);
-  const largeUpdates = await series(LARGE, options.runs);
-  const [reboot] = await updateSeries(state, { busyMemory: SMALL, count: 1, handover: 'reboot' }, progress);
-  if (reboot === undefined) throw new ExuviaError('bench-incomplete', 'There was no run of the baseline.');
-  await destroyGuests(state);
-  const floor = await floorSeries(state, { count: options.runs, khz }, progress);
-  return { floor, updates, largeUpdates, reboot };
-}
-
-/** Updates back and forth between the two kernels, with fresh VMs. */
-async function updateSeries(
-  state: LabState,
-  options: { busyMemory: string; count: number; handover?: HandoverKind },
-  progress: Progress,
-): Promise<UpdateRun[]> {
-  const observer = await freshGuests(state, options.busyMemory, progress);
-  const runs: UpdateRun[] = [];
-  try {
-    for (let index = 0; index < options.count; index++) {
-      const kernel = await otherKernel(state);
-      const request = options.handover === undefined ? { kernel } : { kernel, handover: options.handover };
-      progress.say(`bench: run ${index + 1} of ${options.count}, busy ${options.busyMemory}`);
-      const seen = await observedUpdate(state, observer, request, progress);
-      runs.push(asRun(seen, options.busyMemory));
-    }
-  } finally {
-    await observer.stop();
-  }
-  return runs;
-}
-
-async function floorSeries(
-  state: LabState,
-  { count, khz }: { count: number; khz: number },
-  progress: Progress,
-): Promise<FloorRun[]> {
   const work = await mkdtemp(join(tmpdir(), 'exuvia-floor-'));
   try {
     await prepareFloor(state, work);
-    const runs: FloorRun[] = [];
-    // The reboot of the baseline went before.
     const commandLine = await bootCommandLine(state);
-    // From a kernel of the boot loader once: it is shown beside, and no figure is measured by it.
-    const starts: FloorRun['start'][] = ['firmware', ...new Array<'kexec'>(count).fill('kexec')];
-    for (const [index, start] of starts.entries()) {
-      if (start === 'kexec') await updateWithoutVms(state, progress);
-      const { kernel } = await askAgent(state, (client) => client.host());
+    await updateWithoutVms(state, progress);
+    const khz = await tscKhz(state);
+    const bareKexec = async (start: FloorRun['start']) => {
+      // The machine resets afterwards, into the kernel that it jumped to: from there an update leads back.
       const to = await otherKernel(state);
-      // The machine resets into the kernel that it jumps from: from there the update goes into the other one.
-      const run = await floorRun(state, { to, next: kernel, start, commandLine, khz });
-      progress.say(
-        `bench: bare kexec ${index + 1} of ${starts.length} to ${to}, after ${start}: ${run.ms.toFixed(0)} ms`,
-      );
-      runs.push(run);
+      const run = await floorRun(state, { to, next: to, start, commandLine, khz });
+      progress.say(`bench: bare kexec to ${to}, after ${start}: ${run.ms.toFixed(0)} ms`);
+      return run;
+    };
+    const floor: FloorRun[] = [];
+    const updates: UpdateRun[] = [];
+    const largeUpdates: UpdateRun[] = [];
+    for (let index = 0; index < options.runs; index++) {
+      progress.say(`bench: round ${index + 1} of ${options.runs}`);
+      floor.push(await bareKexec('kexec'));
+      for (const [busyMemory, runs] of [[SMALL, updates] as const, [LARGE, largeUpdates] as const]) {
+        await updateWithoutVms(state, progress);
+        runs.push(await oneUpdate(state, { busyMemory }, progress));
+        await destroyGuests(state);
+      }
     }
-    return runs;
+    const reboot = await oneUpdate(state, { busyMemory: SMALL, handover: 'reboot' }, progress);
+    await destroyGuests(state);
+    // From a kernel of the boot loader once: it is shown beside, and no figure is measured by it.
+    return { floor: [await bareKexec('firmware'), ...floor], updates, largeUpdates, reboot };
   } finally {
     await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Into the other kernel, with fresh VMs. */
+async function oneUpdate(
+  state: LabState,
+  { busyMemory, handover }: { busyMemory: string; handover?: HandoverKind },
+  progress: Progress,
+): Promise<UpdateRun> {
+  const observer = await freshGuests(state, busyMemory, progress);
+  try {
+    const kernel = await otherKernel(state);
+    const request = handover === undefined ? { kernel } : { kernel, handover };
+    return asRun(await observedUpdate(state, observer, request, progress), busyMemory);
+  } finally {
+    await observer.stop();
   }
 }
 
