@@ -33,22 +33,19 @@ export async function prepareFloor(state: LabState, work: string): Promise<void>
 /**
  * Measures once what a bare kexec costs from the running kernel to `to`: no VM, no file system to unmount,
  * an initramfs that holds one program which stamps the TSC, the command line that the host has after an ordinary
- * boot (`kexec --reuse-cmdline`, as an operator would type it). The machine resets afterwards, and boots the
- * kernel `next` (GRUB's saved entry).
+ * boot (`kexec --reuse-cmdline`, as an operator would type it). The machine resets afterwards, and boots
+ * `to` by the boot loader (GRUB's saved entry).
  *
  * @param options.khz rate of the TSC
  */
 export async function floorRun(
   state: LabState,
-  options: Pick<FloorRun, 'to' | 'start'> & { next: string; commandLine: string; khz: number },
+  options: Pick<FloorRun, 'to' | 'start'> & { commandLine: string; khz: number },
 ): Promise<FloorRun> {
   const from = (await labRun(state, 'uname -r')).stdout;
   const load = `kexec -s -l /boot/vmlinuz-${options.to} --initrd=${REMOTE}/floor-initramfs --command-line="$(cat)"`;
   await labRun(state, load, { input: options.commandLine });
-  await labRun(
-    state,
-    `grub-editenv /boot/grub/grubenv set saved_entry='${menuEntryId(options.next)}' && sync`,
-  );
+  await labRun(state, `grub-editenv /boot/grub/grubenv set saved_entry='${menuEntryId(options.to)}' && sync`);
   const logged = (await readFile(labPaths().consoleLog)).length;
   // The connection never ends by itself: its other end is gone with the old kernel.
   void labRun(state, `${REMOTE}/exuvia-floor --jump`, { timeoutMs: 5000, allowFailure: true }).catch(
