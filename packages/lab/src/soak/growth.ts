@@ -78,7 +78,7 @@ export interface Growth {
   readonly grows: boolean;
 }
 
-/** What there was at one moment, and under which kernel and QEMUs: only equals can be compared. */
+/** What there was at one moment, after which kind of update, under which kernel and QEMUs: only equals can be compared. */
 export interface Sighting {
   readonly under: string;
   readonly footprint: Footprint;

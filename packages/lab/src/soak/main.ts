@@ -56,6 +56,9 @@ function render(result: SoakResult): string {
     `${result.updates} updates (${kinds.join(', ')}): ${result.vmsLost} VMs lost, ${result.integrityErrors} integrity errors.`,
     `Longest blackout by kexec: ${result.maxBlackoutMs.toFixed(0)} ms.`,
     ...(result.problem === undefined ? [] : [`It ended there: ${result.problem}`]),
+    ...(result.growth.length === 0
+      ? ['Growth: nothing to compare; more updates bring the same kernel and QEMU back.']
+      : []),
     ...result.growth.map(
       ({ what, before, after, grows }) =>
         `${grows ? 'GROWS ' : '      '}${what.padEnd(12)} ${before} -> ${after}`,

@@ -26,7 +26,10 @@ export interface SoakResult {
   readonly integrityErrors: number;
   /** The longest blackout of any VM in an update by kexec; one by reboot takes as long as the machine. */
   readonly maxBlackoutMs: number;
+  /** Between two moments after the same kind of update, under the same kernel and QEMUs; empty when there were no two. */
   readonly growth: readonly Growth[];
+  /** What was counted at the start and after every update: the series that `growth` is taken from. */
+  readonly sightings: readonly Sighting[];
 }
 
 /**
@@ -47,7 +50,7 @@ export async function soak(
   let problem: string | null = null;
   let done = 0;
   try {
-    sightings.push(await sighting(state));
+    sightings.push(await sighting(state, 'start'));
     while (done < options.updates && problem === null) {
       const kind = KINDS[done % KINDS.length] ?? 'kexec';
       progress.say(`soak: update ${done + 1} of ${options.updates}, by ${kind}`);
@@ -65,7 +68,7 @@ export async function soak(
       if (seen.update.state === 'completed') {
         done += 1;
         byHandover[kind] = (byHandover[kind] ?? 0) + 1;
-        sightings.push(await sighting(state));
+        sightings.push(await sighting(state, kind));
       } else
         problem = `Update ${done + 1} is ${seen.update.state}: ${seen.update.reason ?? 'no reason given'}`;
     }
@@ -82,13 +85,15 @@ export async function soak(
     integrityErrors,
     maxBlackoutMs,
     growth: growthOf(sightings),
+    sightings,
   };
 }
 
-async function sighting(state: LabState): Promise<Sighting> {
+/** A QEMU's heap depends on how its VM came into it: started, moved or restored. */
+async function sighting(state: LabState, after: HandoverKind | 'start'): Promise<Sighting> {
   const { kernel } = await askAgent(state, (client) => client.host());
   const qemus = (await askAgent(state, (client) => client.vms())).map(({ qemu }) => qemu);
-  return { under: [kernel, ...qemus].join(' '), footprint: await footprintOf(state) };
+  return { under: [after, kernel, ...qemus].join(' '), footprint: await footprintOf(state) };
 }
 
 /** What to ask for, so that an update of this kind has something to do: the other kernel, the other QEMU. */
