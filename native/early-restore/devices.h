@@ -17,6 +17,13 @@
 
 #define DEVICE_TIMEOUT_MS 20000
 
+/* One for all devices: those that are missing hold up the VMs of the others once, not one after the other. */
+static uint64_t device_deadline(void) {
+  static uint64_t deadline;
+  if (deadline == 0) deadline = monotonic_ms() + DEVICE_TIMEOUT_MS;
+  return deadline;
+}
+
 static void load_module(const struct module *module) {
   int fd = open(module->file, O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
@@ -38,11 +45,15 @@ static void load_group(const char *group) {
     if (strcmp(modules[i].group, group) == 0) load_module(&modules[i]);
 }
 
+static bool is_later(const char *group) {
+  return strcmp(group, NETWORK_GROUP) == 0 || strcmp(group, WATCHDOG_GROUP) == 0;
+}
+
 /* Starts one process a group; they end when their modules are loaded. Returns how many there are. */
 static size_t start_loading(pid_t *pids, size_t room) {
   size_t count = 0;
   for (size_t i = 0; i < module_count && count < room; i++) {
-    if (modules[i].taken || strcmp(modules[i].group, NETWORK_GROUP) == 0) continue;
+    if (modules[i].taken || is_later(modules[i].group)) continue;
     pid_t pid = fork();
     if (pid == 0) {
       load_group(modules[i].group);
@@ -160,7 +171,7 @@ static void wait_for_block_device(int events) {
 /* Waits for a file system's device and mounts it below SYSROOT. */
 static bool mount_file_system(const struct file_system *fs, int events) {
   char device[256], where[512], data[1024];
-  uint64_t deadline = monotonic_ms() + DEVICE_TIMEOUT_MS;
+  const uint64_t deadline = device_deadline();
   while (!find_device(fs, device, sizeof device)) {
     if (monotonic_ms() > deadline) {
       logf_kernel("no device holds the %s file system %s", fs->type, fs->id);
@@ -172,6 +183,12 @@ static bool mount_file_system(const struct file_system *fs, int events) {
   snprintf(where, sizeof where, "%s%s", SYSROOT, strcmp(fs->path, "/") == 0 ? "" : fs->path);
   unsigned long flags = split_options(fs->options, data, sizeof data);
   while (mount(device, where, fs->type, flags, data) < 0) {
+    /* An option of the old kernel's that this one does not have (XFS's attr2, until Linux 6.17); not of the store, which must be DAX. */
+    if (errno == EINVAL && data[0] && !fs->by_label) {
+      logf_kernel("%s on %s: mounted without its options %s", device, where, data);
+      data[0] = 0;
+      continue;
+    }
     /* The device can be there before the file system's module is loaded. */
     if (errno != ENODEV || monotonic_ms() > deadline) {
       logf_kernel("%s on %s (%s): %s", device, where, fs->options, strerror(errno));

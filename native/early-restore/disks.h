@@ -60,7 +60,7 @@ static bool find_disk(const struct device *device, char *name, size_t size) {
 /* Waits for the device and makes its name. Without it QEMU cannot start: that VM is taken up later, by the agent. */
 static void name_disk(const struct device *device, int events) {
   char name[256], path[512], target[1024] = ""; /* a path of 200 characters has 100 directories at most */
-  uint64_t deadline = monotonic_ms() + DEVICE_TIMEOUT_MS;
+  const uint64_t deadline = device_deadline();
   while (!find_disk(device, name, sizeof name)) {
     if (monotonic_ms() > deadline) {
       logf_kernel("%s: no disk has the %s %s", device->path, device->kind, device->value);

@@ -22,6 +22,7 @@
 #include "network.h"
 #include "plan.h"
 #include "vm.h"
+#include "watchdog.h"
 
 /* Without a root file system the store can still be there, and in it the way back. */
 static void mount_store_only(int events) {
@@ -58,6 +59,14 @@ static void save_record(void) {
   if (fd < 0) return;
   write_fully(fd, record->text, record->used < sizeof record->text ? record->used : sizeof record->text);
   close(fd);
+}
+
+/* As it is found from within the root file system, where links lead. */
+static bool has_init(void) {
+  int status = 0;
+  pid_t pid = fork();
+  if (pid == 0) _exit(chroot(SYSROOT) == 0 && chdir("/") == 0 && access(init_program, X_OK) == 0 ? 0 : 1);
+  return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
 static void become_init(void) {
@@ -100,11 +109,13 @@ int main(int argc, char **argv) {
   pid_t loaders[16];
   size_t loader_count = start_loading(loaders, sizeof loaders / sizeof loaders[0]);
   for (size_t i = 0; i < mount_count; i++) {
-    if (!mount_file_system(&mounts[i], events) && i == 0) {
+    const bool mounted = mount_file_system(&mounts[i], events);
+    if (!mounted && i == 0) {
       mount_store_only(events);
       fall_back("no root file system");
     }
-    stamp("mounted", mounts[i].path);
+    if (!mounted && mounts[i].by_label && vm_count > 0 && image_count > 0) fall_back("no store");
+    if (mounted) stamp("mounted", mounts[i].path);
   }
   for (size_t i = 0; i < device_count; i++) name_disk(&devices[i], events);
   move_into_sysroot();
@@ -113,12 +124,14 @@ int main(int argc, char **argv) {
   stamp("modules-loaded", "-");
   make_bridges();
   pid_t connecting = start_connecting();
+  if (image_count > 0 && !has_init()) fall_back("the host's init cannot be executed");
   fault_at("restore");
   start_vms();
   start_joining();
   if (!restore_vms() && image_count > 0) fall_back("no VM could be restored");
   end_joining();
   stop_guardian(guardian);
+  stop_watchdog();
   end_connecting(connecting);
   fault_at("resumed");
   stamp("init-exec", "-");

@@ -22,9 +22,24 @@
 
 static pid_t guardian = -1;
 
+/* A disk that does not answer must not keep the machine from going back. */
+static void sync_for_a_while(void) {
+  pid_t pid = fork();
+  if (pid == 0) {
+    sync();
+    _exit(0);
+  }
+  for (int tries = 0; pid > 0 && tries < 300 && waitpid(pid, NULL, WNOHANG) == 0; tries++) usleep(10000);
+}
+
+/* While guests run there is nothing that a reset could bring back. */
 static void reset_machine(const char *why) {
+  if (record && record->resumed > 0) {
+    logf_kernel("%s; the VMs run on without a userland", why);
+    for (;;) pause();
+  }
   logf_kernel("%s; resetting the machine", why);
-  sync();
+  sync_for_a_while();
   sleep(3); /* so that a serial console has the message */
   reboot(RB_AUTOBOOT);
   for (;;) pause();
@@ -75,7 +90,7 @@ static void fall_back(const char *why) {
   logf_kernel("%s; going back to the kernel before", why);
   end_qemus();
   leave_word(why);
-  sync();
+  sync_for_a_while();
   for (size_t i = 0; i < image_count; i++)
     if (load_image(&images[i])) syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_KEXEC, NULL);
   reset_machine(why);
@@ -92,7 +107,7 @@ static pid_t start_guardian(void) {
   if (pid != 0) return pid;
   uint64_t until = monotonic_ms() + timeout_ms + 30000;
   while (monotonic_ms() < until) usleep(500000);
-  if (record->resumed == 0) fall_back("the early restore hangs");
+  if (decide(GOING_BACK)) fall_back("the early restore hangs");
   _exit(0);
 }
 

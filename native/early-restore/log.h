@@ -18,13 +18,24 @@
 struct record {
   size_t used;
   unsigned resumed; /* guests that may have executed an instruction */
+  int direction;    /* enum direction: whoever sets it first decides */
   char text[RECORD_BYTES];
 };
+enum direction { UNDECIDED, GOING_ON, GOING_BACK };
+
 static struct record *record; /* shared with the processes that load modules, and with the guardian */
 
 static bool open_record(void) {
   record = mmap(NULL, sizeof *record, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  return record != MAP_FAILED;
+  if (record == MAP_FAILED) record = NULL;
+  return record != NULL;
+}
+
+/* A guest goes on here, or the machine goes back to the kernel before: never both. False: the other was decided. */
+static bool decide(enum direction direction) {
+  int expected = UNDECIDED;
+  return __atomic_compare_exchange_n(&record->direction, &expected, direction, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) ||
+         expected == (int)direction;
 }
 
 static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,7 +1,8 @@
 /*
  * The restore plan, compiled by the agent beforehand; a directive a line:
  *   exuvia-early-restore 2                     the format's version
- *   module GROUP FILE [OPTIONS]                groups load in parallel, the modules of one in this order; `network` last
+ *   module GROUP FILE [OPTIONS]                groups load in parallel, the modules of one in this order; `network` when
+ *                                              the others are there, `watchdog` when the VMs run
  *   root UUID TYPE OPTIONS                     the host's root file system
  *   mount UUID TYPE PATH OPTIONS               further file systems that VMs need
  *   device PATH PARTITION wwid|serial VALUE    a block device that a VM opens by the name PATH, below /dev/disk
@@ -9,6 +10,7 @@
  *   bridge NAME MAC MTU SETTING=VALUE...       made before the QEMUs start; SETTING in /sys/class/net/NAME/bridge
  *   nic NAME PERMANENT-MAC MAC MTU BRIDGE|-    a NIC that is a port of a bridge, or that VLANs lie on
  *   vlan NAME NIC ID BRIDGE                    a VLAN that is a port of a bridge
+ *   watchdog DEVICE                            armed before the jump; stopped when the VMs run
  *   online-cpus LIST                           CPUs that the kernel before had; they join while QEMUs start
  *   manifest FILE                              `state NAME BYTES CRC32` of every saved VM (exuvia-pause wrote it)
  *   vm NAME                                    a VM, in the order of their priority, followed by its
@@ -40,9 +42,10 @@
 #define MAX_MODULES 256
 #define MAX_MOUNTS 16
 #define MAX_DEVICES 1024
-#define MAX_WORDS 256
-#define MAX_INTERFACES 64
+#define MAX_WORDS 1024
+#define MAX_INTERFACES 1024
 #define NETWORK_GROUP "network"
+#define WATCHDOG_GROUP "watchdog"
 
 struct module {
   const char *group, *file, *options;
@@ -108,7 +111,7 @@ static struct image images[4];
 static size_t image_count;
 static const char *fallback_arguments = "", *failure_file, *fault, *fault_moment;
 static bool in_initramfs; /* the fallback images lie here, and are taken at once */
-static const char *online_cpus, *manifest, *init_program = "/sbin/init";
+static const char *online_cpus, *watchdog, *manifest, *init_program = "/sbin/init";
 static unsigned timeout_ms = 30000;
 static char plan_error[256];
 
@@ -185,8 +188,9 @@ static bool plan_vlan(char *rest) {
   vlan->nic = next_word(&rest);
   const char *id = next_word(&rest);
   vlan->bridge = next_word(&rest);
-  vlan->id = id ? atoi(id) : 0;
-  return (vlan->bridge && vlan->id > 0) || plan_fails("a field is missing", "vlan");
+  char *end = NULL;
+  vlan->id = id ? (int)strtol(id, &end, 10) : -1;
+  return (vlan->bridge && end && end != id && !*end && vlan->id >= 0 && vlan->id < 4095) || plan_fails("a field is missing", "vlan");
 }
 
 static bool plan_vm_field(struct vm *vm, const char *word, const char *value) {
@@ -231,6 +235,7 @@ static bool read_plan(const char *path) {
       good = plan_file_system(word, rest);
     else if (strcmp(word, "device") == 0) good = plan_device(rest);
     else if (strcmp(word, "online-cpus") == 0) online_cpus = rest;
+    else if (strcmp(word, "watchdog") == 0) watchdog = rest;
     else if (strcmp(word, "manifest") == 0) manifest = rest;
     else if (strcmp(word, "init") == 0) init_program = rest;
     else if (strcmp(word, "fallback") == 0) good = plan_image(rest);

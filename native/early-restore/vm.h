@@ -8,6 +8,7 @@
 #include "cpus.h"
 #include "crc32.h"
 #include "devices.h"
+#include "fallback.h"
 #include "log.h"
 #include "plan.h"
 #include "qemu.h"
@@ -75,6 +76,7 @@ static bool read_manifest(void) {
   char *text = read_whole(path, 1 << 20);
   if (!text) {
     logf_kernel("%s: %s", path, strerror(errno));
+    if (image_count > 0) fall_back("the store cannot be read");
     return false;
   }
   line = next_line(&text);
@@ -150,6 +152,10 @@ static void vm_line(struct vm *vm) {
   } else if (qmp_member_is(line, "event", "MIGRATION") && qmp_member_is(line, "status", "completed")) {
     stamp("restored", vm->name);
     end_joining();
+    if (!decide(GOING_ON)) {
+      end_qemus();
+      for (;;) pause(); /* the guardian is on its way back */
+    }
     vm->progress = RESUMING;
     record->resumed++;
     forget_state(vm);

@@ -25,7 +25,7 @@ struct vm {
   struct qmp qmp;
   unsigned awaiting; /* id of the command that is under way; 0: none */
   bool refused;      /* its reply was an error */
-  bool stopped, resumed, closed;
+  bool stopped, asked, resumed, closed; /* asked: to continue */
   enum migration migration;
   char why[256];
 };

@@ -5,18 +5,26 @@
 #include "qemus.h"
 #include "steps.h"
 
-/* Continues every VM that does not run yet; true when one refused. */
+#define PATIENCE_MS 50
+
+/*
+ * Continues every VM that does not run yet, and is asked again while one does not: QEMU 11.1 refuses for a moment after a
+ * save that it calls completed. One that is silent does not keep another from being asked again. True: not all run.
+ */
 static bool resume_all(uint64_t deadline) {
-  bool refused = false;
+  const uint64_t soon = monotonic_ms() + PATIENCE_MS;
+  bool pending = false;
   for (size_t i = 0; i < vm_count; i++)
-    if (!vms[i].closed && !vms[i].resumed) send_command(&vms[i], "cont", "{}");
-  pump(replied, deadline);
+    if (!vms[i].closed && !vms[i].resumed && !(vms[i].asked && vms[i].awaiting)) {
+      vms[i].asked = true;
+      send_command(&vms[i], "cont", "{}");
+    }
+  pump(replied, soon < deadline ? soon : deadline);
   for (size_t i = 0; i < vm_count; i++) {
-    vms[i].resumed = !vms[i].awaiting && !vms[i].refused;
-    /* QEMU 11.1 refuses for a moment after a save that it calls completed. */
-    if (!vms[i].closed && !vms[i].resumed) refused = true;
+    vms[i].resumed = vms[i].resumed || (vms[i].asked && !vms[i].awaiting && !vms[i].refused);
+    if (!vms[i].closed && !vms[i].resumed) pending = true;
   }
-  return refused;
+  return pending;
 }
 
 /*

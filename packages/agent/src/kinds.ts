@@ -122,7 +122,8 @@ export interface StoreStatus {
 
 /** The VMs of this host. */
 export interface VmManager {
-  list(): Promise<Vm[]>;
+  /** @param options.answerWithinMs a QEMU that takes longer to say its state counts as one that does not answer */
+  list(options?: { answerWithinMs?: number }): Promise<Vm[]>;
   get(name: string): Promise<Vm>;
   create(spec: VmSpec): Promise<Vm>;
   start(name: string): Promise<Vm>;

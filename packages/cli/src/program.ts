@@ -58,6 +58,9 @@ export function createProgram(io: Io, finish: (status: ExitStatus) => void): Com
     .description('power a VM down')
     .option('--timeout <seconds>', 'so long the guest may take before its QEMU is ended', '60')
     .action(action(async () => (await vms()).stop));
+  vm.command('resume <name>')
+    .description('let a VM run on that stands still')
+    .action(action(async () => (await vms()).resume));
   vm.command('destroy <name>')
     .description('stop a VM, overwrite its memory and remove it; its disks are left alone')
     .action(action(async () => (await vms()).destroy));

@@ -42,6 +42,7 @@ export interface Client {
   stopVm(name: string, timeoutMs?: number): Promise<Vm>;
   destroyVm(name: string): Promise<void>;
   /** Tries again to restore a VM whose saved state is kept. */
+  resumeVm(name: string): Promise<Vm>;
   recoverVm(name: string): Promise<Vm>;
   heartbeat(name: string): Promise<HeartbeatBody>;
   makePlan(request: PlanRequest): Promise<Plan>;
@@ -80,6 +81,7 @@ export function createClient(endpoint: Endpoint): Client {
     async destroyVm(name) {
       await text('DELETE', vm(name));
     },
+    resumeVm: (name) => call('POST', `${vm(name)}/resume`, vmSchema),
     recoverVm: (name) => call('POST', `${vm(name)}/recover`, vmSchema),
     heartbeat: (name) => call('GET', `${vm(name)}/heartbeat`, heartbeatSchema),
     makePlan: (request) => call('POST', '/v1/plans', planSchema, request),

@@ -38,7 +38,7 @@ export const agentConfigSchema = z.strictObject({
     .int()
     .min(30)
     .max(600)
-    .default(120)
+    .default(300)
     .describe('A new kernel that hangs is reset after so long, where the machine has a watchdog'),
   crashRecovery: z
     .boolean()

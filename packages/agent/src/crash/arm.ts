@@ -71,7 +71,7 @@ export async function disarmCrashKernel(): Promise<void> {
 /** What the host is started with again: file systems and store, no VM; the agent looks after those. */
 async function nextInitramfs(release: string): Promise<Buffer> {
   const needs = await earlyNeeds(release, { vms: [], images: [] });
-  return buildInitramfs(restoreWithoutVms('crash', needs), needs);
+  return buildInitramfs(release, restoreWithoutVms('crash', needs), needs);
 }
 
 /** The crash kernel's own: the init, and what it starts at once. */

@@ -28,6 +28,9 @@ export interface Core {
   readonly services: Services;
 }
 
+/** Prometheus gives up after 10 s, unless it is told otherwise. */
+const SCRAPE_LIMIT_MS = 3000;
+
 /** Puts together what an agent is made of, on top of a machine's parts and a journal. Nothing is started. */
 export function createCore(options: CoreOptions): Core {
   const { parts, journal, log, now, examine } = options;
@@ -62,7 +65,7 @@ export function createCore(options: CoreOptions): Core {
   const metrics = createMetrics({
     updates: updates.list,
     reports: pastReports,
-    vms: listVms,
+    vms: () => vms.list({ answerWithinMs: SCRAPE_LIMIT_MS }),
     kernel: () => parts.kernel,
     currentUpdate: () => engine.current,
   });

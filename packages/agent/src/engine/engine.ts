@@ -6,7 +6,7 @@ import {
   type Plan,
   type Update,
 } from '@exuvia/contract';
-import type { Journal, UpdateState } from '../journal/index.ts';
+import { isEnded, type Journal, type UpdateState } from '../journal/index.ts';
 import type { Handover, VmManager } from '../kinds.ts';
 import { type Closing, closeUpdate } from './closing.ts';
 import { createContext } from './context.ts';
@@ -87,7 +87,7 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       createContext({
         ...{ plan, directory: reports.directory(plan.id), fault, signal: aborted, log: say },
         pass: (point, when) => gate.pass(point, when),
-        commit: () => commitUpdate(ledger, plan.id),
+        commit: () => commitUpdate(ledger, plan.id, aborted),
       });
     try {
       await runSteps({ context: contextWith(signal), steps, ledger, gate });
@@ -131,21 +131,13 @@ export function createEngine(dependencies: EngineDependencies): Engine {
     },
     async abort(update) {
       const { view } = ledger.known(update);
-      if (current?.update !== update) {
-        throw new ExuviaError(
-          'update-ended',
-          `Update ${update} is ${view.state}: there is nothing to abort.`,
-        );
-      }
+      if (current?.update !== update) throw updateEnded(view);
       const { own } = current;
       if (own.controller.signal.aborted || view.state === 'undoing') return view;
-      if (view.state === 'verifying' || (view.state === 'jumping' && own.gate?.holding !== true)) {
-        throw new ExuviaError(
-          'update-jumping',
-          `Update ${update} is ${view.state}: it is past its point of no return.`,
-        );
-      }
-      await ledger.record({ kind: 'abort-requested', update }, 'An abort was requested.');
+      // It may have got further before the record has its turn.
+      await ledger.record({ kind: 'abort-requested', update }, 'An abort was requested.', () =>
+        requireAbortable(ledger.known(update).view, own),
+      );
       own.controller.abort(new ExuviaError('aborted', 'It was aborted on request.'));
       return ledger.known(update).view;
     },
@@ -169,10 +161,26 @@ export function createEngine(dependencies: EngineDependencies): Engine {
   };
 }
 
-/** What was kept back is written with it: the record must be on the disk before anything cannot be undone. */
-async function commitUpdate(ledger: Ledger, update: string): Promise<void> {
+/** Throws ExuviaError `update-jumping`, `update-ended`. */
+function requireAbortable(view: Update, { gate }: Own): void {
+  const { id, state } = view;
+  if (isEnded(state)) throw updateEnded(view);
+  if (state === 'verifying' || (state === 'jumping' && gate?.holding !== true)) {
+    throw new ExuviaError('update-jumping', `Update ${id} is ${state}: it is past its point of no return.`);
+  }
+}
+
+function updateEnded({ id, state }: Update): ExuviaError {
+  return new ExuviaError('update-ended', `Update ${id} is ${state}: there is nothing to abort.`);
+}
+
+/**
+ * What was kept back is written with it: the record must be on the disk before anything cannot be undone. Not after an
+ * abort.
+ */
+async function commitUpdate(ledger: Ledger, update: string, signal: AbortSignal): Promise<void> {
   await ledger.flush();
-  await ledger.record({ kind: 'commit', update }, 'The point of no return.');
+  await ledger.record({ kind: 'commit', update }, 'The point of no return.', () => signal.throwIfAborted());
 }
 
 /** How an update ends whose steps were undone. */

@@ -15,8 +15,12 @@ export interface Ledger {
   known(update: string): UpdateState;
   /** Newest first. */
   list(): UpdateState[];
-  /** Stamps and writes a record, and tells the listeners. Nothing is told when the write fails. */
-  record(body: RecordBody, message: string): Promise<void>;
+  /**
+   * Stamps and writes a record, and tells the listeners. Nothing is told when the write fails.
+   *
+   * @param allow throws when the update's state, after all records before this one, does not allow it
+   */
+  record(body: RecordBody, message: string, allow?: (state: UpdateState | undefined) => void): Promise<void>;
   /** From now on records are only kept in memory: an fsync has no place where VMs stand still. */
   deferWrites(): void;
   /** Writes what was kept back, and every further record at once again. */
@@ -32,6 +36,14 @@ export function createLedger(journal: Journal, bootId: string, now: () => Date):
   const states = new Map(journal.updates);
   const listeners = new Map<string, Set<UpdateListener>>();
   let deferred: JournalRecord[] | null = null;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  /** One after the other: each record is made from the state that the one before has left. */
+  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const result = turn.then(work);
+    turn = result.catch(() => {});
+    return result;
+  };
 
   const tell = (view: Update, message: string) => {
     const event: UpdateEvent = { at: now().toISOString(), message, update: view };
@@ -49,22 +61,25 @@ export function createLedger(journal: Journal, bootId: string, now: () => Date):
     get: (update) => states.get(update),
     known,
     list: () => [...states.values()].reverse(),
-    async record(body, message) {
-      const record: JournalRecord = { v: 1, at: now().toISOString(), bootId, ...body };
-      const next = applyRecord(states.get(record.update), record);
-      if (deferred === null) await journal.append(record);
-      else deferred.push(record);
-      states.set(record.update, next);
-      tell(next.view, message);
-    },
+    record: (body, message, allow) =>
+      inTurn(async () => {
+        allow?.(states.get(body.update));
+        const record: JournalRecord = { v: 1, at: now().toISOString(), bootId, ...body };
+        const next = applyRecord(states.get(record.update), record);
+        if (deferred === null) await journal.append(record);
+        else deferred.push(record);
+        states.set(record.update, next);
+        tell(next.view, message);
+      }),
     deferWrites() {
       deferred ??= [];
     },
-    async flush() {
-      const kept = deferred ?? [];
-      deferred = null;
-      if (kept.length > 0) await journal.append(...kept);
-    },
+    flush: () =>
+      inTurn(async () => {
+        const kept = deferred ?? [];
+        deferred = null;
+        if (kept.length > 0) await journal.append(...kept);
+      }),
     verifying(update) {
       const next = verifying(known(update));
       states.set(update, next);

@@ -7,6 +7,8 @@ import type { Log } from './services.ts';
 
 /** What an ExuviaError means over HTTP. 4xx: refused, nothing was changed. 5xx: something went wrong. */
 const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
+  // Its saved state is used up.
+  'vm-not-resumed': 500,
   'request-invalid': 400,
   'body-invalid': 400,
   'spec-invalid': 400,

@@ -34,6 +34,7 @@ test('the document is OpenAPI 3.1 and has every route', () => {
     'POST /v1/updates/{id}/continue',
     'POST /v1/vms',
     'POST /v1/vms/{name}/recover',
+    'POST /v1/vms/{name}/resume',
     'POST /v1/vms/{name}/start',
     'POST /v1/vms/{name}/stop',
     'PUT /v1/updates/{id}/observation',

@@ -3,7 +3,7 @@ import { TEST_PLAN } from '../journal/records.testing.ts';
 import { fakeReport, fakeVm } from '../testing/fakes.ts';
 import { createMetrics } from './metrics.ts';
 
-const update = (state: 'completed' | 'aborted' | 'jumping') => ({
+const update = (state: 'completed' | 'aborted' | 'failed' | 'jumping') => ({
   id: 'u1',
   state,
   handover: 'kexec' as const,
@@ -31,7 +31,10 @@ test('metrics say what the journal, the reports and the VMs say', async () => {
     ],
   };
   const metrics = createMetrics({
-    updates: () => [update('completed'), update('completed'), update('aborted'), update('jumping')],
+    updates: () => [
+      ...[update('completed'), update('completed'), update('aborted'), update('jumping')],
+      { ...update('failed'), handover: 'vmm' },
+    ],
     reports: async () => [
       fakeReport(TEST_PLAN, { phases: [{ name: 'VM save', ms: 999 }] }),
       fakeReport(TEST_PLAN, { observation }),
@@ -46,6 +49,8 @@ test('metrics say what the journal, the reports and the VMs say', async () => {
   expect(lines).toContain('exuvia_updates_total{handover="kexec",outcome="completed"} 2');
   expect(lines).toContain('exuvia_updates_total{handover="kexec",outcome="aborted"} 1');
   expect(lines).toContain('exuvia_updates_total{handover="reboot",outcome="failed"} 0');
+  expect(lines).toContain('exuvia_updates_total{handover="vmm",outcome="failed"} 1');
+  expect(lines).toContain('exuvia_updates_total{handover="module",outcome="completed"} 0');
   expect(lines).toContain('exuvia_update_running 1');
   expect(lines).toContain('exuvia_update_phase_seconds{handover="kexec",phase="VM save"} 0.02');
   expect(lines).toContain('exuvia_vm_blackout_seconds{vm="web",handover="kexec"} 2.5');

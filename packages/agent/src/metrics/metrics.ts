@@ -1,4 +1,4 @@
-import { type Report, type Update, VERSION, type Vm } from '@exuvia/contract';
+import { handoverKindSchema, type Report, type Update, VERSION, type Vm } from '@exuvia/contract';
 import { Counter, Gauge, Registry } from 'prom-client';
 
 export interface MetricsSource {
@@ -76,7 +76,7 @@ export function createMetrics(source: MetricsSource): Metrics {
 }
 
 function countUpdates(counter: Counter<'handover' | 'outcome'>, updates: readonly Update[]): void {
-  for (const handover of ['kexec', 'reboot'] as const) {
+  for (const handover of handoverKindSchema.options) {
     for (const outcome of ['completed', 'aborted', 'failed'] as const) {
       const count = updates.filter(
         (update) => update.handover === handover && update.state === outcome,

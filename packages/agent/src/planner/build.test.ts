@@ -85,16 +85,17 @@ test('the apt line is collected from the remedies of what is missing', () => {
   expect(buildPlan({ ...inputs, checks }).aptLine).toBe('apt install kexec-tools qemu-system-x86');
 });
 
-test('stopped and failed VMs are not part of a plan; the others come by priority, then by name', () => {
+test('every VM that has a QEMU is part of a plan, one in trouble too; by priority, then by name', () => {
   const prior = fakeVm('zoo');
   const vms = [
     fakeVm('web'),
     fakeVm('cache', { state: 'paused' }),
-    fakeVm('off', { state: 'stopped' }),
-    fakeVm('dead', { state: 'failed' }),
+    fakeVm('off', { state: 'stopped', pid: null }),
+    fakeVm('dead', { state: 'failed', pid: null }),
+    fakeVm('stuck', { state: 'failed', reason: 'QEMU says: io-error.' }),
     { ...prior, spec: { ...prior.spec, priority: 1 } },
   ];
-  expect(plannedVms(vms).map((vm) => vm.name)).toEqual(['zoo', 'cache', 'web']);
+  expect(plannedVms(vms).map((vm) => vm.name)).toEqual(['zoo', 'cache', 'stuck', 'web']);
 });
 
 test("the doctor's failures count where they stand in the way of this handover", () => {

@@ -105,13 +105,16 @@ export function leftOutChecks(
   });
 }
 
-/** The VMs that an update has to carry over, in the order in which they are restored. Pure. */
+/**
+ * The VMs that an update has to carry over, in the order in which they are restored: all that have a QEMU. One in
+ * trouble is among them, for its checks to refuse it: it must not end with the old kernel unsaid. Pure.
+ */
 export function plannedVms(
   vms: readonly Vm[],
   running: ReadonlyMap<string, Pick<RunningQemu, 'version'>> = new Map(),
 ): Plan['vms'] {
   return vms
-    .filter((vm) => vm.state === 'running' || vm.state === 'paused')
+    .filter(({ pid }) => pid !== null)
     .map(({ name, spec }) => ({
       name,
       priority: spec.priority,

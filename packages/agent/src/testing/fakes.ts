@@ -43,7 +43,7 @@ export function fakeVm(name: string, change: Partial<Vm> = {}): Vm {
     name,
     spec,
     state: 'running',
-    pid: 4711,
+    pid: change.state === 'stopped' ? null : 4711,
     scope: `exuvia-vm-${name}.scope`,
     startedAt: '2026-11-21T10:00:00.000Z',
     ramFile: null,

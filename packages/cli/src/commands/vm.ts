@@ -1,4 +1,5 @@
 import { text as readAll } from 'node:stream/consumers';
+import { type Client, Refused } from '@exuvia/client';
 import { ExuviaError, parseVmSpec, type Vm, vmSpecJsonSchema } from '@exuvia/contract';
 import { withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
@@ -11,10 +12,20 @@ export async function create({ args, options, io }: Invocation<{ start?: boolean
   const spec = parseVmSpec(file === '-' ? await readAll(io.stdin) : String(await readGivenFile(file)), file);
   const vm = await withClient(options, async (client) => {
     const created = await client.createVm(spec);
-    return options.start === true ? await client.startVm(created.name) : created;
+    return options.start === true ? await startCreated(client, created) : created;
   });
   print(io, options, vm, () => `VM ${vm.name} is created${options.start === true ? ' and running' : ''}.\n`);
   return EXIT.ok;
+}
+
+/** What is refused changes nothing: then the VM is not there either. */
+async function startCreated(client: Client, { name }: Vm): Promise<Vm> {
+  try {
+    return await client.startVm(name);
+  } catch (error) {
+    if (error instanceof Refused) await client.destroyVm(name);
+    throw error;
+  }
 }
 
 export async function list({ options, io }: Invocation): Promise<ExitStatus> {
@@ -51,6 +62,12 @@ export async function stop({ args, options, io }: Invocation<{ timeout: string }
     throw new ExuviaError('usage', `--timeout ${options.timeout} is not a number of seconds.`);
   }
   const vm = await withClient(options, (client) => client.stopVm(argument(args), Math.round(seconds * 1000)));
+  print(io, options, vm, () => `VM ${vm.name} is ${vm.state}.\n`);
+  return EXIT.ok;
+}
+
+export async function resume({ args, options, io }: Invocation): Promise<ExitStatus> {
+  const vm = await withClient(options, (client) => client.resumeVm(argument(args)));
   print(io, options, vm, () => `VM ${vm.name} is ${vm.state}.\n`);
   return EXIT.ok;
 }

@@ -16,7 +16,10 @@ export interface BootLoader {
    * @throws ExuviaError `boot-loader-failed`.
    */
   setArguments(args: readonly string[]): Promise<void>;
-  /** Takes back what {@link setArguments} did; `before` is what {@link files} held then. Idempotent. */
+  /**
+   * Takes back what {@link setArguments} did; `before` is what {@link files} held then. What an administrator has
+   * changed since stays. Idempotent.
+   */
   removeArguments(before: readonly FileBefore[]): Promise<void>;
   /** Makes a kernel the one that boots from now on. @throws ExuviaError `boot-entry-missing`. */
   setDefaultKernel(release: string): Promise<void>;

@@ -132,6 +132,39 @@ test('kernel-install gets a changed command line, and its old one back', async (
   expect(await log()).toBe('add-all\nadd-all\nadd-all\n');
 });
 
+test.each([
+  [
+    'an edit',
+    'root=/dev/vda ro\n',
+    'root=/dev/vdb ro memmap=2G!5G crashkernel=256M quiet\n',
+    'root=/dev/vdb ro quiet\n',
+  ],
+  [
+    'what was replaced',
+    'ro crashkernel=1G\n',
+    'ro quiet crashkernel=256M memmap=2G!5G\n',
+    'ro quiet crashkernel=1G\n',
+  ],
+  ['another memmap', 'ro\n', 'ro memmap=1M$2M memmap=2G!5G\n', 'ro memmap=1M$2M\n'],
+])('taking the setup back from kernel-install keeps %s', async (_, was, now, then) => {
+  const file = await put('etc/kernel/cmdline', now);
+  await program('kernel-install', '');
+  await kernelInstall(root).removeArguments([{ path: file, content: was }]);
+  expect(await readFile(file, 'utf8')).toBe(then);
+});
+
+test('a command line that was not there goes again, unless it was edited since', async () => {
+  await put('usr/lib/kernel/cmdline', 'root=/dev/vda ro\n');
+  await program('kernel-install', '');
+  const file = join(root, 'etc/kernel/cmdline');
+  await kernelInstall(root).setArguments(['memmap=2G!5G']);
+  await kernelInstall(root).removeArguments([{ path: file, content: null }]);
+  await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' });
+  await put('etc/kernel/cmdline', 'root=/dev/vda rw memmap=2G!5G\n');
+  await kernelInstall(root).removeArguments([{ path: file, content: null }]);
+  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda rw\n');
+});
+
 test('only a memmap for persistent memory is replaced', () => {
   expect(withArguments('a memmap=1M$2M memmap=1G!4G b\n', ['memmap=2G!5G'])).toBe(
     'a memmap=1M$2M b memmap=2G!5G',

@@ -39,7 +39,13 @@ export function kernelInstall(root = '/'): BootLoader {
       }
     },
     async removeArguments(before) {
-      await restoreFiles(before);
+      const was = before.find(({ path }) => path === file)?.content ?? null;
+      const current = await readIfExists(file);
+      if (current !== null) {
+        const then = was ?? (await fallbackCommandLine(root));
+        const content = sameButForAdded(current, then) ? was : takenBack(current, was ?? '');
+        await restoreFiles([{ path: file, content }]);
+      }
       await rewriteEntries();
     },
     setDefaultKernel: (release) => select('set-default', release),
@@ -53,11 +59,30 @@ export function kernelInstall(root = '/'): BootLoader {
 /** Adds arguments that are not there yet; a `memmap=` for persistent memory replaces an older one. */
 export function withArguments(commandLine: string, args: readonly string[]): string {
   const names = new Set(args.map((argument) => argument.split('=', 1)[0] ?? ''));
-  const kept = splitCommandLine(commandLine.replaceAll('\n', ' ')).filter((argument) => {
+  const kept = words(commandLine).filter((argument) => {
     const [name = '', value = ''] = argument.split('=', 2);
     return !(names.has(name) && (name !== 'memmap' || value.includes('!')));
   });
   return joinCommandLine([...kept, ...args]);
+}
+
+/** What `setup` puts on the command line: persistent memory, and memory for a crash kernel. */
+const ADDED = /^(memmap=[^!]*!|crashkernel=)/;
+
+function sameButForAdded(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) => words(text).filter((word) => !ADDED.test(word)));
+  return a?.join(' ') === b?.join(' ');
+}
+
+/** A command line that was edited since, with what was added put back to what it was before. */
+function takenBack(current: string, before: string): string {
+  const others = words(current).filter((word) => !ADDED.test(word));
+  const replaced = words(before).filter((word) => ADDED.test(word));
+  return `${joinCommandLine([...others, ...replaced])}\n`;
+}
+
+function words(text: string): string[] {
+  return splitCommandLine(text.replaceAll('\n', ' '));
 }
 
 /**

@@ -18,6 +18,7 @@ RefuseManualStop=yes
 ControlGroup=
 Id=dbus.socket
 Description=D-Bus System Message Bus Socket = bus
+Transient=yes
 ActiveState=active
 SubState=listening
 
@@ -36,6 +37,7 @@ test('units are read with what decides how to stop them', () => {
       mainPid: 812,
       controlGroup: '/system.slice/ssh.service',
       refusesStop: false,
+      transient: false,
       triggeredBy: ['ssh.socket', 'ssh-unix.socket'],
       description: 'OpenBSD Secure Shell server',
     },
@@ -48,6 +50,7 @@ test('units are read with what decides how to stop them', () => {
       mainPid: null,
       controlGroup: null,
       refusesStop: true,
+      transient: true,
       triggeredBy: [],
       description: 'D-Bus System Message Bus Socket = bus',
     },

@@ -17,6 +17,8 @@ export interface Unit {
   readonly controlGroup: string | null;
   /** The unit refuses to be stopped by hand. */
   readonly refusesStop: boolean;
+  /** It has no unit file (`systemd-run`): once it is stopped nobody can start it again. */
+  readonly transient: boolean;
   /** Units that start this one: a socket of a service that is stopped must be stopped first. */
   readonly triggeredBy: readonly string[];
   readonly description: string;
@@ -30,6 +32,7 @@ const PROPERTIES = [
   'MainPID',
   'ControlGroup',
   'RefuseManualStop',
+  'Transient',
   'TriggeredBy',
   'Description',
 ];
@@ -64,6 +67,7 @@ export function parseUnits(output: string): Unit[] {
         mainPid: mainPid > 0 ? mainPid : null,
         controlGroup: values.get('ControlGroup') || null,
         refusesStop: values.get('RefuseManualStop') === 'yes',
+        transient: values.get('Transient') === 'yes',
         triggeredBy: values.get('TriggeredBy')?.split(' ').filter(Boolean) ?? [],
         description: values.get('Description') ?? '',
       },

@@ -40,6 +40,7 @@ export function restoreWithoutVms(update: string, needs: EarlyNeeds): RestorePla
     devices: needs.devices,
     store: needs.store,
     cpus: needs.cpus,
+    watchdog: needs.watchdog,
     network: needs.network,
     vms: [],
     timeoutMs: RESTORE_TIMEOUT_MS,

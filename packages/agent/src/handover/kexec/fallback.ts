@@ -1,15 +1,7 @@
 import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExuviaError, type Fault } from '@exuvia/contract';
-import {
-  detectBootLoader,
-  findWatchdog,
-  installedKernels,
-  readIfExists,
-  run,
-  stopWatchdog,
-} from '@exuvia/sys';
-import { z } from 'zod';
+import { detectBootLoader, installedKernels, readIfExists } from '@exuvia/sys';
 import type { Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
@@ -63,7 +55,8 @@ export function prepareFallback(dependencies: HandoverDependencies): Step {
       const needs = await earlyNeeds(plan.host.kernel, await restored(dependencies, vms));
       const found = { vms, needs, runtimes };
       const back = await restorePlanOf(dependencies, { plan: own, fault: context.fault }, found);
-      const initramfs = await buildInitramfs({ ...back, fault: inBothKernels(back.fault) }, needs);
+      const restore = { ...back, fault: inBothKernels(back.fault) };
+      const initramfs = await buildInitramfs(plan.host.kernel, restore, needs);
       const onDisk = join(directory, 'fallback-initramfs');
       await writeFile(onDisk, initramfs, { mode: 0o600 });
       const stored = handoverFiles(plan.id);
@@ -121,34 +114,11 @@ export function armFallback(): Step {
   };
 }
 
-const watchdogSchema = z.object({ device: z.string(), module: z.string().nullable(), seconds: z.int() });
-
-/** Chooses the watchdog that the pause arms right before the jump, and remembers it; `null` without one. */
-export async function noteWatchdog(
-  context: StepContext,
-  seconds: number,
-): Promise<{ device: string; seconds: number } | null> {
-  const watchdog = await findWatchdog();
-  const usable = watchdog !== null && !watchdog.inUse && watchdog.staysArmed === true;
-  const chosen = usable ? { device: watchdog.device, module: watchdog.module, seconds } : null;
-  await context.remember('watchdog', chosen);
-  return chosen;
-}
-
 /** Takes back what `arm-fallback` set. Idempotent. */
 export async function disarmFallback(context: StepContext): Promise<void> {
   if ((await context.recall('next-kernel')) === true) await (await detectBootLoader())?.clearNextKernel();
   // A full disk must not make an undo fail: cleared twice is no harm.
   await context.remember('next-kernel', false).catch(() => {});
-}
-
-/** On the new side: a watchdog that runs on would reset a host that is well. */
-export async function stopJumpWatchdog(context: StepContext): Promise<void> {
-  const watchdog = watchdogSchema.safeParse(await context.recall('watchdog')).data;
-  if (watchdog === undefined) return;
-  if (watchdog.module !== null) await run('modprobe', [watchdog.module], { allowFailure: true });
-  await stopWatchdog(watchdog.device);
-  await context.remember('watchdog', null);
 }
 
 /** The kernel that went back left word of why, in the store, and of each VM. */

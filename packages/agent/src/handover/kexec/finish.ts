@@ -10,11 +10,12 @@ import { buildReport } from '../shared/report.ts';
 import { type Fate, parseStamps, type Stamps } from '../shared/stamp-lines.ts';
 import { type VerifiedVm, verifyVms } from '../shared/verify.ts';
 import { cleanUp } from './clean-up.ts';
-import { disarmFallback, stopJumpWatchdog } from './fallback.ts';
+import { disarmFallback } from './fallback.ts';
 import { RESTORE_RECORD } from './layout.ts';
 import { restorePanicTimeout } from './panic-timeout.ts';
 import { restoreTheRest } from './restore-rest.ts';
 import { timingsOf } from './timings.ts';
+import { stopJumpWatchdog } from './watchdog.ts';
 
 /**
  * The new side's part: adopts and verifies the VMs, makes the kernel the default of the boot loader, removes

@@ -17,7 +17,8 @@ import {
 import type { HandoverDependencies } from '../dependencies.ts';
 import { type DiskNeeds, diskNeeds, requireDisk } from './disk-needs.ts';
 import { type EarlyNetwork, earlyNetwork, NO_NETWORK } from './early-network.ts';
-import type { EarlyDevice, EarlyMount } from './restore-plan.ts';
+import type { EarlyDevice, EarlyGroup, EarlyMount } from './restore-plan.ts';
+import { usableWatchdog } from './watchdog.ts';
 
 /** File systems and modules without which the VMs cannot be brought back. */
 export interface EarlyNeeds {
@@ -28,7 +29,9 @@ export interface EarlyNeeds {
   readonly network: EarlyNetwork;
   /** The CPUs that are online, as the kernel lists them. */
   readonly cpus: string;
-  readonly modules: readonly (ModuleFile & { readonly group: 'vm' | 'disk' | 'network' })[];
+  /** The watchdog that runs on through the jump; `null`: none. */
+  readonly watchdog: string | null;
+  readonly modules: readonly (ModuleFile & { readonly group: EarlyGroup })[];
 }
 
 /** File systems that exuvia-early-restore can find by their superblock (native/early-restore/devices.h). */
@@ -75,6 +78,8 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
   );
   const network = await neededNetwork(vms);
   const nics = await Promise.all(network.nics.map(({ name }) => modulesForNetworkDevice(release, name)));
+  // Without VMs nothing is armed.
+  const watchdog = vms.length === 0 ? null : await usableWatchdog();
   const groups = [
     // Two processes: kvm takes as long as all the others together. The store first: its device takes longest to appear.
     { group: 'disk', names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device))] },
@@ -88,6 +93,7 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
     },
     { group: 'disk', names: [...drivers.flat(), ...needed.map(({ type }) => type)] },
     { group: 'network', names: [...nics.flat(), ...(network.vlans.length > 0 ? ['8021q'] : [])] },
+    { group: 'watchdog', names: watchdog?.module == null ? [] : [watchdog.module] },
   ] as const;
   const modules: EarlyNeeds['modules'][number][] = [];
   for (const { group, names } of groups) {
@@ -99,6 +105,7 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
     modules,
     network,
     cpus: (await readFile('/sys/devices/system/cpu/online', 'utf8')).trim(),
+    watchdog: watchdog?.device ?? null,
     root: await earlyMount(rootMount),
     mounts: await Promise.all(others.map(earlyMount)),
     devices: disks.devices.map(({ number: _, ...device }) => device),
@@ -129,6 +136,13 @@ async function neededMounts(vms: readonly Vm[], disks: DiskNeeds, store: Mount):
 }
 
 async function earlyMount(mount: Mount): Promise<EarlyMount> {
+  if (/\s/.test(mount.mountPoint)) {
+    throw new ExuviaError(
+      'root-unsupported',
+      `The early restore cannot mount ${JSON.stringify(mount.mountPoint)}: there is a blank in its name.`,
+      { hint: 'Mount it elsewhere, or use `--handover reboot` on this host.' },
+    );
+  }
   await requireDisk(mount.device, mount.mountPoint, 'it is on');
   const content =
     SUPPORTED.has(mount.type) && mount.root === '/' ? await probeBlockDevice(mount.source) : null;
@@ -145,9 +159,13 @@ async function earlyMount(mount: Mount): Promise<EarlyMount> {
   return { uuid, type: mount.type, path: mount.mountPoint, options: optionsOf(mount) };
 }
 
+/** Shown of every XFS file system, but refused by Linux 6.18 and later. */
+const XFS_GONE = new Set(['attr2', 'noattr2', 'ikeep', 'noikeep']);
+
 /** Mount options as they are now; `rw` and `ro` once, of the mount itself. */
-function optionsOf(mount: Mount): string {
-  return [...new Set([...mount.options, ...mount.superOptions])].join(',');
+function optionsOf({ type, options, superOptions }: Mount): string {
+  const all = new Set([...options, ...superOptions]);
+  return [...all].filter((option) => !(type === 'xfs' && XFS_GONE.has(option))).join(',');
 }
 
 function hasVsock({ spec }: Vm): boolean {

@@ -34,6 +34,7 @@ const PLAN: RestorePlan = {
     },
   ],
   cpus: '0-2',
+  watchdog: '/dev/watchdog0',
   network: {
     bridges: [
       {
@@ -119,6 +120,19 @@ test.each([
   ['that starts nothing at once', renderPlan(['at-once fallback']), 'restore plan: at-once: no image'],
 ])('a plan %s is refused', async (_, text, expected) => {
   expect(await judge(text)).toBe(expected);
+});
+
+test('a plan of a large host is accepted: a bridge for each tenant, a VM with every option', async () => {
+  const tenants = Array.from({ length: 500 }, (_, id) => id);
+  const mac = '52:54:00:00:00:01';
+  const network = {
+    bridges: tenants.map((id) => ({ name: `br${id}`, mac, mtu: 1500, settings: {} })),
+    nics: [{ name: 'eth1', permanentMac: mac, mac, mtu: 1500, bridge: null }],
+    vlans: tenants.map((id) => ({ name: `eth1.${id}`, nic: 'eth1', id, bridge: `br${id}` })),
+    late: [],
+  };
+  const vms = PLAN.vms.map((vm) => ({ ...vm, argv: Array.from({ length: 700 }, () => 'word') }));
+  expect(await judge(renderRestorePlan({ ...PLAN, network, vms }))).toBe('good');
 });
 
 test('the program does nothing when it is not process 1', async () => {

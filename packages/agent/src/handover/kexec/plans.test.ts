@@ -53,6 +53,7 @@ test('the restore plan names modules, file systems and every VM with its complet
       },
     ],
     cpus: '0-2',
+    watchdog: '/dev/watchdog0',
     network: {
       bridges: [{ name: 'br0', mac: '52:54:00:00:00:01', mtu: 1500, settings: { stp_state: '0' } }],
       nics: [],
@@ -75,6 +76,7 @@ device /dev/disk/by-id/scsi-x-part2 2 wwid t10.QEMU    disk a
 store exuvia-store ext4 /var/lib/exuvia/store rw,dax=always
 bridge br0 52:54:00:00:00:01 1500 stp_state=0
 online-cpus 0-2
+watchdog /dev/watchdog0
 manifest /var/lib/exuvia/store/updates/u1/manifest
 timeout-ms 60000
 init /sbin/init
@@ -95,7 +97,7 @@ env PATH=/bin
 arg /bin/qemu
 arg -append
 arg a b
-checksum 662d14f6
+checksum c0557023
 `);
 });
 
@@ -123,6 +125,7 @@ test('only running services that nobody needs are stopped', () => {
     mainPid: 1,
     controlGroup: '/system.slice/nginx.service',
     refusesStop: false,
+    transient: false,
     triggeredBy: [],
     description: '',
   } as const;
@@ -133,6 +136,7 @@ test('only running services that nobody needs are stopped', () => {
   expect(stops({ name: 'not-ssh.service' })).toBe(true);
   expect(stops({ subState: 'exited' })).toBe(false);
   expect(stops({ refusesStop: true })).toBe(false);
+  expect(stops({ transient: true })).toBe(false);
   expect(stops({ controlGroup: '/exuvia.slice/x.service' })).toBe(false);
 });
 

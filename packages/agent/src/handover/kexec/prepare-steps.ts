@@ -19,7 +19,7 @@ import { tscKhz } from '../shared/stamp-lines.ts';
 import { clockReadingSchema, readClock } from './clock.ts';
 import { nextCommandLine } from './command-line.ts';
 import { restorePlanOf } from './early-plan.ts';
-import { fallbackOf, noteWatchdog } from './fallback.ts';
+import { fallbackOf } from './fallback.ts';
 import { buildInitramfs } from './initramfs.ts';
 import { handoverFiles } from './layout.ts';
 import { type EarlyNeeds, earlyNeeds, restored } from './needs.ts';
@@ -27,6 +27,7 @@ import { renderPausePlan } from './pause-plan.ts';
 import type { Prepared } from './prepared.ts';
 import { removeBootFiles } from './runtime.ts';
 import { installRuntimes } from './runtimes.ts';
+import { noteWatchdog } from './watchdog.ts';
 
 const PAUSE_TIMEOUT_MS = 60_000;
 
@@ -63,7 +64,7 @@ export function buildRestore(dependencies: HandoverDependencies, prepared: Prepa
       prepared.vms = restore.vms;
       const wayBack = await commandLineOf(context, kernelRelease(), dependencies.config().kernelArguments);
       const fallback = await fallbackOf(context, wayBack);
-      const initramfs = await buildInitramfs({ ...restore, fallback }, needs);
+      const initramfs = await buildInitramfs(plan.target.kernel, { ...restore, fallback }, needs);
       await writeFile(join(context.directory, 'initramfs'), initramfs, { mode: 0o600 });
       await context.remember('initramfs-bytes', initramfs.length);
       await mkdir(handoverFiles(plan.id).directory, { recursive: true, mode: 0o700 });

@@ -17,9 +17,11 @@ export interface EarlyDevice extends BlockIdentity {
   readonly path: string;
 }
 
+/** Groups load in parallel; `network` when the others are loaded, `watchdog` when the VMs run. */
+export type EarlyGroup = 'vm' | 'disk' | 'network' | 'watchdog';
+
 interface EarlyModule {
-  /** Groups load in parallel; `network` when the others are loaded. */
-  readonly group: 'vm' | 'disk' | 'network';
+  readonly group: EarlyGroup;
   /** Path inside the initramfs. */
   readonly file: string;
   readonly options: string;
@@ -47,6 +49,8 @@ export interface RestorePlan {
   readonly network: EarlyNetwork;
   /** CPUs that are to be online afterwards. */
   readonly cpus: string;
+  /** The device that the pause arms: it is stopped when the VMs run. `null`: none. */
+  readonly watchdog: string | null;
   readonly vms: readonly EarlyVm[];
   readonly timeoutMs: number;
   /** The way back; `null` in the kernel that was gone back to: a second failure in a row ends there. */
@@ -69,6 +73,7 @@ export function renderRestorePlan(plan: RestorePlan): string {
     `store ${plan.store.label} ext4 ${plan.store.path} ${plan.store.options}`,
     ...networkLines(plan.network),
     `online-cpus ${plan.cpus}`,
+    ...(plan.watchdog === null ? [] : [`watchdog ${plan.watchdog}`]),
     ...(plan.vms.length === 0 ? [] : [`manifest ${handoverFiles(plan.update).manifest}`]),
     `timeout-ms ${plan.timeoutMs}`,
     'init /sbin/init',

@@ -9,12 +9,13 @@ import { parseStamps } from '../shared/stamp-lines.ts';
 import { verifyVms } from '../shared/verify.ts';
 import { goneBackBy } from './arrival.ts';
 import { cleanUp } from './clean-up.ts';
-import { disarmFallback, stopJumpWatchdog, whyGoneBack } from './fallback.ts';
+import { disarmFallback, whyGoneBack } from './fallback.ts';
 import { RESTORE_RECORD } from './layout.ts';
 import { restorePanicTimeout } from './panic-timeout.ts';
 import { restoreTheRest } from './restore-rest.ts';
 import { withOwnQemus } from './runtimes.ts';
 import { timingsOf } from './timings.ts';
+import { stopJumpWatchdog } from './watchdog.ts';
 
 /** A restore that crashes the host is not tried for ever. */
 const MAX_ATTEMPTS = 2;

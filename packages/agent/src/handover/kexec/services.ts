@@ -46,6 +46,8 @@ export async function stoppableUnits(keep: readonly string[], vms: readonly stri
 /** Pure part of {@link stoppableUnits}. */
 export function isStoppable(unit: Unit, kept: readonly RegExp[], vmScopes: ReadonlySet<string>): boolean {
   if (unit.refusesStop || unit.state !== 'active' || vmScopes.has(unit.name)) return false;
+  // It could not be started again after an abort. Like all that is kept it ends with the old kernel.
+  if (unit.transient) return false;
   if (unit.controlGroup?.startsWith(`/${SLICE}/`)) return false;
   // A finished oneshot holds nothing; stopping it may undo what it has set up.
   if (unit.kind === 'service' && unit.subState !== 'running') return false;

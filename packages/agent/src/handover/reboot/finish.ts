@@ -24,11 +24,13 @@ export async function finishReboot(
     plan.vms
       .toSorted((a, b) => a.priority - b.priority)
       .map(async ({ name }) => {
-        if ((await vms.get(name)).state === 'running') return;
         await attempt(
           context,
           `VM ${name} could not be restored; its state is kept in ${savedFile(name)}`,
-          () => vms.restoreFrom(name, savedFile(name), binary === undefined ? {} : { binary }),
+          async () => {
+            if ((await vms.get(name)).state === 'running') return;
+            await vms.restoreFrom(name, savedFile(name), binary === undefined ? {} : { binary });
+          },
         );
       }),
   );

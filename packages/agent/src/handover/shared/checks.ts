@@ -20,8 +20,8 @@ export function vmRuns(vm: Vm): Check {
     id,
     subject: vm.name,
     verdict: 'fail',
-    reason: `VM ${vm.name} is ${vm.state}: only running VMs can be taken along.`,
-    remedy: 'Resume or stop it.',
+    reason: `VM ${vm.name} is ${vm.state}: only running VMs can be taken along.${vm.reason === undefined ? '' : ` ${vm.reason}`}`,
+    remedy: `Let it run on, or stop it: exuvia vm resume ${vm.name}; exuvia vm stop ${vm.name}`,
   };
 }
 

@@ -24,8 +24,15 @@ export async function finishVmm(dependencies: HandoverDependencies, context: Ste
   const problems = new Map<string, string>();
   for (const { name, method } of byPriority(plan)) {
     await endOfProgram('exuvia-transfer', await context.recall(`transfer-${name}`));
-    const side = await settleVm(dependencies, name, binary);
-    if (side === 'lost' || (await runsIn(dependencies, name, plan.target.qemu))) continue;
+    try {
+      const side = await settleVm(dependencies, name, binary);
+      if (side === 'lost' || (await runsIn(dependencies, name, plan.target.qemu))) continue;
+    } catch (error) {
+      // Those after it may run in their new QEMU already, and are the agent's only when they are settled.
+      const why = error instanceof Error ? error.message : String(error);
+      problems.set(name, `VM ${name} could not be settled: ${why}`);
+      continue;
+    }
     if (failures !== undefined) {
       problems.set(name, `VM ${name} runs on in its old QEMU.`);
       continue;

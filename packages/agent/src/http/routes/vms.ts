@@ -60,6 +60,15 @@ const stopVm = createRoute({
   responses: answers(Vm, 'The VM'),
 });
 
+const resumeVm = createRoute({
+  method: 'post',
+  path: `${one}/resume`,
+  summary: 'Lets a VM run on that stands still',
+  tags,
+  request,
+  responses: answers(Vm, 'The VM'),
+});
+
 const recoverVm = createRoute({
   method: 'post',
   path: `${one}/recover`,
@@ -99,6 +108,11 @@ export function addVmRoutes(app: OpenAPIHono, { vms, updates, heartbeat }: Servi
     // Without a body the validator has nothing to say and gives an empty object.
     const options = StopRequest.parse(context.req.valid('json'));
     return context.json(await updates.changing(() => vms.stop(name, options)), 200);
+  });
+  app.openapi(resumeVm, async (context) => {
+    const { name } = context.req.valid('param');
+    await updates.changing(() => vms.resume(name));
+    return context.json(await vms.get(name), 200);
   });
   app.openapi(recoverVm, async (context) => {
     const { name } = context.req.valid('param');

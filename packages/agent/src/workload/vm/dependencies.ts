@@ -27,6 +27,8 @@ export interface VmDependencies {
   readonly updates: string;
   /** Directory in the store that holds a directory for every VM that has memory. */
   readonly instances: string;
+  /** Directory outside of the store with the states of VMs that were saved, memory included. */
+  readonly saved: string;
   readonly qemu: { readonly binary: string; readonly accelerator: 'kvm' | 'tcg' };
   readonly network: HostNetwork;
   /** The program exuvia-launch. */

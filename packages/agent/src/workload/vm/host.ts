@@ -17,6 +17,7 @@ export function createHostVms(given: Pick<VmDependencies, 'store' | 'config' | '
     specs: HOST_PATHS.specs,
     updates: `${HOST_PATHS.store}/updates`,
     instances: dirname(vmPaths('any').store),
+    saved: HOST_PATHS.saved,
     qemu: { binary: QEMU_BINARY, accelerator: 'kvm' },
     network: hostNetwork(),
     launcher: `${HOST_PATHS.native}/exuvia-launch`,

@@ -34,11 +34,18 @@ export async function readInstance(file: string): Promise<Instance | null> {
   }
 }
 
+/** Where what a VM was started with lies beside its saved state. */
+export function instanceBeside(stateFile: string): string {
+  return `${stateFile}.instance.json`;
+}
+
 export async function writeInstance(file: string, instance: Instance): Promise<void> {
   await writeFileDurably(file, `${JSON.stringify(instance, null, 2)}\n`, { mode: 0o600 });
 }
 
-/** The names of all VMs that have a directory in the store. */
-export async function listInstances(directory: string): Promise<string[]> {
-  return (await listIfExists(directory)).filter(isName);
+/** The names of all VMs that have a directory in the store, or a saved state outside of it. */
+export async function listInstances(directory: string, savedDirectory: string): Promise<string[]> {
+  const [inStore, files] = await Promise.all([listIfExists(directory), listIfExists(savedDirectory)]);
+  const saved = files.flatMap((file) => (file.endsWith('.state') ? [file.slice(0, -'.state'.length)] : []));
+  return [...new Set([...inStore, ...saved])].filter(isName);
 }

@@ -55,14 +55,14 @@ export class QemuVms implements VmManager {
   }
 
   /** VMs with a spec, and VMs whose spec was removed or damaged while they run. Sorted by name. */
-  async list(): Promise<Vm[]> {
+  async list(options: { answerWithinMs?: number } = {}): Promise<Vm[]> {
     const { specs, problems } = await readSpecs(this.#dependencies.specs);
     for (const [name, problem] of problems) {
       this.#dependencies.log.warn({ spec: name, code: problem.code }, problem.message);
     }
     const names = new Set([...specs.keys(), ...(await this.names())]);
     const vms = await Promise.all(
-      [...names].sort().map((name) => this.#describe(name, specs.get(name) ?? null)),
+      [...names].sort().map((name) => this.#describe(name, specs.get(name) ?? null, options)),
     );
     return vms.filter((vm) => vm !== null);
   }
@@ -182,9 +182,9 @@ export class QemuVms implements VmManager {
     await this.#inTurn(name, (reality) => resumeVm(name, reality, this.#dependencies, this.#monitors));
   }
 
-  /** Names of all VMs that have memory or state in the store: what a scrub of orphans must leave alone. */
+  /** Names of all VMs that have memory in the store or a saved state: what a scrub of orphans must leave alone. */
   names(): Promise<string[]> {
-    return listInstances(this.#dependencies.instances);
+    return listInstances(this.#dependencies.instances, this.#dependencies.saved);
   }
 
   /** What is wrong with spec files, by the name that the file has. */
@@ -294,12 +294,16 @@ export class QemuVms implements VmManager {
     return this.#turns.take(name, async () => work(await this.#lookAt(name)));
   }
 
-  #lookAt(name: string): Promise<Reality> {
-    return lookAt(name, this.#dependencies, this.#monitors);
+  #lookAt(name: string, options: { answerWithinMs?: number } = {}): Promise<Reality> {
+    return lookAt(name, this.#dependencies, this.#monitors, options);
   }
 
-  async #describe(name: string, spec: VmSpec | null): Promise<Vm | null> {
-    const reality = await this.#lookAt(name);
+  async #describe(
+    name: string,
+    spec: VmSpec | null,
+    options: { answerWithinMs?: number } = {},
+  ): Promise<Vm | null> {
+    const reality = await this.#lookAt(name, options);
     const known = spec ?? reality.instance?.spec ?? null;
     return known === null ? null : toVm(name, known, reality, this.#dependencies.paths(name));
   }

@@ -1,8 +1,9 @@
 import { access } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ExuviaError, nicsOf, type Vm, type VmSpec } from '@exuvia/contract';
 import { queryStatus, queryVersion } from '@exuvia/qemu';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
-import { type Instance, readInstance } from './instance.ts';
+import { type Instance, instanceBeside, readInstance } from './instance.ts';
 import type { Monitors } from './monitors.ts';
 import { findProcess, type VmProcess } from './process.ts';
 import { lastLine } from './text-file.ts';
@@ -26,14 +27,15 @@ export async function lookAt(
   name: string,
   dependencies: Pick<VmDependencies, 'paths' | 'timeoutMs'>,
   monitors: Monitors,
+  { answerWithinMs }: { readonly answerWithinMs?: number } = {},
 ): Promise<Reality> {
   const paths = dependencies.paths(name);
   const [instance, found, saved] = await Promise.all([
-    readInstance(paths.instance).catch(asProblem),
+    instanceOf(paths).catch(asProblem),
     findProcess(paths),
     exists(paths.deviceState).then(async (inStore) => inStore || (await exists(paths.savedState))),
   ]);
-  const { status, qemu } = found === null ? SILENT : await statusOf(name, monitors);
+  const { status, qemu } = found === null ? SILENT : await within(answerWithinMs, statusOf(name, monitors));
   // It may have ended instead of answering.
   const process = found === null || status !== null ? found : await findProcess(paths);
   return {
@@ -45,6 +47,11 @@ export async function lookAt(
     saved,
     lastLogLine: process === null && instance !== null ? await lastLine(paths.qemuLog) : null,
   };
+}
+
+/** A store in memory is empty after a reboot through firmware: then what lies beside the saved state counts. */
+async function instanceOf(paths: VmPaths): Promise<Instance | null> {
+  return (await readInstance(paths.instance)) ?? readInstance(instanceBeside(paths.savedState));
 }
 
 /** The VM as the API shows it. Pure. */
@@ -117,6 +124,20 @@ async function statusOf(name: string, monitors: Monitors): Promise<Pick<Reality,
   } catch {
     // Silence is a fact about the VM here; whoever wants to talk to it gets the error.
     return SILENT;
+  }
+}
+
+/** Whoever is only counting VMs does not wait for one that hangs. */
+async function within<Status>(
+  ms: number | undefined,
+  status: Promise<Status>,
+): Promise<Status | typeof SILENT> {
+  if (ms === undefined) return status;
+  const enough = new AbortController();
+  try {
+    return await Promise.race([status, sleep(ms, SILENT, { signal: enough.signal })]);
+  } finally {
+    enough.abort();
   }
 }
 

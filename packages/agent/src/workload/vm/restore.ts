@@ -8,18 +8,13 @@ import {
   restoreCommandLine,
 } from '@exuvia/qemu';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
-import { type Instance, readInstance, writeInstance } from './instance.ts';
+import { type Instance, instanceBeside, readInstance, writeInstance } from './instance.ts';
 import { endAtOnce, launch } from './launch.ts';
 import type { Monitors } from './monitors.ts';
 import type { Reality } from './reality.ts';
 import { removeState, requireWhole, sealState } from './seal.ts';
 import { awaitBridges } from './taps.ts';
 import { sizeOf } from './text-file.ts';
-
-/** Where `saveTo` puts what a VM was started with, beside its state. */
-function instanceBeside(stateFile: string): string {
-  return `${stateFile}.instance.json`;
-}
 
 /** Keeps the instance beside a state file that must be restorable even when the store is gone, and seals the state. */
 export async function keepInstance(name: string, paths: VmPaths, stateFile: string): Promise<void> {

@@ -55,6 +55,7 @@ export async function makeTestHost(qemu: string, namespace?: string): Promise<Te
     specs: join(directory, 'specs'),
     updates: join(store, 'updates'),
     instances: join(store, 'vms'),
+    saved: join(directory, 'saved'),
     qemu: { binary: qemu, accelerator: 'tcg' },
     network: namespace === undefined ? NO_NETWORK : hostNetwork(namespace),
     launcher: namespace === undefined ? launcher : await launcherIn(namespace, launcher),
