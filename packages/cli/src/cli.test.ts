@@ -60,6 +60,25 @@ test('a spec is read from standard input, and the VM started at once', async () 
   expect((await exuvia('vm create - --start', { stdin })).out).toBe('VM new is created and running.\n');
 });
 
+test('a VM that cannot be started at once is not created either', async () => {
+  const stdin = new PassThrough();
+  stdin.end(SPEC);
+  agent.vms.unstartable.add('new');
+  expect(await exuvia('vm create - --start', { stdin })).toEqual({
+    status: 3,
+    out: '',
+    err: 'exuvia: The store is full.\n',
+  });
+  expect(agent.vms.table.has('new')).toBe(false);
+});
+
+test('a VM that stands still is let run on', async () => {
+  agent.vms.pause('web');
+  expect((await exuvia('vm resume web')).out).toBe('VM web is running.\n');
+  expect(agent.vms.events).toEqual(['resume web']);
+  expect((await exuvia('vm resume nothing')).status).toBe(3);
+});
+
 test('VMs whose state is kept are recovered, one that has none is refused with status 3', async () => {
   expect(await exuvia('recover')).toEqual({
     status: 0,

@@ -57,6 +57,7 @@ export class FakeVms implements VmManager {
   readonly table = new Map<string, Vm>();
   readonly events: string[] = [];
   readonly unresumable = new Set<string>();
+  readonly unstartable = new Set<string>();
   checksOf: (name: string) => Check[] = () => [];
 
   constructor(...vms: Vm[]) {
@@ -80,6 +81,7 @@ export class FakeVms implements VmManager {
 
   async start(name: string): Promise<Vm> {
     this.events.push(`start ${name}`);
+    if (this.unstartable.has(name)) throw new ExuviaError('store-full', 'The store is full.');
     return this.#set({ ...(await this.get(name)), state: 'running', pid: 4711 });
   }
 
