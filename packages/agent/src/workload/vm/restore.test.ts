@@ -1,5 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { QmpClient, queryMigration } from '@exuvia/qemu';
 import { cprRebootCommands, findQemu, TEST_BOOT_ID } from '@exuvia/qemu/testing';
 import { run } from '@exuvia/sys';
@@ -81,6 +81,21 @@ describe.skipIf('missing' in qemu)('a saved VM of a host with a real QEMU', () =
     expect(await vms.restoreFrom('one', file)).toMatchObject({ state: 'running' });
     expect((await heartbeatBeyond('one', saved.sequence + 768n)).errors).toBe(0n);
     expect(await readdir(host.dependencies.specs)).toEqual(['one.yaml']);
+  });
+
+  test('a VM of which only the saved file is left, no spec and no store, is shown and recovered', async () => {
+    await startVm('one');
+    const { savedState } = paths('one');
+    await mkdir(dirname(savedState));
+    await vms.saveTo('one', savedState);
+    await vms.endSaved('one');
+    await host.dependencies.store.scrub('one');
+    await rm(join(host.dependencies.specs, 'one.yaml'));
+
+    expect(await vms.list()).toMatchObject([{ name: 'one', state: 'failed', saved: true }]);
+    await expect(vms.create(host.spec('one'))).rejects.toMatchObject({ code: 'vm-exists' });
+    expect(await vms.recover('one')).toMatchObject({ name: 'one', state: 'running' });
+    expect(await readdir(dirname(savedState))).toEqual([]);
   });
 
   test('ending a VM that runs as if it were saved is refused', async () => {
