@@ -5,6 +5,7 @@ import { startGuests } from './guests/start.ts';
 import { agentClient } from './host/agent.ts';
 import { labConsole } from './host/console.ts';
 import { labDown } from './host/down.ts';
+import { endLabWhenInterrupted } from './host/interrupted.ts';
 import { withLabLock } from './host/lock.ts';
 import { labInteractive } from './host/ssh.ts';
 import { type LabState, labPaths, requireLab, runningLab } from './host/state.ts';
@@ -93,6 +94,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
   switch (command) {
     case 'up': {
       const progress = stderrProgress();
+      endLabWhenInterrupted(progress);
       const state = await labUp(upOptions(values), progress);
       await startVms(state, values.vms, values['busy-memory'], progress);
       print(state, statusText(state));

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { ExuviaError, parseSize, toErrorBody } from '@exuvia/contract';
 import { labDown } from '../host/down.ts';
+import { endLabWhenInterrupted } from '../host/interrupted.ts';
 import type { LabState } from '../host/state.ts';
 import { labUp } from '../host/up.ts';
 import { stderrProgress } from '../support/progress.ts';
@@ -127,6 +128,7 @@ async function measure(what: string): Promise<Measured> {
 
 async function withLab(work: (state: LabState) => Promise<Measured>): Promise<Measured> {
   let state: LabState | null = null;
+  endLabWhenInterrupted(progress);
   try {
     state = await labUp(
       { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store: '2G', kernel: '6.12', refresh: false },

@@ -6,6 +6,7 @@ import { GUEST_NAMES } from '../guests/specs.ts';
 import { startGuests } from '../guests/start.ts';
 import { agentClient } from '../host/agent.ts';
 import { labDown } from '../host/down.ts';
+import { endLabWhenInterrupted } from '../host/interrupted.ts';
 import type { LabState } from '../host/state.ts';
 import { labUp } from '../host/up.ts';
 import { observeLab } from '../observer/lab.ts';
@@ -38,6 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 async function demo(options: DemoOptions): Promise<number> {
   let state: LabState | null = null;
+  endLabWhenInterrupted(progress);
   try {
     state = await labUp(
       { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store: '2G', kernel: '6.12', refresh: false },
@@ -45,8 +47,10 @@ async function demo(options: DemoOptions): Promise<number> {
     );
     return await demonstrate(state, options);
   } finally {
-    if (options.keep && state !== null) progress.say('lab: it keeps running; end it with: exuvia lab down');
-    else if (state !== null) await labDown();
+    if (options.keep && state !== null) {
+      progress.say('lab: it keeps running; end it with: npm run exuvia -- lab down');
+    }
+    if (!options.keep && state !== null) await labDown();
   }
 }
 

@@ -1,5 +1,5 @@
-import { copyFile, mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, rm, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { ExuviaError } from '@exuvia/contract';
@@ -39,6 +39,7 @@ export interface MachineOptions {
  */
 export async function startMachine(options: MachineOptions): Promise<LabState> {
   const paths = labPaths();
+  await requireMemory(paths.ramFile, options.memoryBytes);
   const [sshPort, agentPort] = await freePorts();
   await mkdir(paths.folder, { recursive: true });
   await rm(paths.consoleLog, { force: true });
@@ -79,6 +80,21 @@ export async function endMachine(state: LabState): Promise<void> {
     throw new ExuviaError('lab-not-ended', `The lab host's process ${state.pid} does not end.`);
   }
   await removeLeftovers();
+}
+
+/** The machine's memory is a file that grows: without room for all of it QEMU would die in the middle. */
+async function requireMemory(file: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(file));
+  if (bavail * bsize >= bytes) return;
+  const wanted = Math.ceil(bytes / 2 ** 20);
+  const free = Math.floor((bavail * bsize) / 2 ** 20);
+  throw new ExuviaError(
+    'lab-no-memory',
+    `The lab host's memory takes ${wanted} MiB; ${dirname(file)} has ${free} free.`,
+    {
+      hint: `Free some, or let it grow, if the machine has that much: mount -o remount,size=${wanted + 1024}M ${dirname(file)}`,
+    },
+  );
 }
 
 /** Waits until the machine's process ends by itself (after a power-off from inside). */

@@ -72,7 +72,9 @@ export async function runningLab(): Promise<LabState | null> {
 export async function requireLab(): Promise<LabState> {
   const state = await runningLab();
   if (state !== null) return state;
-  throw new ExuviaError('lab-not-running', 'No lab host is running.', { hint: 'Start one: exuvia lab up.' });
+  throw new ExuviaError('lab-not-running', 'No lab host is running.', {
+    hint: 'Start one: npm run exuvia -- lab up',
+  });
 }
 
 /** The last state that was written, whether its lab host lives or not. */

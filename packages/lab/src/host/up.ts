@@ -27,7 +27,7 @@ export async function labUp(options: UpOptions, progress: Progress): Promise<Lab
     const running = await runningLab();
     if (running !== null) {
       throw new ExuviaError('lab-running', `A lab host runs already (process ${running.pid}).`, {
-        hint: 'End it first: exuvia lab down.',
+        hint: 'End it first: npm run exuvia -- lab down',
       });
     }
     if ((await lastLab()) !== null) progress.say('lab: removing what a lab host that died left behind');

@@ -143,7 +143,7 @@ async function requireRoot(): Promise<void> {
     'lab-needs-root',
     'The lab image can only be built by root: it installs packages in a chroot.',
     {
-      hint: 'Run the command as root once; the image is cached.',
+      hint: 'Run the command as root, and the lab too: the image is kept in ~/.cache/exuvia of whoever builds it, or in EXUVIA_CACHE.',
     },
   );
 }

@@ -1,5 +1,4 @@
-import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { run } from '@exuvia/sys';
 import { guestFiles } from '../guests/files.ts';
@@ -41,9 +40,11 @@ export async function buildHostDisk(
   const folder = await cached('host-disk', key, (into) =>
     progress.step('image: lab host disk with the Exuvia package', async () => {
       await mkdir(into, { recursive: true });
-      const work = await mkdtemp(join(tmpdir(), 'exuvia-host-'));
+      // Not below /tmp: Debian 13 mounts that with `nodev`, and packages are installed here.
+      const work = join(into, 'work');
       try {
         const root = join(work, 'root');
+        await mkdir(work);
         await run('cp', ['-a', '--reflink=auto', base.root, root], { timeoutMs: 600_000 });
         if (options.deb !== null) await installPackage(root, options.deb);
         await configureHost(root, credentials, {

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { ExuviaError, parseSize, toErrorBody } from '@exuvia/contract';
 import { labDown } from '../host/down.ts';
+import { endLabWhenInterrupted } from '../host/interrupted.ts';
 import type { LabState } from '../host/state.ts';
 import { labUp } from '../host/up.ts';
 import { stderrProgress } from '../support/progress.ts';
@@ -22,6 +23,7 @@ async function main(): Promise<number> {
   const json = process.argv.includes('--json');
   try {
     const updates = countOf();
+    endLabWhenInterrupted(progress);
     state = await labUp(
       { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store: '2G', kernel: '6.12', refresh: false },
       progress,
