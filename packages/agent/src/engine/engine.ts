@@ -153,8 +153,14 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       if (current === null) return;
       const { update, own, done } = current;
       const state = ledger.get(update)?.view.state;
-      const jumps = state === 'jumping' || state === 'verifying';
-      if (jumps && own.gate?.holding !== true) return;
+      if (own.gate?.holding !== true) {
+        if (state === 'jumping') return;
+        // What is half restored would have to be begun anew.
+        if (state === 'verifying') {
+          await done;
+          return;
+        }
+      }
       own.controller.abort(new ExuviaError('aborted', 'The agent was stopped.'));
       await done;
     },

@@ -13,6 +13,7 @@ export async function cleanUp(dependencies: HandoverDependencies, context: StepC
   await rm(join(context.directory, 'initramfs'), { force: true });
   await rm(join(context.directory, 'pause-plan'), { force: true });
   await rm(join(context.directory, 'fallback-initramfs'), { force: true });
+  await rm(join(context.directory, 'fallback-kernel'), { force: true });
   const { directory, fallbackKernel, fallbackInitramfs } = handoverFiles(context.plan.id);
   await rm(fallbackKernel, { force: true });
   await rm(fallbackInitramfs, { force: true });

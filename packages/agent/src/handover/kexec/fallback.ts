@@ -30,7 +30,7 @@ export async function fallbackOf(
   return {
     images: [
       { kernel: stored.fallbackKernel, initrd: stored.fallbackInitramfs },
-      { kernel: kernel.image, initrd: join(directory, 'fallback-initramfs') },
+      { kernel: join(directory, 'fallback-kernel'), initrd: join(directory, 'fallback-initramfs') },
     ],
     commandLine: `${commandLine} ${FALLBACK_ARGUMENT}=${plan.id}`,
     failure: stored.failure,
@@ -59,6 +59,8 @@ export function prepareFallback(dependencies: HandoverDependencies): Step {
       const initramfs = await buildInitramfs(plan.host.kernel, restore, needs);
       const onDisk = join(directory, 'fallback-initramfs');
       await writeFile(onDisk, initramfs, { mode: 0o600 });
+      // Not where it is installed: /boot may be a file system of its own, which the early restore does not mount.
+      await copyFile(kernel.image, join(directory, 'fallback-kernel'));
       const stored = handoverFiles(plan.id);
       await mkdir(stored.directory, { recursive: true, mode: 0o700 });
       for (const [from, to] of [
@@ -71,6 +73,7 @@ export function prepareFallback(dependencies: HandoverDependencies): Step {
     },
     async undo({ plan, directory }) {
       await rm(join(directory, 'fallback-initramfs'), { force: true });
+      await rm(join(directory, 'fallback-kernel'), { force: true });
       await rm(handoverFiles(plan.id).directory, { recursive: true, force: true });
     },
   };

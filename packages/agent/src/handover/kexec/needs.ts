@@ -79,7 +79,7 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
   const network = await neededNetwork(vms);
   const nics = await Promise.all(network.nics.map(({ name }) => modulesForNetworkDevice(release, name)));
   // Without VMs nothing is armed.
-  const watchdog = vms.length === 0 ? null : await usableWatchdog();
+  const watchdog = vms.length === 0 ? null : await usableWatchdog(release);
   const groups = [
     // Two processes: kvm takes as long as all the others together. The store first: its device takes longest to appear.
     { group: 'disk', names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device))] },

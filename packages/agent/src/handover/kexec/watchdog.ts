@@ -1,14 +1,21 @@
-import { findWatchdog, run, stopWatchdog } from '@exuvia/sys';
+import { findWatchdog, modulesFor, run, stopWatchdog } from '@exuvia/sys';
 import { z } from 'zod';
 import type { StepContext } from '../../kinds.ts';
 
 const watchdogSchema = z.object({ device: z.string(), module: z.string().nullable(), seconds: z.int() });
 
-/** The watchdog that an update may arm: nobody else feeds it, and it runs on through the jump. `null` without one. */
-export async function usableWatchdog(): Promise<{ device: string; module: string | null } | null> {
+/**
+ * The watchdog that an update into kernel `release` may arm: nobody else feeds it, it runs on through the jump, and that kernel
+ * has its driver, with which it is stopped. `null` without one.
+ */
+export async function usableWatchdog(
+  release: string,
+): Promise<{ device: string; module: string | null } | null> {
   const watchdog = await findWatchdog();
-  const usable = watchdog !== null && !watchdog.inUse && watchdog.staysArmed === true;
-  return usable ? { device: watchdog.device, module: watchdog.module } : null;
+  if (watchdog === null || watchdog.inUse || watchdog.staysArmed !== true) return null;
+  const { device, module } = watchdog;
+  const driver = module === null ? [] : await modulesFor(release, [module]).catch(() => null);
+  return driver === null ? null : { device, module };
 }
 
 /** Chooses the watchdog that the pause arms right before the jump, and remembers it; `null` without one. */
@@ -16,7 +23,7 @@ export async function noteWatchdog(
   context: StepContext,
   seconds: number,
 ): Promise<{ device: string; seconds: number } | null> {
-  const watchdog = await usableWatchdog();
+  const watchdog = await usableWatchdog(context.plan.target.kernel);
   const chosen = watchdog === null ? null : { ...watchdog, seconds };
   await context.remember('watchdog', chosen);
   return chosen;

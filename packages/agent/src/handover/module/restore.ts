@@ -11,8 +11,8 @@ import { restoreInTarget } from '../shared/restore-in-target.ts';
 export async function restoreAll({ vms }: HandoverDependencies, context: StepContext): Promise<void> {
   await Promise.all(
     byPriority(context.plan).map(async ({ name }) => {
-      const { pid, saved } = await vms.get(name);
-      if (pid !== null || saved !== true) return;
+      const { state, pid, saved } = await vms.get(name);
+      if (state === 'running' || (pid === null && saved !== true)) return;
       await attempt(context, `VM ${name} was not brought back`, async () => {
         await restoreInTarget(vms, context, name);
       });

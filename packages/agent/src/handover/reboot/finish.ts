@@ -1,4 +1,4 @@
-import type { Report } from '@exuvia/contract';
+import { ExuviaError, type Report } from '@exuvia/contract';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
@@ -18,7 +18,6 @@ export async function finishReboot(
 ): Promise<Report> {
   const { vms } = dependencies;
   const { plan } = context;
-  const binary = plan.target.qemu?.binary;
   await noteTime(context, 'agent');
   await Promise.all(
     plan.vms
@@ -29,7 +28,7 @@ export async function finishReboot(
           `VM ${name} could not be restored; its state is kept in ${savedFile(name)}`,
           async () => {
             if ((await vms.get(name)).state === 'running') return;
-            await vms.restoreFrom(name, savedFile(name), binary === undefined ? {} : { binary });
+            await restoreOne(vms, context, name);
           },
         );
       }),
@@ -38,4 +37,23 @@ export async function finishReboot(
   const verified = await verifyVms(dependencies, context);
   await attempt(context, 'The boot loader keeps its old default', () => makeDefault(plan.target.kernel));
   return buildReport(dependencies, context, await rebootTimings(context), verified);
+}
+
+/** In the QEMU that the plan brings or, when that one cannot load the state, in the one that saved it. */
+async function restoreOne(
+  vms: HandoverDependencies['vms'],
+  { plan, log }: StepContext,
+  name: string,
+): Promise<void> {
+  const binary = plan.target.qemu?.binary;
+  if (binary !== undefined) {
+    try {
+      await vms.restoreFrom(name, savedFile(name), { binary });
+      return;
+    } catch (error) {
+      if (error instanceof ExuviaError && error.code === 'vm-not-resumed') throw error;
+      log(`VM ${name} goes back into its old QEMU: ${String(error)}`);
+    }
+  }
+  await vms.restoreFrom(name, savedFile(name));
 }

@@ -29,9 +29,9 @@ async function replaceInPlace(
   binary: string,
 ): Promise<void> {
   const times = [now()];
-  await vms.saveInPlace(name);
-  times.push(now());
   try {
+    await vms.saveInPlace(name);
+    times.push(now());
     await context.pass(`switch-vms/${name}`, 'after');
     await vms.endSaved(name);
     times.push(now());
@@ -70,7 +70,7 @@ export async function settleVm(
   binary: string,
 ): Promise<'new' | 'old' | 'lost'> {
   const vm = await vms.get(name);
-  if (vm.pid !== null || vm.saved !== true) return vms.successors.settle(name, binary);
+  if (vm.saved !== true) return vms.successors.settle(name, binary);
   try {
     await vms.restoreInPlace(name, { binary });
     return 'new';

@@ -26,7 +26,8 @@ export async function execInto(
   const { deviceState, ram, instance: file } = paths(name);
   const commandLine = commandLineFor(binary, instance.commandLine);
   const client = await monitors.get(name);
-  const command = [...commandLine, '-incoming', `file:${deviceState}`];
+  // Its guest waits until nobody can load its state any more.
+  const command = [...commandLine, '-S', '-incoming', `file:${deviceState}`];
   // The types are those of QEMU 10.0, which does not have this mode yet.
   const parameters = { mode: 'cpr-exec', 'cpr-exec-command': command } as never;
   await client.execute('migrate-set-parameters', parameters);
@@ -34,7 +35,7 @@ export async function execInto(
   await executed(name, client);
   await monitors.drop(name);
   try {
-    await running(name, monitors, timeoutMs);
+    await loaded(name, monitors, timeoutMs);
   } catch (error) {
     // The state is complete, for the old QEMU has become the new one; memory that nobody runs on stands still.
     if ((await findProcess(paths(name))) === null) await sealState(name, deviceState, ram);
@@ -42,6 +43,7 @@ export async function execInto(
   }
   await writeInstance(file, { ...instance, commandLine });
   await removeState(deviceState);
+  await (await monitors.get(name)).execute('cont');
 }
 
 /** The old QEMU's monitor closes when it has become another program. */
@@ -61,14 +63,14 @@ async function executed(name: string, client: QmpClient): Promise<void> {
   }
 }
 
-async function running(name: string, monitors: Monitors, timeoutMs: number): Promise<void> {
+async function loaded(name: string, monitors: Monitors, timeoutMs: number): Promise<void> {
   let last: unknown;
   for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(10)) {
     try {
-      if ((await queryStatus(await monitors.get(name))).running) return;
+      if ((await queryStatus(await monitors.get(name))).status === 'paused') return;
     } catch (error) {
       last = error;
     }
   }
-  throw new ExuviaError('exec-failed', `The new QEMU of VM ${name} does not run it.`, { cause: last });
+  throw new ExuviaError('exec-failed', `The new QEMU of VM ${name} does not load it.`, { cause: last });
 }

@@ -51,7 +51,9 @@ export async function lookAt(
 
 /** A store in memory is empty after a reboot through firmware: then what lies beside the saved state counts. */
 async function instanceOf(paths: VmPaths): Promise<Instance | null> {
-  return (await readInstance(paths.instance)) ?? readInstance(instanceBeside(paths.savedState));
+  const own = await readInstance(paths.instance);
+  if (own !== null || !(await exists(paths.savedState))) return own;
+  return readInstance(instanceBeside(paths.savedState));
 }
 
 /** The VM as the API shows it. Pure. */
@@ -77,7 +79,8 @@ export function toVm(name: string, spec: VmSpec, reality: Reality, paths: VmPath
     qemu: reality.qemu,
     ...(nics.length === 0 ? {} : { nics }),
     ...(reason === null ? {} : { reason }),
-    ...(reality.saved && process === null ? { saved: true } : {}),
+    // A QEMU that is still loading it has been left by somebody who was killed, or will be done in a moment.
+    ...(reality.saved && (process === null || reality.status === 'inmigrate') ? { saved: true } : {}),
   };
 }
 

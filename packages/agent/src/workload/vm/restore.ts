@@ -24,8 +24,7 @@ export async function keepInstance(name: string, paths: VmPaths, stateFile: stri
 
 /** Removes what `saveTo` wrote. */
 export async function discardSavedFile(paths: VmPaths): Promise<void> {
-  if (!(await isThere(paths.savedState))) return;
-  await removeState(paths.savedState);
+  if (await isThere(paths.savedState)) await removeState(paths.savedState);
   await rm(instanceBeside(paths.savedState), { force: true });
 }
 
@@ -34,6 +33,8 @@ export async function discardSavedFile(paths: VmPaths): Promise<void> {
  *
  * The state file is removed before the guest's first instruction: from then on it is stale, and loading it a
  * second time would run an old device state on newer memory.
+ *
+ * What somebody who was killed in it has left is finished, or begun anew.
  *
  * @throws ExuviaError `vm-running`; `vm-not-saved` when there is no state or nothing to start it with;
  * `vm-state-unsealed`, `vm-state-damaged`, `vm-memory-damaged`: then nothing is loaded; `vm-start-failed`;
@@ -48,13 +49,23 @@ export async function restoreVm(
   monitors: Monitors,
   binary?: string,
 ): Promise<void> {
-  if (reality.process !== null) {
-    throw new ExuviaError('vm-running', `VM ${name} runs already (pid ${reality.process.pid}).`);
-  }
   const paths = dependencies.paths(name);
-  const instance = inQemu(binary, await instanceOf(name, stateFile, reality));
+  if (reality.process !== null) {
+    const left = (await isThere(stateFile)) ? leftBy(reality) : null;
+    if (left === null) {
+      throw new ExuviaError('vm-running', `VM ${name} runs already (pid ${reality.process.pid}).`);
+    }
+    if (left === 'loaded') {
+      await goOn(name, stateFile, await monitors.get(name));
+      return;
+    }
+    await endAtOnce(name, dependencies);
+    await monitors.drop(name);
+  }
+  const own = await instanceOf(name, stateFile, reality);
+  const instance = inQemu(binary, own);
   await requireWhole(name, { state: stateFile, ram: paths.ram }, dependencies.updates);
-  if (ram === 'in-file') await makeRoom(name, instance, paths, dependencies);
+  if (ram === 'in-file') await makeRoom(name, own, paths, dependencies);
   const commandLine = [...restoreCommandLine(instance.commandLine), '-S'];
   await awaitBridges(instance.spec, dependencies.network);
   const client = await launch(instance.spec, commandLine, dependencies, monitors);
@@ -65,6 +76,17 @@ export async function restoreVm(
     throw error;
   }
   if (binary !== undefined) await writeInstance(paths.instance, instance);
+  await goOn(name, stateFile, client);
+}
+
+/** How far somebody came who was killed in a restore: the guest has not executed an instruction yet. `null`: not in one. */
+function leftBy({ status }: Reality): 'loading' | 'loaded' | null {
+  if (status === 'inmigrate') return 'loading';
+  // One that was saved, and not yet ended, calls itself `postmigrate`.
+  return status === 'paused' ? 'loaded' : null;
+}
+
+async function goOn(name: string, stateFile: string, client: QmpClient): Promise<void> {
   await removeState(stateFile);
   await rm(instanceBeside(stateFile), { force: true });
   await letRun(name, client);

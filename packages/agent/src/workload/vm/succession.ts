@@ -23,6 +23,7 @@ import { notRunning } from './names.ts';
 import { findProcess, findSuccessor, kill, waitForPidEnd } from './process.ts';
 import type { Reality } from './reality.ts';
 import { startProgram } from './scopes.ts';
+import { removeState } from './seal.ts';
 import { tapArguments } from './taps.ts';
 import { sizeOf, tail } from './text-file.ts';
 
@@ -167,25 +168,46 @@ async function settle(
 ): ReturnType<Successors['settle']> {
   const { paths } = needs.dependencies;
   const pid = await findSuccessor(paths(name));
-  if (pid !== null && (await canGoOn(paths(name), pid))) {
+  const goesOn = pid !== null && (await canGoOn(paths(name), pid));
+  if (goesOn === true) {
     await install(name, binary, reality, needs);
     return 'new';
+  }
+  if (goesOn === null && !(await isThereAnother(paths(name), pid))) {
+    throw new ExuviaError('successor-silent', `The new QEMU (pid ${pid}) of VM ${name} does not answer.`, {
+      hint: 'It is all that there is of the VM, and is left alone. It is probably waiting for storage.',
+    });
   }
   await end(name, needs);
   const old = await findProcess(paths(name));
   if (old === null) return 'lost';
   const client = await needs.monitors.get(name);
-  if (!(await queryStatus(client)).running) await undoSave(client, true);
+  const { running, status } = await queryStatus(client);
+  if (running) return 'old';
+  if (status === 'inmigrate') {
+    throw new ExuviaError('vm-not-restored', `VM ${name} is still loading its saved state.`, {
+      hint: `When nobody restores it any more: exuvia recover ${name}`,
+    });
+  }
+  // Nobody may load what was saved of it once it runs on.
+  await removeState(paths(name).deviceState);
+  await undoSave(client, true);
   return 'old';
 }
 
-/** Lets the guest run on in the successor if it may, and says whether it does. */
-async function canGoOn(paths: VmPaths, pid: number): Promise<boolean> {
+/** True when a VM has a QEMU besides this one. */
+async function isThereAnother(paths: VmPaths, pid: number | null): Promise<boolean> {
+  const old = await findProcess(paths);
+  return old !== null && old.pid !== pid;
+}
+
+/** Lets the guest run on in the successor if it may, and says whether it does; `null` when it does not answer. */
+async function canGoOn(paths: VmPaths, pid: number): Promise<boolean | null> {
   const monitor = join(paths.next, basename(paths.qmp));
-  // Its sockets have begun to move: it was the VM's QEMU already.
-  if (!(await exists(monitor))) return exists(paths.qmp);
+  // Without a socket it has not come so far, or they have begun to move, which they do when the old QEMU is dead.
+  if (!(await exists(monitor))) return !(await isThereAnother(paths, pid));
   const client = await QmpClient.connect(monitor).catch(() => null);
-  if (client === null) return false;
+  if (client === null) return null;
   try {
     if ((await queryStatus(client)).running) return true;
     if ((await queryMigration(client)).status !== 'completed' || (await oldMayRun(paths, pid))) return false;
