@@ -3,7 +3,7 @@ import { readMessages } from '../dmesg/dmesg.ts';
 import type { AddressSpace, GuestKernel, PhysicalMemory, SymbolTable } from '../kinds.ts';
 import type { KernelImage } from '../locate/image.ts';
 import { createLocator } from '../objects/locate.ts';
-import { readModuleCode } from '../objects/module-code.ts';
+import { MODULE_TABLES_BYTES, readModuleCode } from '../objects/module-code.ts';
 import { readModuleSymbols } from '../objects/module-symbols.ts';
 import { readModules } from '../objects/modules.ts';
 import { cpuCount } from '../objects/per-cpu.ts';
@@ -105,11 +105,12 @@ export function createKernel(
 /** The code of the modules, read when it is first needed after `forget`; tables of modules that stay are kept. */
 function moduleCodes(reader: KernelReader) {
   let codes: readonly UnwindableCode[] | undefined;
-  let known = new Map<string, UnwindableCode | null>();
+  let known = new Map<string, { code: UnwindableCode | null; bytes: number }>();
   return {
     codes(): readonly UnwindableCode[] {
       if (codes !== undefined) return codes;
-      const now = new Map<string, UnwindableCode | null>();
+      const now: typeof known = new Map();
+      const room = { bytes: MODULE_TABLES_BYTES };
       for (const module of readModules(reader)) {
         const key = JSON.stringify([
           module.name,
@@ -118,10 +119,13 @@ function moduleCodes(reader: KernelReader) {
           String(module.parts[0]?.start),
         ]);
         const kept = module.buildId === null ? undefined : known.get(key);
-        now.set(key, kept ?? readModuleCode(reader, module));
+        const left = room.bytes;
+        const code = kept === undefined ? readModuleCode(reader, module, room) : kept.code;
+        if (kept !== undefined) room.bytes -= kept.bytes;
+        now.set(key, { code, bytes: left - room.bytes });
       }
       known = now;
-      codes = [...now.values()].filter((code) => code !== null);
+      codes = [...now.values()].flatMap(({ code }) => code ?? []);
       return codes;
     },
     forget() {

@@ -60,6 +60,7 @@ function openRing(reader: KernelReader) {
   if (descriptorBytes > 256 || infoBytes > 1024) throw broken('its records are described by too many bytes');
   const [descriptorsAt, infosAt] = [long('desc_ring.descs'), long('desc_ring.infos')];
   const data = space.read(long('text_data_ring.data'), 2 ** sizeBits);
+  let room = data.length;
   const info = {
     seq: types.offsetOf('printk_info', 'seq'),
     time: types.offsetOf('printk_info', 'ts_nsec'),
@@ -89,12 +90,14 @@ function openRing(reader: KernelReader) {
       const [begin, next] = [descriptor.readBigUInt64LE(place.begin), descriptor.readBigUInt64LE(place.next)];
       const text = blockText(data, sizeBits, id, begin, next, info.length(record));
       if (text === null) return null;
+      room -= text.length;
+      if (room < 0) throw broken('its records lie over each other');
       return {
         sequence: String(record.readBigUInt64LE(info.seq)),
         seconds: Number(record.readBigUInt64LE(info.time) / 1000n) / 1e6,
         level: info.level(record),
         facility: info.facility(record),
-        text,
+        text: clean(text),
       };
     },
   };
@@ -116,7 +119,7 @@ function blockText(
   const start = wraps ? 0 : index(begin);
   const end = index(next) === 0 ? data.length : index(next);
   if (end - start < 8 || end > data.length || data.readBigUInt64LE(start) !== id) return null;
-  return clean(data.toString('utf8', start + 8, Math.min(end, start + 8 + length)));
+  return data.toString('utf8', start + 8, Math.min(end, start + 8 + length));
 }
 
 /** Line breaks stay; what could steer a terminal is shown as /dev/kmsg shows it. */

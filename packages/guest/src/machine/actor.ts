@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { type QmpClient, queryStatus } from '@exuvia/qemu';
 import { GuestError } from '../errors.ts';
 import type { Registers } from '../kinds.ts';
@@ -71,6 +72,8 @@ export class Actor {
    */
   async open(): Promise<void> {
     await reconcileChannel(this.#qmp, this.#paths);
+    // What it said has been put right: whoever pauses the VM from now on means it.
+    await rm(this.#paths.mark, { force: true });
     this.#listening = this.#qmp.onEvent(({ name }) => {
       if (name === 'RESUME') this.#stood = false;
       // With a control channel this comes for our own stops too, and late.
@@ -98,7 +101,13 @@ export class Actor {
       }
       const sends = inSends(gdbserver, writes);
       const last = sends.at(-1) ?? [];
-      for (const send of sends.slice(0, -1)) await writeNow(gdb, gdbserver, send);
+      try {
+        for (const send of sends.slice(0, -1)) await writeNow(gdb, gdbserver, send);
+      } catch (error) {
+        if (goOn) gdb.send(LAST_WORD.continue);
+        mark.set(false);
+        throw error;
+      }
       const script = writeScript(gdbserver, last);
       const lastWord = LAST_WORD[goOn ? 'continue' : 'stand'];
       const { answers } = await gdb.exchange(script.text + lastWord, script.answers);

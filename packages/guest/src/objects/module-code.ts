@@ -8,8 +8,18 @@ import { type KernelReader, readPointer } from './reader.ts';
 
 const MAX_ENTRIES = 1_000_000;
 
-/** The unwindable code of a module; null for one whose unwind table is missing or not as it should be. */
-export function readModuleCode(reader: KernelReader, module: GuestModule): UnwindableCode | null {
+/** So much of all modules' unwind tables is read: several times what Debian's largest configurations load. */
+export const MODULE_TABLES_BYTES = 64 * 2 ** 20;
+
+/**
+ * The unwindable code of a module; null for one whose unwind table is missing, not as it should be, or larger than
+ * `room.bytes`, which becomes less by what is read.
+ */
+export function readModuleCode(
+  reader: KernelReader,
+  module: GuestModule,
+  room: { bytes: number },
+): UnwindableCode | null {
   const text = module.parts.find(({ executable }) => executable);
   if (text === undefined || module.state === 'unformed') return null;
   try {
@@ -17,7 +27,9 @@ export function readModuleCode(reader: KernelReader, module: GuestModule): Unwin
     const at = (member: string) => module.address + BigInt(types.offsetOf('module', `arch.${member}`));
     const header = space.read(module.address, types.sizeOf('module'));
     const count = integerField(btf, 'module', 'arch.num_orcs')(header);
-    if (count <= 0 || count > MAX_ENTRIES) return null;
+    const bytes = (4 + ORC_ENTRY_BYTES) * count;
+    if (count <= 0 || count > MAX_ENTRIES || bytes > room.bytes) return null;
+    room.bytes -= bytes;
     const ipsAt = readPointer(space, at('orc_unwind_ip'));
     const ips = space.read(ipsAt, 4 * count);
     const entries = space.read(readPointer(space, at('orc_unwind')), ORC_ENTRY_BYTES * count);

@@ -4,6 +4,7 @@ import type { PatchPlan } from '../journal/index.ts';
 import type { LinkTarget } from '../link/index.ts';
 import type { PatchFile } from '../patch/index.ts';
 import { fault } from '../support/fault.ts';
+import { INT3 } from '../support/x86.ts';
 import { advance } from './advance.ts';
 import { forward, inverse, madeOf } from './changes.ts';
 import { codeWriter } from './code-writer.ts';
@@ -99,6 +100,7 @@ async function undo(context: Context, plan: PatchPlan, error: unknown): Promise<
       { cause, hint: '`exuvia guest patch reconcile VM` takes it back.' },
     );
   }
+  kernel.space.write(plan.code.address, Buffer.alloc(plan.code.length, INT3));
   await journal.append({ kind: 'undone', id: plan.id, reason });
   forgetCode(context, plan.id);
 }

@@ -13,11 +13,10 @@ export function forward({ id, sites, restores }: PatchPlan): Change[] {
   ];
 }
 
-/** What rolling it back changes. Functions of modules that have been unloaded are gone, and their jumps too. */
+/** What rolling it back changes. */
 export function backward(kernel: GuestKernel, { sites }: PatchPlan): Change[] {
-  return sites
-    .filter(({ at, jump }) => isMapped(kernel, at, jump.length))
-    .map(({ name, at, jump, original }) => change(name, at, jump, original));
+  const all = sites.map(({ name, at, jump, original }) => change(name, at, jump, original));
+  return thereOf(kernel, all);
 }
 
 /** What takes changes back that have been made. */
@@ -25,9 +24,16 @@ export function inverse(changes: readonly Change[]): Change[] {
   return changes.map(({ name, at, expected, bytes }) => change(name, at, bytes, expected));
 }
 
+/** Those whose place is there: functions of modules that have been unloaded are gone, and their jumps too. */
+export function thereOf(kernel: GuestKernel, changes: readonly Change[]): Change[] {
+  return changes.filter(({ at, bytes }) => isMapped(kernel, at, bytes.length));
+}
+
 /** Those changes that the guest's code has. */
 export function madeOf(kernel: GuestKernel, changes: readonly Change[]): Change[] {
-  return changes.filter(({ at, bytes }) => kernel.space.read(at, bytes.length).equals(bytes));
+  return thereOf(kernel, changes).filter(({ at, bytes }) =>
+    kernel.space.read(at, bytes.length).equals(bytes),
+  );
 }
 
 function change(name: string, at: bigint, expected: Uint8Array, bytes: Uint8Array): Change {

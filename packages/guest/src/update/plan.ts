@@ -6,6 +6,8 @@ import type { Journal, LedgerPatch, PatchPlan, Restore } from '../journal/index.
 import type { GuestKernel, LinkedPatch, PatchPlace } from '../kinds.ts';
 import { type LinkTarget, linkPatch, linkSizes, requireAcceptable } from '../link/index.ts';
 import type { PatchFile } from '../patch/index.ts';
+import { INT3 } from '../support/x86.ts';
+import { isMapped } from './changes.ts';
 import { planSites } from './sites.ts';
 
 export interface Planned {
@@ -52,7 +54,7 @@ export async function planPatch(
     data: data === null ? null : { address: data.address, length: data.bytes.length },
     sites,
     replaces,
-    restores: restoresOf(replaced, new Set(sites.map(({ oldAddress }) => oldAddress))),
+    restores: restoresOf(kernel, replaced, new Set(sites.map(({ oldAddress }) => oldAddress))),
     unwind: { addresses: [...linked.unwind.addresses], entries: linked.unwind.entries },
   };
   return { plan, linked };
@@ -67,6 +69,7 @@ async function findPlace(kernel: GuestKernel, journal: Journal, patch: PatchFile
     ledger.patches.map(({ plan }) => plan.code),
     codeBytes,
   );
+  requireFree(kernel, code, codeBytes);
   if (dataBytes === 0) return { code, data: null };
   if (ledger.window === null) await journal.append({ kind: 'window', window: planWindow(kernel) });
   const { window } = journal.ledger;
@@ -76,11 +79,25 @@ async function findPlace(kernel: GuestKernel, journal: Journal, patch: PatchFile
   return { code, data: allocate('data', windowRoom(window), taken, dataBytes) };
 }
 
-/** Places that only replaced patches use: the kernel's own bytes come back. */
-function restoresOf(replaced: readonly LedgerPatch[], kept: ReadonlySet<bigint>): Restore[] {
+/** Where the journal knows of no patch there is none: else the guest, or somebody with another journal, has put one there. */
+function requireFree({ space }: GuestKernel, address: bigint, length: number): void {
+  if (space.read(address, length).every((byte) => byte === INT3)) return;
+  throw new GuestError(
+    'guest-arena-used',
+    `There is code at 0x${address.toString(16)}, where the journal knows of none: the guest was restored from a snapshot with a patch, or is patched with another journal.`,
+    { hint: 'Nothing was changed. Restart the guest, or use the journal that its patches are in.' },
+  );
+}
+
+/** Places that only replaced patches use, and that are still there: the kernel's own bytes come back. */
+function restoresOf(
+  kernel: GuestKernel,
+  replaced: readonly LedgerPatch[],
+  kept: ReadonlySet<bigint>,
+): Restore[] {
   const restores = new Map<bigint, Restore>();
   for (const site of replaced.flatMap(({ plan }) => plan.sites)) {
-    if (kept.has(site.oldAddress)) continue;
+    if (kept.has(site.oldAddress) || !isMapped(kernel, site.at, site.jump.length)) continue;
     const { at, jump, original } = site;
     restores.set(site.oldAddress, {
       at,

@@ -2,7 +2,7 @@ import { GuestError } from '../errors.ts';
 import type { LedgerPatch, PatchPlan } from '../journal/index.ts';
 import { INT3 } from '../support/x86.ts';
 import { advance } from './advance.ts';
-import { backward, forward, inverse, isMapped, madeOf } from './changes.ts';
+import { backward, forward, inverse, isMapped, madeOf, thereOf } from './changes.ts';
 import { type Context, forgetCode } from './context.ts';
 import type { Finding, PatchState } from './kinds.ts';
 import { sha256 } from './plan.ts';
@@ -68,9 +68,11 @@ async function settleRollback(context: Context, { plan }: LedgerPatch): Promise<
  * Whether all changes have been made (true) or none (false). Should QEMU have made some of them (it reads
  * {@link ATOMIC_BYTES} at once, and more were sent), those are taken back.
  */
-async function settleChanges({ machine, kernel }: Context, changes: readonly Change[]): Promise<boolean> {
+async function settleChanges({ machine, kernel }: Context, all: readonly Change[]): Promise<boolean> {
+  const changes = thereOf(kernel, all);
   const made = madeOf(kernel, changes);
-  if (made.length === changes.length) return true;
+  // Of a patch whose module has been unloaded nothing has been made.
+  if (made.length === changes.length && (made.length > 0 || all.length === 0)) return true;
   for (const { name, at, expected } of changes.filter((change) => !made.includes(change))) {
     if (kernel.space.read(at, expected.length).equals(expected)) continue;
     throw new GuestError(
@@ -115,7 +117,12 @@ function holds({ kernel }: Context, at: bigint, bytes: Uint8Array): boolean {
 /** What of a patch that is in the guest is not as it should be. */
 function damage(context: Context, { plan, phase }: LedgerPatch): string | null {
   if (!hasCode(context, plan)) return 'its code has been overwritten';
-  if (phase === 'retiring') return null;
+  if (phase === 'retiring') {
+    const back = plan.sites.find((site) => holds(context, site.at, site.jump));
+    return back === undefined
+      ? null
+      : `the jump at ${back.name} is there again: the guest was restored from a snapshot`;
+  }
   const live = context.journal.ledger.patches.filter((each) => each.phase !== 'retiring');
   for (const site of plan.sites) {
     const top = live
