@@ -1,0 +1,24 @@
+import type { Progress } from '../support/progress.ts';
+import { endMachine } from './machine.ts';
+import { lastLab } from './state.ts';
+
+const STATUS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/**
+ * From now on a process that is interrupted ends the lab host that it has started, and no other; else its QEMU, a
+ * process of its own, would go on. The lab's lock dies with the process.
+ */
+export function endLabWhenInterrupted(progress: Progress): void {
+  const begin = Date.now();
+  for (const [signal, status] of Object.entries(STATUS)) {
+    process.once(signal, () => {
+      progress.say(`${signal}: ending the lab host`);
+      void endOwn(begin).finally(() => process.exit(status));
+    });
+  }
+}
+
+async function endOwn(begin: number): Promise<void> {
+  const state = await lastLab().catch(() => null);
+  if (state !== null && Date.parse(state.startedAt) >= begin) await endMachine(state);
+}
