@@ -20,7 +20,7 @@ static void stop_armed_watchdog(void) {
   int fd = -1;
   load_group(WATCHDOG_GROUP);
   snprintf(path, sizeof path, "%s%s", SYSROOT, watchdog);
-  for (int tries = 0; tries < 100 && (fd = open(path, O_WRONLY | O_CLOEXEC)) < 0; tries++) usleep(10000);
+  for (int tries = 0; tries < 10 && (fd = open(path, O_WRONLY | O_CLOEXEC)) < 0; tries++) usleep(10000);
   /* Linux Documentation/watchdog/watchdog-api.rst: "magic close" */
   if (fd < 0 || write(fd, "V", 1) != 1) logf_kernel("%s runs on: %s", watchdog, strerror(errno));
   if (fd >= 0) close(fd);

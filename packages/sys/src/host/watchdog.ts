@@ -25,7 +25,7 @@ export async function findWatchdog(root = '/sys'): Promise<Watchdog | null> {
     return {
       device: `/dev/${name}`,
       identity,
-      module: await moduleOf(`${directory}/${name}`),
+      module: (await moduleOf(`${directory}/${name}`)) ?? (await onlyDriver(root)),
       staysArmed: stop === undefined ? null : stop === '0',
       inUse: (await read('state')) === 'active',
     };
@@ -38,6 +38,13 @@ async function moduleOf(path: string): Promise<string | null> {
     (target) => basename(target),
     () => null,
   );
+}
+
+/** Some drivers (i6300esb, Linux 6.12) do not say which device theirs is: then it is the one that uses the watchdog core. */
+async function onlyDriver(root: string): Promise<string | null> {
+  const users = await listIfExists(`${root}/module/watchdog/holders`);
+  const [driver = null, ...others] = users.filter((name) => name !== 'softdog');
+  return others.length === 0 ? driver : null;
 }
 
 /** Stops a watchdog by the magic close (Documentation/watchdog/watchdog-api.rst). */
