@@ -10,8 +10,12 @@ const STATUS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
  */
 export function endLabWhenInterrupted(progress: Progress): void {
   const begin = Date.now();
+  let ending = false;
   for (const [signal, status] of Object.entries(STATUS)) {
-    process.once(signal, () => {
+    // Not `once`: execa ends the process at a signal that nobody listens to any more.
+    process.on(signal, () => {
+      if (ending) return;
+      ending = true;
       progress.say(`${signal}: ending the lab host`);
       void endOwn(begin).finally(() => process.exit(status));
     });
