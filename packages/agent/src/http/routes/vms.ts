@@ -111,7 +111,10 @@ export function addVmRoutes(app: OpenAPIHono, { vms, updates, heartbeat }: Servi
   });
   app.openapi(resumeVm, async (context) => {
     const { name } = context.req.valid('param');
-    await updates.changing(() => vms.resume(name));
+    await updates.changing(async () => {
+      await vms.get(name);
+      await vms.resume(name);
+    });
     return context.json(await vms.get(name), 200);
   });
   app.openapi(recoverVm, async (context) => {
