@@ -98,7 +98,7 @@ test('the completions know the commands', () => {
   const bash = path.join(tree, 'usr/share/bash-completion/completions/exuvia');
   run('bash', '-n', bash);
   expect(readFileSync(bash, 'utf8')).toContain(
-    "'vm') words='create list show start stop destroy console schema ",
+    "'vm') words='create list show start stop resume destroy console schema ",
   );
 });
 
