@@ -26,7 +26,7 @@ export async function restoreTheRest(
       continue;
     }
     await attempt(context, `VM ${name} was not brought back`, async () => {
-      await restoreInTarget(vms, context, name);
+      await restoreInTarget(context, name, (options) => vms.restoreInPlace(name, options));
     });
   }
 }

@@ -14,7 +14,7 @@ export async function restoreAll({ vms }: HandoverDependencies, context: StepCon
       const { state, pid, saved } = await vms.get(name);
       if (state === 'running' || (pid === null && saved !== true)) return;
       await attempt(context, `VM ${name} was not brought back`, async () => {
-        await restoreInTarget(vms, context, name);
+        await restoreInTarget(context, name, (options) => vms.restoreInPlace(name, options));
       });
     }),
   );

@@ -1,9 +1,10 @@
-import { ExuviaError, type Report } from '@exuvia/contract';
+import type { Report } from '@exuvia/contract';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
 import { makeDefault } from '../shared/default-kernel.ts';
 import { buildReport } from '../shared/report.ts';
+import { restoreInTarget } from '../shared/restore-in-target.ts';
 import { verifyVms } from '../shared/verify.ts';
 import { savedFile } from './layout.ts';
 import { noteTime, rebootTimings } from './times.ts';
@@ -28,7 +29,9 @@ export async function finishReboot(
           `VM ${name} could not be restored; its state is kept in ${savedFile(name)}`,
           async () => {
             if ((await vms.get(name)).state === 'running') return;
-            await restoreOne(vms, context, name);
+            await restoreInTarget(context, name, (options) =>
+              vms.restoreFrom(name, savedFile(name), options),
+            );
           },
         );
       }),
@@ -37,23 +40,4 @@ export async function finishReboot(
   const verified = await verifyVms(dependencies, context);
   await attempt(context, 'The boot loader keeps its old default', () => makeDefault(plan.target.kernel));
   return buildReport(dependencies, context, await rebootTimings(context), verified);
-}
-
-/** In the QEMU that the plan brings or, when that one cannot load the state, in the one that saved it. */
-async function restoreOne(
-  vms: HandoverDependencies['vms'],
-  { plan, log }: StepContext,
-  name: string,
-): Promise<void> {
-  const binary = plan.target.qemu?.binary;
-  if (binary !== undefined) {
-    try {
-      await vms.restoreFrom(name, savedFile(name), { binary });
-      return;
-    } catch (error) {
-      if (error instanceof ExuviaError && error.code === 'vm-not-resumed') throw error;
-      log(`VM ${name} goes back into its old QEMU: ${String(error)}`);
-    }
-  }
-  await vms.restoreFrom(name, savedFile(name));
 }
