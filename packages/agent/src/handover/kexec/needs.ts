@@ -159,13 +159,9 @@ async function earlyMount(mount: Mount): Promise<EarlyMount> {
   return { uuid, type: mount.type, path: mount.mountPoint, options: optionsOf(mount) };
 }
 
-/** Shown of every XFS file system, but refused by Linux 6.18 and later. */
-const XFS_GONE = new Set(['attr2', 'noattr2', 'ikeep', 'noikeep']);
-
 /** Mount options as they are now; `rw` and `ro` once, of the mount itself. */
-function optionsOf({ type, options, superOptions }: Mount): string {
-  const all = new Set([...options, ...superOptions]);
-  return [...all].filter((option) => !(type === 'xfs' && XFS_GONE.has(option))).join(',');
+function optionsOf(mount: Mount): string {
+  return [...new Set([...mount.options, ...mount.superOptions])].join(',');
 }
 
 function hasVsock({ spec }: Vm): boolean {
