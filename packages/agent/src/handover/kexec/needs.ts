@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
 import { ExuviaError, HOST_PATHS, nicsOf, STORE_LABEL, type Vm } from '@exuvia/contract';
 import { holdsVsock, type OpenImage } from '@exuvia/qemu';
 import {
@@ -17,7 +17,7 @@ import {
 import type { HandoverDependencies } from '../dependencies.ts';
 import { type DiskNeeds, diskNeeds, requireDisk } from './disk-needs.ts';
 import { type EarlyNetwork, earlyNetwork, NO_NETWORK } from './early-network.ts';
-import type { EarlyDevice, EarlyGroup, EarlyMount } from './restore-plan.ts';
+import { type EarlyDevice, type EarlyGroup, type EarlyMount, HOST_INIT } from './restore-plan.ts';
 import { usableWatchdog } from './watchdog.ts';
 
 /** File systems and modules without which the VMs cannot be brought back. */
@@ -56,7 +56,7 @@ export async function restored(
  * Finds out what the early restore of these VMs needs on this host under kernel `release`.
  *
  * @throws ExuviaError `root-unsupported` for a file system that the early restore cannot mount, naming it;
- *   `disk-unsupported`; `store-missing`; `module-missing`.
+ *   `disk-unsupported`; `store-missing`; `module-missing`; `init-missing`.
  */
 export async function earlyNeeds(release: string, { vms, images }: Restored): Promise<EarlyNeeds> {
   const table = await mounts();
@@ -66,6 +66,7 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
       hint: 'Run `exuvia setup --memory SIZE` and restart the host once.',
     });
   }
+  await requireInit();
   const disks = await diskNeeds(images);
   const needed = await neededMounts(vms, disks, store);
   const [rootMount, ...others] = needed;
@@ -133,6 +134,18 @@ async function neededMounts(vms: readonly Vm[], disks: DiskNeeds, store: Mount):
     found.set(mount.mountPoint, mount);
   }
   return [...found.values()].sort((a, b) => a.mountPoint.length - b.mountPoint.length);
+}
+
+/** Looked for while the VMs run: after the jump it is too late. */
+async function requireInit(): Promise<void> {
+  try {
+    await access(HOST_INIT, constants.X_OK);
+  } catch (cause) {
+    throw new ExuviaError('init-missing', `This host has no ${HOST_INIT} that can be executed.`, {
+      cause,
+      hint: 'Install systemd-sysv, or use `--handover reboot`.',
+    });
+  }
 }
 
 async function earlyMount(mount: Mount): Promise<EarlyMount> {

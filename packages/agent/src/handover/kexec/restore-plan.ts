@@ -4,6 +4,9 @@ import { withChecksum } from './checksum.ts';
 import { type EarlyNetwork, networkLines } from './early-network.ts';
 import { handoverFiles } from './layout.ts';
 
+/** What the early restore becomes. */
+export const HOST_INIT = '/sbin/init';
+
 /** A file system that exuvia-early-restore mounts; `path` is where the running host has it. */
 export interface EarlyMount {
   readonly uuid: string;
@@ -76,7 +79,7 @@ export function renderRestorePlan(plan: RestorePlan): string {
     ...(plan.watchdog === null ? [] : [`watchdog ${plan.watchdog}`]),
     ...(plan.vms.length === 0 ? [] : [`manifest ${handoverFiles(plan.update).manifest}`]),
     `timeout-ms ${plan.timeoutMs}`,
-    'init /sbin/init',
+    `init ${HOST_INIT}`,
     ...fallbackLines(plan),
     ...(plan.fault === undefined ? [] : [faultLine(plan.fault)]),
     ...plan.vms.flatMap(vmLines),
