@@ -91,17 +91,10 @@ export class Actor {
     return this.#exclusively(async ({ gdb, gdbserver, vcpus, mark }) => {
       const before = process.hrtime.bigint();
       const { seen, goOn } = await this.#look({ gdb, gdbserver, vcpus, mark }, plan.reads);
-      let writes: readonly PhysicalWrite[] = [];
+      let last: readonly PhysicalWrite[] = [];
       try {
-        writes = plan.decide(seen);
-      } catch (error) {
-        if (goOn) gdb.send(LAST_WORD.continue);
-        mark.set(false);
-        throw error;
-      }
-      const sends = inSends(gdbserver, writes);
-      const last = sends.at(-1) ?? [];
-      try {
+        const sends = inSends(gdbserver, plan.decide(seen));
+        last = sends.at(-1) ?? [];
         for (const send of sends.slice(0, -1)) await writeNow(gdb, gdbserver, send);
       } catch (error) {
         if (goOn) gdb.send(LAST_WORD.continue);

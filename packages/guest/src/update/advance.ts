@@ -1,7 +1,7 @@
 import { GuestError } from '../errors.ts';
 import type { LedgerPatch } from '../journal/index.ts';
 import { INT3 } from '../support/x86.ts';
-import { isMapped } from './changes.ts';
+import { siteThatIsBack } from './changes.ts';
 import { type Context, forgetCode } from './context.ts';
 import type { WatchedArea } from './threads.ts';
 import { type Straggler, type Watch, watchAreas } from './watch.ts';
@@ -19,6 +19,8 @@ export async function advance(context: Context): Promise<string[]> {
     const { id } = patch.plan;
     const areas = areasToLeave(patch);
     if (areas === null) continue;
+    // It is reported as damage, and its code stays.
+    if (patch.phase === 'retiring' && siteThatIsBack(context.kernel, patch.plan) !== undefined) continue;
     const watch = context.watches.get(id) ?? watchAreas(context.machine, context.kernel, areas);
     context.watches.set(id, watch);
     const left = await look(watch, id);
@@ -57,17 +59,7 @@ function areasToLeave({ phase, plan }: LedgerPatch): readonly WatchedArea[] | nu
 /** No thread is in the patch's code and nothing leads there: the memory is as it was before. */
 async function retire(context: Context, { plan }: LedgerPatch): Promise<void> {
   const { kernel, journal } = context;
-  const { code, data, id, sites } = plan;
-  const back = sites.find(
-    ({ at, jump }) => isMapped(kernel, at, jump.length) && kernel.space.read(at, jump.length).equals(jump),
-  );
-  if (back !== undefined) {
-    throw new GuestError(
-      'guest-site-changed',
-      `${back.name} leads into ${id} again, which was rolled back: the guest was restored from a snapshot.`,
-      { hint: 'Nothing was changed; its code stays. Restart the guest to be rid of the patch.' },
-    );
-  }
+  const { code, data, id } = plan;
   kernel.space.write(code.address, Buffer.alloc(code.length, INT3));
   if (data !== null) kernel.space.write(data.address, Buffer.alloc(data.length));
   await journal.append({ kind: 'retired', id });

@@ -31,9 +31,20 @@ export function thereOf(kernel: GuestKernel, changes: readonly Change[]): Change
 
 /** Those changes that the guest's code has. */
 export function madeOf(kernel: GuestKernel, changes: readonly Change[]): Change[] {
-  return thereOf(kernel, changes).filter(({ at, bytes }) =>
-    kernel.space.read(at, bytes.length).equals(bytes),
-  );
+  return changes.filter(({ at, bytes }) => holds(kernel, at, bytes));
+}
+
+/** Of a patch that was rolled back, a function with its jump: the guest was restored from a snapshot in which it had it. */
+export function siteThatIsBack(
+  kernel: GuestKernel,
+  { sites }: PatchPlan,
+): PatchPlan['sites'][number] | undefined {
+  return sites.find(({ at, jump }) => holds(kernel, at, jump));
+}
+
+/** False also for a function that is not mapped any more: its module has been unloaded. */
+export function holds(kernel: GuestKernel, at: bigint, bytes: Uint8Array): boolean {
+  return isMapped(kernel, at, bytes.length) && kernel.space.read(at, bytes.length).equals(bytes);
 }
 
 function change(name: string, at: bigint, expected: Uint8Array, bytes: Uint8Array): Change {

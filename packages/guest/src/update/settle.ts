@@ -2,7 +2,7 @@ import { GuestError } from '../errors.ts';
 import type { LedgerPatch, PatchPlan } from '../journal/index.ts';
 import { INT3 } from '../support/x86.ts';
 import { advance } from './advance.ts';
-import { backward, forward, inverse, isMapped, madeOf, thereOf } from './changes.ts';
+import { backward, forward, holds, inverse, isMapped, madeOf, siteThatIsBack, thereOf } from './changes.ts';
 import { type Context, forgetCode } from './context.ts';
 import type { Finding, PatchState } from './kinds.ts';
 import { sha256 } from './plan.ts';
@@ -96,7 +96,7 @@ async function forgetRestored(context: Context): Promise<Finding | null> {
     !hasCode(context, plan) &&
     plan.sites.every((site) => {
       const first = live.flatMap((each) => each.plan.sites).find(({ at }) => at === site.at);
-      return holds(context, site.at, first?.original ?? site.original);
+      return holds(context.kernel, site.at, first?.original ?? site.original);
     });
   if (live.length === 0 || !live.every(isGone)) return null;
   const ids = live.map(({ plan }) => plan.id);
@@ -109,16 +109,11 @@ function hasCode({ kernel }: Context, { code, codeSha256 }: PatchPlan): boolean 
   return sha256(kernel.space.read(code.address, code.length)) === codeSha256;
 }
 
-/** False also for a function that is not mapped any more: its module has been unloaded. */
-function holds({ kernel }: Context, at: bigint, bytes: Uint8Array): boolean {
-  return isMapped(kernel, at, bytes.length) && kernel.space.read(at, bytes.length).equals(bytes);
-}
-
 /** What of a patch that is in the guest is not as it should be. */
 function damage(context: Context, { plan, phase }: LedgerPatch): string | null {
   if (!hasCode(context, plan)) return 'its code has been overwritten';
   if (phase === 'retiring') {
-    const back = plan.sites.find((site) => holds(context, site.at, site.jump));
+    const back = siteThatIsBack(context.kernel, plan);
     return back === undefined
       ? null
       : `the jump at ${back.name} is there again: the guest was restored from a snapshot`;
@@ -128,7 +123,7 @@ function damage(context: Context, { plan, phase }: LedgerPatch): string | null {
     const top = live
       .flatMap((each) => each.plan.sites)
       .findLast(({ oldAddress }) => oldAddress === site.oldAddress);
-    if (top === undefined || holds(context, top.at, top.jump)) continue;
+    if (top === undefined || holds(context.kernel, top.at, top.jump)) continue;
     return isMapped(context.kernel, site.at, 1)
       ? `${site.name} does not begin with the jump that was put there`
       : `${site.name} is not in the guest any more: its module ${site.object} has been unloaded`;
