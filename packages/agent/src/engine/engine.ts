@@ -153,15 +153,12 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       if (current === null) return;
       const { update, own, done } = current;
       const state = ledger.get(update)?.view.state;
-      if (own.gate?.holding !== true) {
-        if (state === 'jumping') return;
-        // What is half restored would have to be begun anew.
-        if (state === 'verifying') {
-          await done;
-          return;
-        }
+      const held = own.gate?.holding === true;
+      if (state === 'jumping' && !held) return;
+      // One that is being verified is waited for: what is half restored would have to be begun anew.
+      if (state !== 'verifying' || held) {
+        own.controller.abort(new ExuviaError('aborted', 'The agent was stopped.'));
       }
-      own.controller.abort(new ExuviaError('aborted', 'The agent was stopped.'));
       await done;
     },
   };

@@ -47,10 +47,8 @@ async function demo(options: DemoOptions): Promise<number> {
     );
     return await demonstrate(state, options);
   } finally {
-    if (options.keep && state !== null) {
-      progress.say('lab: it keeps running; end it with: npm run exuvia -- lab down');
-    }
-    if (!options.keep && state !== null) await labDown();
+    if (state !== null && !options.keep) await labDown();
+    else if (state !== null) progress.say('lab: it keeps running; end it with: npm run exuvia -- lab down');
   }
 }
 
