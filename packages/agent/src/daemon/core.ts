@@ -52,7 +52,8 @@ export function createCore(options: CoreOptions): Core {
     plans: createPlanStore(options.updatesDirectory),
     vms: listVms,
     doctor: examine,
-    executed: (plan) => engine.ledger.get(plan) !== undefined,
+    // A journal that cannot be read may know of any of them.
+    executed: (plan) => journal.problem !== null || engine.ledger.get(plan) !== undefined,
     aptLine: parts.aptLine,
     software: parts.software,
     runningQemus: () => runningQemus(vms),

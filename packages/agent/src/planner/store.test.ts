@@ -54,3 +54,12 @@ test('old plans that nobody executed are removed, updates never', async () => {
     'not-a-plan',
   ]);
 });
+
+test('what somebody executed leaves more than a plan, and stays even when the journal does not know it', async () => {
+  const store = createPlanStore(folder);
+  const id = '20261101-000000-aaaa';
+  await store.write({ ...TEST_PLAN, id });
+  await mkdir(join(folder, id, 'memory'));
+  await store.prune(new Date('2026-11-20T00:00:00Z'), () => false);
+  expect((await readdir(join(folder, id))).sort()).toEqual(['memory', 'plan.json']);
+});

@@ -9,10 +9,11 @@ export interface PlanStore {
   /** Throws ExuviaError `plan-unknown`, `plan-invalid`. */
   read(id: string): Promise<Plan>;
   write(plan: Plan): Promise<void>;
-  /** Removes the plans made before `olderThan` that nobody executed. */
+  /** Removes the plans made before `olderThan` that nobody executed: a directory with anything else in it stays. */
   prune(olderThan: Date, executed: (id: string) => boolean): Promise<void>;
 }
 
+const PLAN = 'plan.json';
 const ID = /^[0-9]{8}-[0-9]{6}-[0-9a-f]{4}$/;
 
 /** A new plan's id: sorts by time, names the time (UTC). */
@@ -22,7 +23,7 @@ export function newPlanId(now: Date): string {
 }
 
 export function createPlanStore(updatesDirectory: string): PlanStore {
-  const fileOf = (id: string) => join(updatesDirectory, id, 'plan.json');
+  const fileOf = (id: string) => join(updatesDirectory, id, PLAN);
   return {
     async read(id) {
       const text = ID.test(id) ? await readIfExists(fileOf(id)) : null;
@@ -39,7 +40,11 @@ export function createPlanStore(updatesDirectory: string): PlanStore {
       const stale = (await list(updatesDirectory)).filter(
         (id) => ID.test(id) && id < oldest && !executed(id),
       );
-      await Promise.all(stale.map((id) => rm(join(updatesDirectory, id), { recursive: true, force: true })));
+      for (const id of stale) {
+        const directory = join(updatesDirectory, id);
+        const held = await list(directory);
+        if (held.every((name) => name === PLAN)) await rm(directory, { recursive: true, force: true });
+      }
     },
   };
 }
