@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect as connectTcp, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
@@ -115,6 +115,16 @@ test.each([
   expect(refused).toMatchObject({ code: expect.stringMatching(/^(ERR_SSL_TLSV1.*|ECONNRESET|EPIPE)$/) });
   expect(agent.logged).not.toContain('request');
   expect((await askOverTls(agent, 'client')).status).toBe(200);
+});
+
+test('a connection on which nothing is ever said does not keep the agent from ending', async () => {
+  const agent = await start({ config: { remote: remote() } });
+  const [host, port] = agent.remote?.split(':') ?? [];
+  const silent = connectTcp({ host: host ?? '', port: Number(port) });
+  await once(silent, 'connect');
+  const ended = once(silent, 'close');
+  await agent.stop();
+  await ended;
 });
 
 test('a client notices an agent with a certificate of another authority', async () => {

@@ -218,6 +218,13 @@ test('an agent that is stopped during an update undoes it first', async () => {
   expect((await journal()).at(-1)).toBe('closed aborted');
 });
 
+test('whoever follows an update that ends with the agent is told how', async () => {
+  const { id } = await begin({ step: 'save', action: 'hold', when: 'after' });
+  await untilStep(agent, id, 'Held after step save.');
+  const ended = untilState(agent, id, 'aborted');
+  await Promise.all([ended, agent.stop()]);
+});
+
 test('an agent that is stopped during the jump leaves it alone', async () => {
   const { id } = await begin();
   await untilState(agent, id, 'jumping');

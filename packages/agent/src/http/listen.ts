@@ -1,6 +1,7 @@
 import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
+import type { Server as HttpServer } from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
-import { type AddressInfo, connect, type Server } from 'node:net';
+import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type AgentConfig, ExuviaError } from '@exuvia/contract';
 import { isErrno } from '@exuvia/sys';
@@ -12,7 +13,7 @@ export type Fetch = (request: Request) => Response | Promise<Response>;
 export interface Listener {
   /** Socket path, or ADDRESS:PORT as it really is (port 0 asks for any). */
   readonly address: string;
-  /** Takes no more requests, ends the connections that are open. */
+  /** Takes no more requests, answers those that are under way for a moment, ends the connections that are open. */
   close(): Promise<void>;
 }
 
@@ -25,10 +26,11 @@ export async function listenOnSocket(fetch: Fetch, path: string): Promise<Listen
   await requireNoAgent(path);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await rm(path, { force: true });
-  const server = createAdaptorServer({ fetch }) as Server;
+  const server = createAdaptorServer({ fetch }) as HttpServer;
+  const close = closerOf(server);
   await listen(server, { path });
   await chmod(path, 0o660);
-  return { address: path, close: () => close(server) };
+  return { address: path, close };
 }
 
 /** Throws ExuviaError `agent-running` when an agent answers on that socket already. */
@@ -64,15 +66,16 @@ export async function listenOnTls(fetch: Fetch, remote: Remote): Promise<TlsList
     const server = createAdaptorServer({
       fetch,
       createServer: createHttpsServer,
-      serverOptions: { ...secrets, requestCert: true, rejectUnauthorized: true },
+      serverOptions: { ...secrets, ...HANDSHAKE },
     }) as HttpsServer;
+    const close = closerOf(server);
     const at = remote.listen.lastIndexOf(':');
     const host = remote.listen.slice(0, at).replace(/^\[(.*)\]$/, '$1');
     await listen(server, { host, port: Number(remote.listen.slice(at + 1)) });
     const { address, port } = server.address() as AddressInfo;
     return {
       address: `${address}:${port}`,
-      close: () => close(server),
+      close,
       async renew(next) {
         const before = secrets.ca;
         try {
@@ -89,6 +92,9 @@ export async function listenOnTls(fetch: Fetch, remote: Remote): Promise<TlsList
     throw remoteInvalid(remote, 'could not be opened', cause);
   }
 }
+
+/** Who shows no certificate, or nothing at all, is turned away. */
+const HANDSHAKE = { requestCert: true, rejectUnauthorized: true, handshakeTimeout: 10_000 } as const;
 
 async function readSecrets(remote: Remote) {
   const [ca, cert, key] = await Promise.all([
@@ -129,11 +135,25 @@ async function isAnswering(path: string): Promise<boolean> {
   return await connected.promise.finally(() => socket.destroy());
 }
 
-async function close(server: Server): Promise<void> {
-  const closed = Promise.withResolvers<void>();
-  server.close(() => closed.resolve());
-  if ('closeAllConnections' in server && typeof server.closeAllConnections === 'function') {
-    server.closeAllConnections();
-  }
-  await closed.promise;
+/** What is still being answered, such as an update's last event, has this long when the server ends. */
+const DRAIN_MS = 1000;
+
+/** The way to end a server: requests under way are answered, then every connection ends, even one without a handshake. */
+function closerOf(server: HttpServer | HttpsServer): () => Promise<void> {
+  const open = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  return async () => {
+    const closed = Promise.withResolvers<void>();
+    server.close(() => closed.resolve());
+    const idle = setInterval(() => server.closeIdleConnections(), DRAIN_MS / 20);
+    const drained = setTimeout(() => {
+      for (const socket of open) socket.destroy();
+    }, DRAIN_MS);
+    await closed.promise;
+    clearInterval(idle);
+    clearTimeout(drained);
+  };
 }
