@@ -32,11 +32,16 @@ export async function closeUpdate(closing: Closing, id: string, end: Outcome): P
     log(`The report of update ${id} could not be written: ${sentenceOf(error)}`);
   }
   const { outcome, reason } = end;
+  const record = { kind: 'closed', update: id, outcome, ...(reason === null ? {} : { reason }) } as const;
+  const message = reason === null ? `The update is ${outcome}.` : `The update is ${outcome}: ${reason}`;
   await ledger.flush().catch((error: unknown) => log(`Journal: ${sentenceOf(error)}`));
-  await ledger.record(
-    { kind: 'closed', update: id, outcome, ...(reason === null ? {} : { reason }) },
-    reason === null ? `The update is ${outcome}.` : `The update is ${outcome}: ${reason}`,
-  );
+  try {
+    await ledger.record(record, message);
+  } catch (error) {
+    // Whoever follows is told all the same. The next agent finds the update open, and finishes or undoes it once more.
+    log(`The end of update ${id} could not be written to the journal: ${sentenceOf(error)}`);
+    await ledger.assume(record, `${message} The journal could not be written: ${sentenceOf(error)}`);
+  }
 }
 
 async function finalReport(closing: Closing, state: UpdateState, end: Outcome): Promise<Report> {

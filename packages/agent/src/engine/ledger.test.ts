@@ -3,6 +3,7 @@ import type { JournalRecord } from '@exuvia/contract';
 import { expect, test } from 'vitest';
 import type { Journal } from '../journal/index.ts';
 import { TEST_PLAN } from '../journal/records.testing.ts';
+import { type Closing, closeUpdate } from './closing.ts';
 import { createLedger } from './ledger.ts';
 
 const { id: update } = TEST_PLAN;
@@ -55,4 +56,27 @@ test('what was kept back is written before what comes after it', async () => {
   ];
   await Promise.all(all);
   expect(kinds()).toEqual(['begin', 'step-started', 'step-done']);
+});
+
+test('an end that cannot be written is told to those who follow, and is only in memory', async () => {
+  const journal = {
+    updates: new Map(),
+    append: async (record: JournalRecord) => {
+      if (record.kind === 'closed') throw new Error('EIO: i/o error, fsync');
+    },
+  } as unknown as Journal;
+  const ledger = createLedger(journal, TEST_PLAN.host.bootId, () => new Date(0));
+  await ledger.record({ kind: 'begin', update, plan: TEST_PLAN }, 'begins');
+  const told: string[] = [];
+  ledger.subscribe(update, ({ message, update: { state } }) => told.push(`${state}: ${message}`));
+  const closing = {
+    ...{ ledger, now: () => new Date(0), log: () => {} },
+    reports: { write: async () => {} },
+    host: async () => TEST_PLAN.host,
+    vms: async () => [],
+  } as unknown as Closing;
+  await closeUpdate(closing, update, { outcome: 'aborted', reason: 'It was aborted.' });
+  expect(told).toEqual([
+    'aborted: The update is aborted: It was aborted. The journal could not be written: EIO: i/o error, fsync',
+  ]);
 });

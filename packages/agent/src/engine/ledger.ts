@@ -21,6 +21,8 @@ export interface Ledger {
    * @param allow throws when the update's state, after all records before this one, does not allow it
    */
   record(body: RecordBody, message: string, allow?: (state: UpdateState | undefined) => void): Promise<void>;
+  /** As {@link record}, without the disk: for the end of an update when that cannot be written. */
+  assume(body: RecordBody, message: string): Promise<void>;
   /** From now on records are only kept in memory: an fsync has no place where VMs stand still. */
   deferWrites(): void;
   /** Writes what was kept back, and every further record at once again. */
@@ -57,6 +59,18 @@ export function createLedger(journal: Journal, bootId: string, now: () => Date):
     });
   };
 
+  const take = async (
+    body: RecordBody,
+    message: string,
+    write: (record: JournalRecord) => Promise<void>,
+  ): Promise<void> => {
+    const record: JournalRecord = { v: 1, at: now().toISOString(), bootId, ...body };
+    const next = applyRecord(states.get(record.update), record);
+    await write(record);
+    states.set(record.update, next);
+    tell(next.view, message);
+  };
+
   return {
     get: (update) => states.get(update),
     known,
@@ -64,13 +78,12 @@ export function createLedger(journal: Journal, bootId: string, now: () => Date):
     record: (body, message, allow) =>
       inTurn(async () => {
         allow?.(states.get(body.update));
-        const record: JournalRecord = { v: 1, at: now().toISOString(), bootId, ...body };
-        const next = applyRecord(states.get(record.update), record);
-        if (deferred === null) await journal.append(record);
-        else deferred.push(record);
-        states.set(record.update, next);
-        tell(next.view, message);
+        await take(body, message, async (record) => {
+          if (deferred === null) await journal.append(record);
+          else deferred.push(record);
+        });
       }),
+    assume: (body, message) => inTurn(() => take(body, message, async () => {})),
     deferWrites() {
       deferred ??= [];
     },

@@ -11,9 +11,12 @@ export interface Journal {
   readonly file: string;
   /** Every update that the file told of when it was opened. */
   readonly updates: ReadonlyMap<string, UpdateState>;
-  /** Why this journal cannot be trusted; then nothing can be appended. `null` for a sound one. */
+  /**
+   * Why no update may begin: the file cannot be trusted, and nothing can be appended; or the last record could not be
+   * written. `null` for a sound one.
+   */
   readonly problem: ExuviaError | null;
-  /** Returns when the records are on the disk. Throws {@link problem}, or what the file system says. */
+  /** Returns when the records are on the disk. Throws `journal-invalid`, or what the file system says. */
   append(...records: readonly JournalRecord[]): Promise<void>;
   close(): Promise<void>;
 }
@@ -61,17 +64,27 @@ function journalOn(
   handle: FileHandle,
   file: string,
   updates: ReadonlyMap<string, UpdateState>,
-  problem: ExuviaError | null,
+  invalid: ExuviaError | null,
 ): Journal {
   let queue: Promise<void> = Promise.resolve();
+  let unwritable: ExuviaError | null = null;
   return {
     file,
     updates,
-    problem,
+    get problem() {
+      return invalid ?? unwritable;
+    },
     append(...records) {
-      if (problem !== null) return Promise.reject(problem);
+      if (invalid !== null) return Promise.reject(invalid);
       const written = queue.then(() => appendRecords(handle, file, records));
-      queue = written.catch(() => {});
+      queue = written.then(
+        () => {
+          unwritable = null;
+        },
+        (cause: unknown) => {
+          unwritable = journalUnwritable(file, cause);
+        },
+      );
       return written;
     },
     async close() {
@@ -79,6 +92,14 @@ function journalOn(
       await handle.close();
     },
   };
+}
+
+function journalUnwritable(file: string, cause: unknown): ExuviaError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ExuviaError('journal-unwritable', `${file} could not be written: ${why}`, {
+    cause,
+    hint: 'Mend its file system, then `systemctl restart exuvia-agent`.',
+  });
 }
 
 async function appendRecords(
