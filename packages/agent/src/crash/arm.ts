@@ -58,14 +58,20 @@ export async function armCrashKernel(crashes: number): Promise<void> {
       mode: 0o600,
     });
     await loadCrashKernel({ kernel: kernel.image, initrd, commandLine: crashCommandLine(kept) });
+    await writeFile(OWN, '');
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-/** Frees what {@link armCrashKernel} has loaded. */
+/** There while the crash kernel that is loaded is Exuvia's; /run ends with the kernel, as that does. */
+const OWN = join(HOST_PATHS.runtime, 'crash-kernel');
+
+/** Frees what {@link armCrashKernel} has loaded; that of another program (kdump) stays. */
 export async function disarmCrashKernel(): Promise<void> {
+  if ((await readIfExists(OWN)) === null) return;
   if (await isCrashKernelLoaded()) await unloadCrashKernel();
+  await rm(OWN, { force: true });
 }
 
 /** What the host is started with again: file systems and store, no VM; the agent looks after those. */
