@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { type Check, HOST_PATHS, parseSize, type Vm } from '@exuvia/contract';
-import { detectBootLoader } from '@exuvia/sys';
+import { detectBootLoader, oneTimeProblem } from '@exuvia/sys';
 import type { PlanTarget } from '../../kinds.ts';
 import { kernelInstalled, vmRuns } from '../shared/checks.ts';
 
@@ -13,22 +13,27 @@ export async function rebootChecks({ kernel }: PlanTarget, vms: readonly Vm[]): 
 }
 
 async function bootLoaderKnown(): Promise<Check> {
-  const id = 'boot-loader';
+  const about = { id: 'boot-loader', subject: 'host' } as const;
   const bootLoader = await detectBootLoader();
-  return bootLoader === null
-    ? {
-        id,
-        subject: 'host',
-        verdict: 'fail',
-        reason: 'Neither GRUB nor kernel-install manages this host’s kernels.',
-        remedy: 'Use `--handover kexec`.',
-      }
-    : {
-        id,
-        subject: 'host',
-        verdict: 'ok',
-        reason: `${bootLoader.kind} chooses the kernel of the next boot.`,
-      };
+  if (bootLoader === null) {
+    return {
+      ...about,
+      verdict: 'fail',
+      reason: 'Neither GRUB nor kernel-install manages this host’s kernels.',
+      remedy: 'Use `--handover kexec`.',
+    };
+  }
+  const problem = await oneTimeProblem(bootLoader);
+  if (problem !== null) {
+    return {
+      ...about,
+      verdict: 'warn',
+      reason: problem,
+      remedy:
+        'If the new kernel does not come up, choose the old one in GRUB’s menu; or make /boot a plain partition.',
+    };
+  }
+  return { ...about, verdict: 'ok', reason: `${bootLoader.kind} chooses the kernel of the next boot.` };
 }
 
 async function diskSpace(vms: readonly Vm[]): Promise<Check> {

@@ -1,4 +1,5 @@
 import type { Report } from '@exuvia/contract';
+import { detectBootLoader } from '@exuvia/sys';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
@@ -38,6 +39,12 @@ export async function finishReboot(
   );
   await noteTime(context, 'restored');
   const verified = await verifyVms(dependencies, context);
+  await attempt(context, 'The boot loader may keep its choice for one boot', forgetNextKernel);
   await attempt(context, 'The boot loader keeps its old default', () => makeDefault(plan.target.kernel));
   return buildReport(dependencies, context, await rebootTimings(context), verified);
+}
+
+/** Most boot loaders have forgotten it by themselves; GRUB on LVM or RAID cannot. */
+async function forgetNextKernel(): Promise<void> {
+  await (await detectBootLoader())?.clearNextKernel();
 }

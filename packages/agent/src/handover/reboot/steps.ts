@@ -45,8 +45,8 @@ function chooseKernel(release: string): Step {
       }
       await bootLoader.setNextKernel(release);
     },
-    async undo({ plan }) {
-      await (await detectBootLoader())?.setNextKernel(plan.host.kernel);
+    async undo() {
+      await (await detectBootLoader())?.clearNextKernel();
     },
   };
 }
