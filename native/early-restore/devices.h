@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "identity.h"
 #include "log.h"
 #include "plan.h"
 
@@ -73,15 +74,14 @@ static void format_uuid(const unsigned char *u, char *to) {
   for (int i = 0; i < 16; i++) to += sprintf(to, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", u[i]);
 }
 
-/* Offsets of magic, UUID and label: Linux 6.12 fs/ext4/ext4.h, fs/xfs/libxfs/xfs_format.h, fs/btrfs. */
+/* Offsets of magic, UUID and label: Linux 6.12 fs/ext4/ext4.h, fs/xfs/libxfs/xfs_format.h. */
 static bool device_is(const char *device, const struct file_system *fs) {
-  static unsigned char head[0x10140];
+  static unsigned char head[4096];
   int fd = open(device, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
-  size_t want = strcmp(fs->type, "btrfs") == 0 ? sizeof head : 4096;
-  ssize_t n = pread(fd, head, want, 0);
+  ssize_t n = pread(fd, head, sizeof head, 0);
   close(fd);
-  if (n != (ssize_t)want) return false;
+  if (n != (ssize_t)sizeof head) return false;
   char uuid[40], label[257] = "";
   if (strcmp(fs->type, "ext4") == 0) {
     if (head[0x438] != 0x53 || head[0x439] != 0xef) return false;
@@ -91,13 +91,15 @@ static bool device_is(const char *device, const struct file_system *fs) {
     if (memcmp(head, "XFSB", 4) != 0) return false;
     format_uuid(head + 32, uuid);
     memcpy(label, head + 108, 12);
-  } else if (strcmp(fs->type, "btrfs") == 0) {
-    if (memcmp(head + 0x10040, "_BHRfS_M", 8) != 0) return false;
-    format_uuid(head + 0x10020, uuid);
   } else {
     return false;
   }
   return strcmp(fs->id, fs->by_label ? label : uuid) == 0;
+}
+
+/* Whoever can write to another disk of this host could write this file system's UUID there. */
+static bool may_hold(const char *name, const struct file_system *fs) {
+  return fs->disk.kind ? is_device(name, &fs->disk) : !is_of_vm(name);
 }
 
 /* Finds the block device of a file system among those that exist now. */
@@ -109,7 +111,7 @@ static bool find_device(const struct file_system *fs, char *device, size_t size)
   while (!found && (entry = readdir(dir))) {
     if (entry->d_name[0] == '.' || strncmp(entry->d_name, "loop", 4) == 0 || strncmp(entry->d_name, "ram", 3) == 0)
       continue;
-    if (fs->by_label && strncmp(entry->d_name, "pmem", 4) != 0) continue;
+    if (fs->by_label ? strncmp(entry->d_name, "pmem", 4) != 0 : !may_hold(entry->d_name, fs)) continue;
     snprintf(device, size, "/dev/%.200s", entry->d_name);
     found = device_is(device, fs);
   }

@@ -5,6 +5,7 @@
  *                                              the others are there, `watchdog` when the VMs run
  *   root UUID TYPE OPTIONS                     the host's root file system
  *   mount UUID TYPE PATH OPTIONS               further file systems that VMs need
+ *   on PATH PARTITION wwid|serial VALUE        the disk that the file system at PATH is on, where it has such a number
  *   device PATH PARTITION wwid|serial VALUE    a block device that a VM opens by the name PATH, below /dev/disk
  *   store LABEL TYPE PATH OPTIONS              where memory and state of the VMs lie
  *   bridge NAME MAC MTU SETTING=VALUE...       made before the QEMUs start; SETTING in /sys/class/net/NAME/bridge
@@ -56,14 +57,15 @@ struct image {
   const char *kernel, *initrd;
 };
 
-struct file_system {
-  const char *id, *type, *path, *options;
-  bool by_label;
-};
-
 struct device {
   const char *path, *kind, *value;
   unsigned long partition; /* 0: the whole disk */
+};
+
+struct file_system {
+  const char *id, *type, *path, *options;
+  bool by_label;
+  struct device disk; /* its kind is NULL when that has no such number */
 };
 
 struct bridge {
@@ -131,16 +133,33 @@ static bool plan_file_system(const char *word, char *rest) {
   return fs->path || plan_fails("a field is missing", word);
 }
 
-static bool plan_device(char *rest) {
-  if (device_count == MAX_DEVICES) return plan_fails("too many", "device");
-  struct device *device = &devices[device_count++];
+/* Its value is NULL when a field is missing. */
+static void plan_identity(struct device *device, char *rest) {
   device->path = next_word(&rest);
   const char *partition = next_word(&rest);
   device->kind = next_word(&rest);
   device->value = rest;
-  if (!rest || strncmp(device->path, "/dev/disk/", 10) != 0 || strlen(device->path) > 200) return plan_fails("a field is missing", "device");
-  device->partition = strtoul(partition, NULL, 10);
-  return true;
+  device->partition = partition ? strtoul(partition, NULL, 10) : 0;
+}
+
+static bool plan_device(char *rest) {
+  if (device_count == MAX_DEVICES) return plan_fails("too many", "device");
+  struct device *device = &devices[device_count++];
+  plan_identity(device, rest);
+  return (device->value && strncmp(device->path, "/dev/disk/", 10) == 0 && strlen(device->path) <= 200) ||
+         plan_fails("a field is missing", "device");
+}
+
+static bool plan_disk(char *rest) {
+  struct device disk;
+  plan_identity(&disk, rest);
+  if (!disk.value) return plan_fails("a field is missing", "on");
+  for (size_t i = 0; i < mount_count; i++)
+    if (!mounts[i].by_label && strcmp(mounts[i].path, disk.path) == 0) {
+      mounts[i].disk = disk;
+      return true;
+    }
+  return plan_fails("no such file system", "on");
 }
 
 static bool plan_image(char *rest) {
@@ -233,6 +252,7 @@ static bool read_plan(const char *path) {
     else if (strcmp(word, "vlan") == 0) good = plan_vlan(rest);
     else if (strcmp(word, "root") == 0 || strcmp(word, "mount") == 0 || strcmp(word, "store") == 0)
       good = plan_file_system(word, rest);
+    else if (strcmp(word, "on") == 0) good = plan_disk(rest);
     else if (strcmp(word, "device") == 0) good = plan_device(rest);
     else if (strcmp(word, "online-cpus") == 0) online_cpus = rest;
     else if (strcmp(word, "watchdog") == 0) watchdog = rest;

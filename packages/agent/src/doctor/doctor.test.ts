@@ -182,7 +182,7 @@ const BAD: [string, Partial<DoctorFacts>, Check['verdict'], string][] = [
     'root-file-system',
     { root: { type: 'nfs4', source: 'server:/root', below: 'none' } },
     'fail',
-    'The root file system is nfs4 on server:/root; VMs can be restored from ext4, xfs and btrfs.',
+    'The root file system is nfs4 on server:/root; VMs can be restored from ext4 and xfs.',
   ],
   [
     'root-file-system',

@@ -15,6 +15,7 @@ import {
   kexecFacts,
   type Lockdown,
   lockdown,
+  madeBy,
   mountOf,
   readIfExists,
   type SecureBoot,
@@ -122,23 +123,14 @@ export function parseMeminfo(text: string, name: string): number {
   return Number(match?.[1] ?? 0) * 1024;
 }
 
-/** The root file system, and what kind of device it lies on; btrfs has no device number of its own to ask. */
 async function rootFileSystem(): Promise<RootFileSystem> {
-  const mount = await mountOf('/');
-  const name = mount.source.startsWith('/dev/') ? mount.source.slice('/dev/'.length) : null;
-  const directory = mount.device.startsWith('0:')
-    ? name === null
-      ? null
-      : `/sys/class/block/${name.replaceAll('/', '!')}`
-    : `/sys/dev/block/${mount.device}`;
-  return { type: mount.type, source: mount.source, below: await blockKind(directory) };
+  const { type, source, device } = await mountOf('/');
+  // A file system without a device number of its own is refused by its type.
+  const maker = device.startsWith('0:') ? 'none' : await madeBy(device);
+  return { type, source, below: maker === null ? 'disk' : (KINDS[maker] ?? 'none') };
 }
 
-async function blockKind(directory: string | null): Promise<BlockKind> {
-  if (directory === null || !(await anyExists(directory))) return 'none';
-  if (await anyExists(`${directory}/dm`)) return 'device-mapper';
-  return (await anyExists(`${directory}/md`)) ? 'raid' : 'disk';
-}
+const KINDS: Readonly<Record<string, BlockKind>> = { dm: 'device-mapper', md: 'raid' };
 
 async function anyExists(...paths: string[]): Promise<boolean> {
   const found = await Promise.all(

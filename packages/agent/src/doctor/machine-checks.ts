@@ -72,12 +72,12 @@ export function rootFileSystemCheck({ root }: DoctorFacts): Check {
     return finding(id, 'fail', 'The root file system cannot be determined.', 'Is /proc mounted?');
   }
   const what = `The root file system is ${root.type} on ${root.source}`;
-  if (!['ext4', 'xfs', 'btrfs'].includes(root.type)) {
+  if (!['ext4', 'xfs'].includes(root.type)) {
     return finding(
       id,
       'fail',
-      `${what}; VMs can be restored from ext4, xfs and btrfs.`,
-      'Use another root file system.',
+      `${what}; VMs can be restored from ext4 and xfs.`,
+      'Use the handover "reboot", or another root file system.',
     );
   }
   switch (root.below) {

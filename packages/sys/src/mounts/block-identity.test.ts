@@ -58,3 +58,21 @@ test('devices that userland puts together are told from disks', async () => {
     null,
   ]);
 });
+
+test('a disk that userland connects to over a network is none that a new kernel finds', async () => {
+  await device('8:0', 'platform/host3/session1/target3:0:0/3:0:0:1/block/sda', {});
+  await device('259:0', 'virtual/nvme-fabrics/ctl/nvme0/nvme0n1', {});
+  await device('259:1', 'virtual/nvme-subsystem/nvme-subsys1/nvme1n1', {});
+  await device('259:2', 'virtual/nvme-subsystem/nvme-subsys2/nvme2n1', {});
+  await device('251:0', 'rbd/0/block/rbd0', {});
+  for (const [number, transport] of [
+    [1, 'tcp'],
+    [2, 'pcie'],
+  ]) {
+    const controller = join(root, `sys/devices/virtual/nvme-subsystem/nvme-subsys${number}/nvme${number}`);
+    await mkdir(controller);
+    await writeFile(join(controller, 'transport'), `${transport}\n`);
+  }
+  const makers = ['8:0', '259:0', '259:1', '259:2', '251:0'].map((one) => madeBy(one, root));
+  expect(await Promise.all(makers)).toEqual(['iscsi', 'nvme-fabrics', 'nvme-fabrics', null, 'rbd']);
+});

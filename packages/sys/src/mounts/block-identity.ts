@@ -47,12 +47,36 @@ async function identityOfDisk(disk: string): Promise<Omit<BlockIdentity, 'partit
   return null;
 }
 
+/** What the path of a device below /sys says of disks that the host's userland connects to. */
+const CONNECTED = [
+  [/\/session[0-9]+\//, 'iscsi'],
+  [/\/nvme-fabrics\//, 'nvme-fabrics'],
+  [/\/devices\/rbd\//, 'rbd'],
+] as const;
+
 /**
- * What makes a block device that no driver finds by itself: `dm` (LVM, LUKS, multipath), `md` (RAID), `loop`...; `null`
- * for a disk or a partition of one.
+ * What makes a block device that no driver finds by itself: `dm` (LVM, LUKS, multipath), `md` (RAID), `loop`, `iscsi`...;
+ * `null` for a disk or a partition of one.
  */
 export async function madeBy(device: string, root = '/'): Promise<string | null> {
   const path = await realpath(join(root, 'sys/dev/block', device));
+  const connected = CONNECTED.find(([place]) => place.test(path))?.[1];
+  if (connected !== undefined) return connected;
   // NVMe namespaces with several paths are below devices/virtual as well.
+  const subsystem = /^.*\/nvme-subsystem\/[^/]+/.exec(path)?.[0];
+  if (subsystem !== undefined) return await fabricsOf(subsystem);
   return /\/devices\/virtual\/block\/([a-z]+)/.exec(path)?.[1] ?? null;
+}
+
+/** Each controller of an NVMe subsystem is linked below it, and knows its transport (Linux 6.12 drivers/nvme/host/sysfs.c). */
+async function fabricsOf(subsystem: string): Promise<'nvme-fabrics' | null> {
+  const controllers = (await listIfExists(subsystem)).filter((name) => /^nvme[0-9]+$/.test(name));
+  const transports = await Promise.all(
+    controllers.map((name) => readIfExists(join(subsystem, name, 'transport'))),
+  );
+  return transports.some(
+    (transport) => transport !== undefined && transport !== null && transport.trim() !== 'pcie',
+  )
+    ? 'nvme-fabrics'
+    : null;
 }

@@ -21,6 +21,9 @@ const USERLAND: Readonly<Record<string, string>> = {
   md: 'software RAID',
   loop: 'a loop device',
   nbd: 'a network block device',
+  iscsi: 'iSCSI',
+  'nvme-fabrics': 'NVMe over fabrics',
+  rbd: 'Ceph RBD',
 };
 
 /**

@@ -1,8 +1,14 @@
 import { type Mount, mounts } from '@exuvia/sys';
 import type { EarlyNeeds } from './needs.ts';
 
-/** Types that hold data on a device or another host: worth unmounting in order. */
-const WITH_DATA = /^(ext[234]|xfs|btrfs|vfat|exfat|ntfs3?|nfs4?|cifs|ceph|fuse\..*|fuseblk|9p|virtiofs)$/;
+/**
+ * Types that hold data on a device: worth unmounting in order. Those of other hosts stay: an abort could not mount them
+ * again (credentials, programs in userland), and what is written to them is synced like the rest.
+ */
+const WITH_DATA = /^(ext[234]|xfs|btrfs|vfat|exfat|ntfs3?)$/;
+
+/** Where boot loaders have what the way back needs (Boot Loader Specification: the ESP, XBOOTLDR). */
+const BOOT = ['/boot', '/boot/efi', '/efi'];
 
 export interface Unmounted {
   readonly source: string;
@@ -25,12 +31,15 @@ export function selectUnneeded(
     '/',
     '/usr',
     '/var',
-    '/boot',
+    ...BOOT,
     needs.store.path,
     ...needs.mounts.map(({ path }) => path),
   ]);
   return table
     .filter(({ type, mountPoint, root }) => WITH_DATA.test(type) && root === '/' && !needed.has(mountPoint))
     .sort((a, b) => b.mountPoint.length - a.mountPoint.length)
-    .map(({ source, mountPoint, type, options }) => ({ source, mountPoint, type, options }));
+    .map(({ source, mountPoint, type, options, superOptions }) => ({
+      ...{ source, mountPoint, type },
+      options: [...new Set([...options, ...superOptions])],
+    }));
 }

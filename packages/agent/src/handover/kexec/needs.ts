@@ -2,6 +2,7 @@ import { access, constants, readFile } from 'node:fs/promises';
 import { ExuviaError, HOST_PATHS, nicsOf, STORE_LABEL, type Vm } from '@exuvia/contract';
 import { holdsVsock, type OpenImage } from '@exuvia/qemu';
 import {
+  blockIdentity,
   hostNetwork,
   type ModuleFile,
   type Mount,
@@ -35,7 +36,7 @@ export interface EarlyNeeds {
 }
 
 /** File systems that exuvia-early-restore can find by their superblock (native/early-restore/devices.h). */
-const SUPPORTED = new Set(['ext4', 'xfs', 'btrfs']);
+const SUPPORTED = new Set(['ext4', 'xfs']);
 const MEMORY_FILE_SYSTEMS = new Set(['tmpfs', 'devtmpfs', 'proc', 'sysfs']);
 
 /** Who is to be restored, and what their QEMUs have open. */
@@ -73,6 +74,8 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
   if (rootMount === undefined || rootMount.mountPoint !== '/') {
     throw new ExuviaError('root-unsupported', 'The root file system of this host could not be determined.');
   }
+  const root = await earlyMount(rootMount);
+  const mounted = await Promise.all(others.map(earlyMount));
   const devices = [...needed.map(({ device }) => device), ...disks.devices.map(({ number }) => number)];
   const drivers = await Promise.all(
     [...new Set(devices)].map((device) => modulesForBlockDevice(release, device)),
@@ -107,8 +110,8 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
     network,
     cpus: (await readFile('/sys/devices/system/cpu/online', 'utf8')).trim(),
     watchdog: watchdog?.device ?? null,
-    root: await earlyMount(rootMount),
-    mounts: await Promise.all(others.map(earlyMount)),
+    root,
+    mounts: mounted,
     devices: disks.devices.map(({ number: _, ...device }) => device),
     store: { label: STORE_LABEL, path: HOST_PATHS.store, options: optionsOf(store) },
   };
@@ -165,11 +168,12 @@ async function earlyMount(mount: Mount): Promise<EarlyMount> {
       'root-unsupported',
       `${mount.mountPoint} is a ${mount.type} file system on ${mount.source}, which the early restore cannot mount.`,
       {
-        hint: 'It mounts ext4, xfs and btrfs on disks and partitions; use `--handover reboot` on this host.',
+        hint: 'It mounts ext4 and xfs on disks and partitions; use `--handover reboot` on this host.',
       },
     );
   }
-  return { uuid, type: mount.type, path: mount.mountPoint, options: optionsOf(mount) };
+  const disk = await blockIdentity(mount.device);
+  return { uuid, type: mount.type, path: mount.mountPoint, options: optionsOf(mount), disk };
 }
 
 /** Mount options as they are now; `rw` and `ro` once, of the mount itself. */

@@ -20,8 +20,14 @@ afterAll(() => rm(directory, { recursive: true }));
 const PLAN: RestorePlan = {
   update: 'u1',
   modules: [{ group: 'vm', file: '/modules/kvm_amd.ko', options: '' }],
-  root: { uuid: '1-2', type: 'ext4', path: '/', options: 'rw' },
-  mounts: [{ uuid: '3-4', type: 'xfs', path: '/srv', options: 'rw' }],
+  root: {
+    uuid: '1-2',
+    type: 'ext4',
+    path: '/',
+    options: 'rw',
+    disk: { kind: 'serial', value: 'a b', partition: 2 },
+  },
+  mounts: [{ uuid: '3-4', type: 'xfs', path: '/srv', options: 'rw', disk: null }],
   devices: [{ path: '/dev/disk/by-id/a-part2', kind: 'wwid', value: 't10.A  b', partition: 2 }],
   store: { label: 'exuvia-store', path: '/var/lib/exuvia/store', options: 'rw,dax=always' },
   vms: [

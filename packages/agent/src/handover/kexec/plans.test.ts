@@ -36,8 +36,14 @@ test('the restore plan names modules, file systems and every VM with its complet
   const plan = renderRestorePlan({
     update: 'u1',
     modules: [{ group: 'vm', file: '/modules/kvm_amd.ko', options: 'npt=1' }],
-    root: { uuid: '1-2', type: 'ext4', path: '/', options: 'rw,relatime' },
-    mounts: [{ uuid: '3-4', type: 'xfs', path: '/srv/disks', options: 'rw' }],
+    root: {
+      uuid: '1-2',
+      type: 'ext4',
+      path: '/',
+      options: 'rw,relatime',
+      disk: { kind: 'wwid', value: 'eui.1', partition: 2 },
+    },
+    mounts: [{ uuid: '3-4', type: 'xfs', path: '/srv/disks', options: 'rw', disk: null }],
     devices: [
       { path: '/dev/disk/by-id/scsi-x-part2', kind: 'wwid', value: 't10.QEMU    disk a', partition: 2 },
     ],
@@ -72,6 +78,7 @@ test('the restore plan names modules, file systems and every VM with its complet
 module vm /modules/kvm_amd.ko npt=1
 root 1-2 ext4 rw,relatime
 mount 3-4 xfs /srv/disks rw
+on / 2 wwid eui.1
 device /dev/disk/by-id/scsi-x-part2 2 wwid t10.QEMU    disk a
 store exuvia-store ext4 /var/lib/exuvia/store rw,dax=always
 bridge br0 52:54:00:00:00:01 1500 stp_state=0
@@ -97,7 +104,7 @@ env PATH=/bin
 arg /bin/qemu
 arg -append
 arg a b
-checksum c0557023
+checksum cce670bd
 `);
 });
 
@@ -147,22 +154,26 @@ test('file systems that hold data and that no VM needs are unmounted, the deepes
     device: '8:1',
     root: '/',
     mountPoint,
-    options: ['rw'],
+    options: ['rw', 'nodev'],
     type,
     source,
-    superOptions: [],
+    superOptions: ['rw', 'usrquota'],
   });
   const table = [
     mount('/', 'ext4', '/dev/a'),
     mount('/proc', 'proc', 'proc'),
     mount('/boot/efi', 'vfat', '/dev/b'),
-    mount('/srv', 'nfs4', 'host:/srv'),
+    mount('/srv', 'ext4', '/dev/d'),
+    mount('/net', 'nfs4', 'host:/srv'),
     mount('/srv/disks', 'xfs', '/dev/c'),
     mount('/var/lib/exuvia/store', 'ext4', '/dev/pmem0'),
   ];
   const needs = {
-    mounts: [{ uuid: '1', type: 'xfs', path: '/srv/disks', options: '' }],
+    mounts: [{ uuid: '1', type: 'xfs', path: '/srv/disks', options: '', disk: null }],
     store: { label: 'exuvia-store', path: '/var/lib/exuvia/store', options: '' },
   };
-  expect(selectUnneeded(table, needs).map(({ mountPoint }) => mountPoint)).toEqual(['/boot/efi', '/srv']);
+  // An abort mounts it as it was.
+  expect(selectUnneeded(table, needs)).toEqual([
+    { source: '/dev/d', mountPoint: '/srv', type: 'ext4', options: ['rw', 'nodev', 'usrquota'] },
+  ]);
 });

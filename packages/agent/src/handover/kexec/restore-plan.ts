@@ -13,6 +13,8 @@ export interface EarlyMount {
   readonly type: string;
   readonly path: string;
   readonly options: string;
+  /** The disk that it is on; `null` when that has no number of its own: it is then found by its UUID alone. */
+  readonly disk: BlockIdentity | null;
 }
 
 /** A block device that a VM has: found by what its disk is known by, and given the name that the VM's QEMU opens. */
@@ -72,6 +74,9 @@ export function renderRestorePlan(plan: RestorePlan): string {
     ...plan.modules.map(({ group, file, options }) => `module ${group} ${file} ${options}`.trimEnd()),
     `root ${plan.root.uuid} ${plan.root.type} ${plan.root.options}`,
     ...plan.mounts.map(({ uuid, type, path, options }) => `mount ${uuid} ${type} ${path} ${options}`),
+    ...[plan.root, ...plan.mounts].flatMap(({ path, disk }) =>
+      disk === null ? [] : [`on ${path} ${disk.partition} ${disk.kind} ${disk.value}`],
+    ),
     ...plan.devices.map(({ path, partition, kind, value }) => `device ${path} ${partition} ${kind} ${value}`),
     `store ${plan.store.label} ext4 ${plan.store.path} ${plan.store.options}`,
     ...networkLines(plan.network),
