@@ -3,6 +3,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import { answerError, bodyTooLarge, requestInvalid } from './errors.ts';
 import { addHostRoutes } from './routes/host.ts';
+import { addMetricsRoute } from './routes/metrics.ts';
 import { addUpdateRoutes } from './routes/updates.ts';
 import { addVmRoutes } from './routes/vms.ts';
 import type { Services } from './services.ts';
@@ -61,9 +62,7 @@ export function createApp(services: Services): OpenAPIHono {
   addHostRoutes(app, services);
   addVmRoutes(app, services);
   addUpdateRoutes(app, services);
-  app.get('/metrics', async (context) =>
-    context.body(await services.metrics.render(), 200, { 'content-type': services.metrics.contentType }),
-  );
+  addMetricsRoute(app, services);
   app.doc31('/openapi.json', OPENAPI);
   return app;
 }

@@ -14,9 +14,12 @@ test('the document is OpenAPI 3.1 and has every route', () => {
   const routes = Object.entries<Record<string, unknown>>(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   );
+  const names = ['Error', 'Host', 'Plan', 'Report', 'Update', 'UpdateEvent', 'Vm', 'VmSpec'];
+  expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining(names));
   expect(routes.sort()).toEqual([
     'DELETE /v1/setup',
     'DELETE /v1/vms/{name}',
+    'GET /metrics',
     'GET /v1/doctor',
     'GET /v1/host',
     'GET /v1/plans/{id}',

@@ -1,5 +1,4 @@
 import {
-  checkSchema,
   doctorSchema,
   errorBodySchema,
   heartbeatSchema,
@@ -36,7 +35,6 @@ export const Update = named('Update', updateSchema);
 export const UpdateEvent = named('UpdateEvent', updateEventSchema);
 export const Observation = named('Observation', observationSchema);
 export const Report = named('Report', reportSchema);
-named('Check', checkSchema);
 const ErrorBody = named('Error', errorBodySchema);
 
 export const VmPath = z.object({ name: vmNameSchema });
@@ -67,8 +65,8 @@ export function body<Schema extends z.ZodType>(schema: Schema) {
   return { required: true, content: { 'application/json': { schema } } } as const;
 }
 
-/** Names the very schema, not a copy of it, so that it is named inside of others, too. */
+/** A copy with that name: the document describes it once, wherever it is a whole body. */
 function named<Schema extends z.ZodType>(id: string, schema: Schema): Schema {
-  z.globalRegistry.add(schema, { id });
-  return schema;
+  // Only schemas that are made after zod-openapi was loaded have its method.
+  return (schema.clone() as Schema).openapi(id);
 }
