@@ -52,7 +52,7 @@ export function labArguments(machine: LabMachine): string[] {
       '-blockdev',
       JSON.stringify(diskNode(machine.disk)),
       '-device',
-      'virtio-blk-pci,drive=disk,bootindex=0',
+      'virtio-blk-pci,drive=disk,bootindex=0,serial=exuvia-root',
     ],
     ...(machine.dataDisk === undefined ? [] : dataDisk(machine.dataDisk)),
     ...['-netdev', network(machine), '-device', 'virtio-net-pci,netdev=net,romfile='],

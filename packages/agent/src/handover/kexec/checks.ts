@@ -157,7 +157,7 @@ async function watchdog(): Promise<Check> {
       ...about,
       verdict: 'warn',
       reason: `The machine has no watchdog: ${none}.`,
-      remedy: 'See docs/troubleshooting.md.',
+      remedy: 'See /usr/share/doc/exuvia/troubleshooting.md.',
     };
   }
   if (found.inUse) {

@@ -108,6 +108,11 @@ test.each([
     'restore plan: device: a field is missing',
   ],
   [
+    'with the disk of a file system that it does not mount',
+    renderPlan(['on /srv 0 serial x']),
+    'restore plan: on: no such file system',
+  ],
+  [
     'with a bridge that has no address',
     renderPlan(['bridge br0 here 1500']),
     'restore plan: bridge: a field is missing',

@@ -126,7 +126,7 @@ export function addVmRoutes(app: OpenAPIHono, { vms, updates, heartbeat }: Servi
     const beat = await heartbeat(name);
     if (beat !== null) return context.json(beat, 200);
     throw new ExuviaError('heartbeat-unknown', `The memory of VM ${name} holds no heartbeat page.`, {
-      hint: 'See docs/heartbeat.md.',
+      hint: 'See /usr/share/doc/exuvia/heartbeat.md.',
     });
   });
 }
