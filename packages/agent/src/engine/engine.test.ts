@@ -222,7 +222,9 @@ test('whoever follows an update that ends with the agent is told how', async () 
   const { id } = await begin({ step: 'save', action: 'hold', when: 'after' });
   await untilStep(agent, id, 'Held after step save.');
   const ended = untilState(agent, id, 'aborted');
-  await Promise.all([ended, agent.stop()]);
+  const stopping = agent.stop();
+  expect(await start()).toMatchObject({ status: 409 });
+  await Promise.all([ended, stopping]);
 });
 
 test('an agent that is stopped during the jump leaves it alone', async () => {

@@ -45,7 +45,7 @@ export interface Engine {
   exclusively<Result>(update: string, work: (own: Own) => Promise<Result>): Promise<Result>;
   /** Returns when nothing is under way any more. Never throws. */
   idle(): Promise<void>;
-  /** For the agent's end: aborts what can still be aborted and waits for it; a jump is left to happen. */
+  /** For the agent's end: aborts what can still be aborted and waits for it; a jump is left to happen. Nothing begins after. */
   stop(): Promise<void>;
 }
 
@@ -61,7 +61,10 @@ export function createEngine(dependencies: EngineDependencies): Engine {
   const closing: Closing = { ledger, reports, now, host, log, vms: () => vms.list() };
   let current: { readonly update: string; readonly own: Own; done: Promise<unknown> } | null = null;
 
+  let stopped = false;
+
   const exclusively: Engine['exclusively'] = (update, work) => {
+    if (stopped) throw agentStops();
     if (current !== null) throw updateRunning(current.update);
     const own: Own = { controller: new AbortController(), gate: null };
     const entry = { update, own, done: Promise.resolve() as Promise<unknown> };
@@ -150,6 +153,7 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       await current?.done;
     },
     async stop() {
+      stopped = true;
       if (current === null) return;
       const { update, own, done } = current;
       const state = ledger.get(update)?.view.state;
@@ -195,6 +199,12 @@ export function outcomeOfUndo(reason: string, problems: readonly string[]) {
 function updateRunning(update: string): ExuviaError {
   return new ExuviaError('update-running', `Update ${update} is running: one at a time.`, {
     hint: 'Wait for it, or abort it: `exuvia abort`.',
+  });
+}
+
+function agentStops(): ExuviaError {
+  return new ExuviaError('agent-not-serving', 'The agent is being stopped.', {
+    hint: 'Ask again when it has been started: `systemctl status exuvia-agent`.',
   });
 }
 
