@@ -39,6 +39,7 @@ export * from './mounts/mount-table.ts';
 export * from './native-program.ts';
 export * from './network/host-network.ts';
 export * from './pmem/devices.ts';
+export * from './pmem/nvdimm-regions.ts';
 export * from './process/run.ts';
 export * from './systemd/control.ts';
 export * from './systemd/units.ts';

@@ -9,6 +9,7 @@ import {
   loadPmemDrivers,
   mountAt,
   mounts,
+  nvdimmRegions,
   pmemDevices,
   probeBlockDevice,
   readFirmwareMap,
@@ -46,6 +47,7 @@ export function setupHost(): SetupHost {
         devices: await Promise.all(
           devices.map(async (device) => ({ device, content: await probeBlockDevice(device.path) })),
         ),
+        nvdimms: await nvdimmRegions(),
         kernelStays: splitCommandLine(await kernelCommandLine()).includes('nokaslr'),
       };
     },

@@ -4,12 +4,12 @@ import {
   findRegion,
   type IomemEntry,
   type MemoryRange,
-  overlaps,
   type PmemDevice,
   REGION_UNIT,
   sizeOf,
   type TypedRange,
 } from '@exuvia/sys';
+import { aboutTaken, type FirmwareRanges, firmwareRanges } from './firmware-range.ts';
 import type { SetupRecord } from './record.ts';
 
 export interface SetupFacts {
@@ -17,6 +17,8 @@ export interface SetupFacts {
   readonly firmware: readonly TypedRange[];
   /** With what lies on each; `null`: blank. */
   readonly devices: readonly { readonly device: PmemDevice; readonly content: BlockContent | null }[];
+  /** Addresses of NVDIMMs, with or without devices on them. */
+  readonly nvdimms: readonly MemoryRange[];
   readonly record: SetupRecord | null;
   /** The running kernel's command line has `nokaslr`. */
   readonly kernelStays: boolean;
@@ -26,7 +28,13 @@ export type SetupPlan =
   /** Persistent memory that is there already, taken as it is. */
   | { readonly kind: 'use'; readonly region: MemoryRange; readonly source: 'nvdimm' | 'memmap' }
   /** A range that `memmap=` turns into emulated persistent memory at the next boot. */
-  | { readonly kind: 'reserve'; readonly region: MemoryRange; readonly source: 'memmap' | 'type-7' }
+  | {
+      readonly kind: 'reserve';
+      readonly region: MemoryRange;
+      readonly source: 'memmap' | 'type-7';
+      /** What else the user should know; '' for nothing. */
+      readonly note: string;
+    }
   /** The same was set up before. */
   | { readonly kind: 'again'; readonly record: SetupRecord };
 
@@ -40,7 +48,8 @@ export type SetupPlan =
 export function planSetup(size: number, facts: SetupFacts): SetupPlan {
   const { record } = facts;
   if (record !== null && record.state !== 'undone') return again(size, record);
-  return fromDevice(size, facts) ?? fromFirmware(size, facts) ?? fromRam(size, facts);
+  const ranges = firmwareRanges({ ...facts, leftover: leftoverOf(record) });
+  return fromDevice(size, facts) ?? fromFirmware(size, ranges) ?? fromRam(size, facts, ranges);
 }
 
 function again(size: number, record: SetupRecord): SetupPlan {
@@ -74,35 +83,35 @@ function rank(device: PmemDevice): number {
   return device.source === 'nvdimm' ? 0 : 1;
 }
 
-/**
- * UEFI's type 7 that no driver has taken: Linux makes devices of it only with an NFIT or for `memmap=`
- * (drivers/nvdimm/e820.c looks for type 12 only). It is no RAM of anybody's, so all of it is used.
- */
-function fromFirmware(size: number, { firmware, devices }: SetupFacts): SetupPlan | null {
-  const region = firmware
-    .filter((range) => range.type === 'pmem')
-    .filter(
-      (range) => !devices.some(({ device }) => device.region !== null && overlaps(device.region, range)),
-    )
-    .map((range) => ({ start: roundUp(range.start), end: roundDown(range.end) }))
-    .find((range) => range.end - range.start >= size);
-  return region === undefined ? null : { kind: 'reserve', region, source: 'type-7' };
+/** It is no RAM of anybody's, so all of it is used. */
+function fromFirmware(size: number, ranges: FirmwareRanges): SetupPlan | null {
+  const region = ranges.free.find((range) => sizeOf(range) >= size);
+  return region === undefined ? null : { kind: 'reserve', region, source: 'type-7', note: '' };
 }
 
-function fromRam(size: number, facts: SetupFacts): SetupPlan {
+function fromRam(size: number, facts: SetupFacts, { taken }: FirmwareRanges): SetupPlan {
+  const note = aboutTaken(taken);
   const result = findRegion({
     iomem: withoutLeftovers(facts),
     firmware: facts.firmware,
     kernelStays: facts.kernelStays,
     size,
   });
-  if (result.found) return { kind: 'reserve', region: result.region, source: 'memmap' };
+  if (result.found) return { kind: 'reserve', region: result.region, source: 'memmap', note };
   throw new ExuviaError('setup-impossible', `${formatSize(size)} cannot be set aside: ${result.reason}.`, {
-    hint:
+    hint: [
       result.largest > 0
         ? `Ask for less: exuvia setup --memory ${formatSize(result.largest)}`
         : 'This machine has too little memory for a store.',
+      ...(note === '' ? [] : [note]),
+    ].join(' '),
   });
+}
+
+/** What an undone setup had made of memory is there until the next reboot. An NVDIMM was not made. */
+function leftoverOf(record: SetupRecord | null): MemoryRange | null {
+  if (record === null || record.source === 'nvdimm') return null;
+  return { start: record.region.start, end: record.region.start + record.region.size };
 }
 
 /** The region of an undone setup is RAM again after the next reboot. */
@@ -137,8 +146,4 @@ function joinRam(iomem: readonly IomemEntry[]): IomemEntry[] {
 
 function roundUp(value: number): number {
   return Math.ceil(value / REGION_UNIT) * REGION_UNIT;
-}
-
-function roundDown(value: number): number {
-  return Math.floor(value / REGION_UNIT) * REGION_UNIT;
 }

@@ -44,7 +44,13 @@ const FIRMWARE: TypedRange[] = [
 /** A host in a directory: its files are real, its boot loader writes one, its memory map is data. */
 class TestHost implements SetupHost {
   readonly root: string;
-  data: Omit<SetupFacts, 'record'> = { iomem: IOMEM, firmware: FIRMWARE, devices: [], kernelStays: false };
+  data: Omit<SetupFacts, 'record'> = {
+    iomem: IOMEM,
+    firmware: FIRMWARE,
+    devices: [],
+    nvdimms: [],
+    kernelStays: false,
+  };
   record: SetupRecord | null = null;
   loader: BootLoader | null;
   vms: string[] = [];
@@ -265,6 +271,48 @@ test('a range that the firmware declares persistent is used whole', async () => 
     region: { start: 0x880000000, size: 126 * GIB },
   });
   expect(await readFile(host.file('etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe('memmap=126G!34G');
+});
+
+const PMEM_RANGE = { start: 0x880000000, end: 0x2800000000 };
+const PMEM_ENTRY = { ...PMEM_RANGE, name: 'Persistent Memory', depth: 0 };
+
+test.each([
+  ['a namespace in devdax mode', [{ ...PMEM_RANGE, name: 'dax0.0', depth: 1 }], []],
+  ['a disabled namespace of an NVDIMM', [], [PMEM_RANGE]],
+])('a persistent range with %s is left alone, and it is said how to look', async (_, children, nvdimms) => {
+  host.data = {
+    ...host.data,
+    iomem: [...IOMEM, PMEM_ENTRY, ...children],
+    firmware: [...FIRMWARE, { ...PMEM_RANGE, type: 'pmem' }],
+    nvdimms,
+  };
+  const about =
+    'Persistent memory at 0x880000000 is in use or belongs to an NVDIMM and was left alone: see ndctl list -NRui. A namespace in fsdax mode that holds nothing can be the store.';
+  const result = await setup.run(2 * GIB);
+  expect(result).toMatchObject({ source: 'memmap', region: { start: 8 * GIB } });
+  expect(result.message).toContain(` ${about}`);
+  await setup.undo();
+  await expect(setup.run(100 * GIB)).rejects.toMatchObject({
+    code: 'setup-impossible',
+    hint: expect.stringContaining(about),
+  });
+});
+
+test('a persistent range that an undone setup had taken is free again', async () => {
+  host.data = { ...host.data, firmware: [...FIRMWARE, { ...PMEM_RANGE, type: 'pmem' }] };
+  await setup.run(2 * GIB);
+  const region = { start: PMEM_RANGE.start, end: PMEM_RANGE.end };
+  host.data = {
+    ...host.data,
+    iomem: [
+      ...IOMEM,
+      { ...region, name: 'Persistent Memory (legacy)', depth: 0 },
+      { ...region, name: 'namespace0.0', depth: 1 },
+    ],
+    devices: [{ device: device({ region, sizeBytes: 126 * GIB }), content: null }],
+  };
+  await setup.undo();
+  expect((await setup.run(2 * GIB)).source).toBe('type-7');
 });
 
 test('what an undone setup left until the reboot counts as RAM for the next one', async () => {

@@ -77,7 +77,11 @@ async function reserve(
     else await host.writeRecord(previous);
     throw error;
   }
-  return open(store, host, record);
+  return withNotes(await open(store, host, record), plan.kind === 'reserve' ? [plan.note] : []);
+}
+
+function withNotes(result: SetupResult, notes: readonly string[]): SetupResult {
+  return { ...result, message: [result.message, ...notes].filter((text) => text !== '').join(' ') };
 }
 
 /** A region that the running kernel has already needs no reboot. */
