@@ -3,6 +3,7 @@ import {
   type BlockContent,
   findRegion,
   type IomemEntry,
+  largestDescribed,
   type MemoryRange,
   type PmemDevice,
   REGION_UNIT,
@@ -49,7 +50,7 @@ export function planSetup(size: number, facts: SetupFacts): SetupPlan {
   const { record } = facts;
   if (record !== null && record.state !== 'undone') return again(size, record);
   const ranges = firmwareRanges({ ...facts, leftover: leftoverOf(record) });
-  return fromDevice(size, facts) ?? fromFirmware(size, ranges) ?? fromRam(size, facts, ranges);
+  return fromDevice(size, facts) ?? fromFirmware(size, ranges, facts) ?? fromRam(size, facts, ranges);
 }
 
 function again(size: number, record: SetupRecord): SetupPlan {
@@ -83,10 +84,13 @@ function rank(device: PmemDevice): number {
   return device.source === 'nvdimm' ? 0 : 1;
 }
 
-/** It is no RAM of anybody's, so all of it is used. */
-function fromFirmware(size: number, ranges: FirmwareRanges): SetupPlan | null {
-  const region = ranges.free.find((range) => sizeOf(range) >= size);
-  return region === undefined ? null : { kind: 'reserve', region, source: 'type-7', note: '' };
+/** It is no RAM of anybody's, so all of it is used, as far as there is RAM for its memory map. */
+function fromFirmware(size: number, ranges: FirmwareRanges, { iomem }: SetupFacts): SetupPlan | null {
+  const most = largestDescribed(iomem);
+  const found = ranges.free.find((range) => sizeOf(range) >= size);
+  if (found === undefined || most < size) return null;
+  const region = { start: found.start, end: Math.min(found.end, found.start + most) };
+  return { kind: 'reserve', region, source: 'type-7', note: '' };
 }
 
 function fromRam(size: number, facts: SetupFacts, { taken }: FirmwareRanges): SetupPlan {

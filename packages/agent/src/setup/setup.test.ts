@@ -273,6 +273,13 @@ test('a range that the firmware declares persistent is used whole', async () => 
   expect(await readFile(host.file('etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe('memmap=126G!34G');
 });
 
+test('of a persistent range no more is used than there is RAM for its memory map', async () => {
+  const range = { start: 0x8000000000, end: 0x18000000000 };
+  host.data = { ...host.data, firmware: [...FIRMWARE, { ...range, type: 'pmem' }] };
+  // 64 times what is left of 8 GiB without 1 GiB and what the firmware keeps.
+  expect((await setup.run(2 * GIB)).region).toEqual({ start: range.start, size: 458718 * 2 ** 20 });
+});
+
 const PMEM_RANGE = { start: 0x880000000, end: 0x2800000000 };
 const PMEM_ENTRY = { ...PMEM_RANGE, name: 'Persistent Memory', depth: 0 };
 

@@ -23,6 +23,12 @@ const LOW_FLOOR = 256 * MIB;
 /** What a Debian host with its agent needs for itself, at least. */
 const HOST_RESERVE = GIB;
 
+/**
+ * Of each byte of the region: emulated persistent memory has no altmap (drivers/nvdimm/e820.c), so its memory map, 64
+ * bytes for each page of 4 KiB, lies in the host's RAM.
+ */
+const PAGE_STRUCTS = 1 / 64;
+
 export interface RegionRequest {
   readonly iomem: readonly IomemEntry[];
   /** Empty when the kernel does not export it: then /proc/iomem alone decides. */
@@ -31,7 +37,7 @@ export interface RegionRequest {
   readonly size: number;
   /** The kernel command line has `nokaslr`: the kernel's image stays where it is. */
   readonly kernelStays?: boolean;
-  /** Bytes of RAM that must remain to the host. Default: 1 GiB. */
+  /** Bytes of RAM that must remain to the host, beside the region's memory map. Default: 1 GiB. */
   readonly hostReserve?: number;
 }
 
@@ -48,14 +54,15 @@ export type RegionResult =
 export function findRegion(request: RegionRequest): RegionResult {
   const size = roundUp(request.size, REGION_UNIT);
   const ram = systemRam(request.iomem);
-  const total = ram.reduce((sum, range) => sum + sizeOf(range), 0);
-  const spare = total - (request.hostReserve ?? HOST_RESERVE);
+  const total = totalOf(ram);
+  const reserve = request.hostReserve ?? HOST_RESERVE;
+  const spare = roundDown((total - reserve) / (1 + PAGE_STRUCTS), REGION_UNIT);
   const free = freeRam(request, ram);
-  const largest = Math.max(0, Math.min(roundDown(spare, REGION_UNIT), largestIn(free)));
+  const largest = Math.max(0, Math.min(spare, largestIn(free)));
 
   if (size > spare) {
-    const reserve = formatSize(request.hostReserve ?? HOST_RESERVE);
-    return refuse(`the machine has ${inMib(total)} of RAM and ${reserve} of it is left to the host`, largest);
+    const left = `${formatSize(reserve)} and 1/64 of the store's size are left to the host`;
+    return refuse(`the machine has ${inMib(total)} of RAM, of which ${left}`, largest);
   }
   for (const zone of [free.filter(isHigh), free.filter((range) => !isHigh(range))]) {
     for (const alignment of ALIGNMENTS.filter((one) => one <= size)) {
@@ -64,6 +71,15 @@ export function findRegion(request: RegionRequest): RegionResult {
     }
   }
   return refuse('there is no free range of RAM of that size in one piece', largest);
+}
+
+/** The largest region outside of RAM whose memory map still fits into it. */
+export function largestDescribed(iomem: readonly IomemEntry[]): number {
+  return Math.max(0, roundDown((totalOf(systemRam(iomem)) - HOST_RESERVE) / PAGE_STRUCTS, REGION_UNIT));
+}
+
+function totalOf(ranges: readonly MemoryRange[]): number {
+  return ranges.reduce((sum, range) => sum + sizeOf(range), 0);
 }
 
 function refuse(reason: string, largest: number): RegionResult {

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../testing/index.ts';
-import { findRegion, REGION_UNIT } from './find-region.ts';
+import { findRegion, largestDescribed, REGION_UNIT } from './find-region.ts';
 import { parseBootLogMap, readFirmwareMap } from './firmware-map.ts';
 import { type IomemEntry, insideRam, kernelImage, parseIomem, persistentMemory, systemRam } from './iomem.ts';
 import { contains, overlaps, sizeOf, type TypedRange } from './range.ts';
@@ -78,20 +78,33 @@ test('low memory is used only when the high memory is too small, and then below 
   expect(await place('q35-4g-ovmf', 2 * GIB)).toBe('4096M-6144M aligned to 1024M');
   expect(await place('pc-4g-seabios', 2 * GIB)).toBe('896M-2944M aligned to 128M');
   expect(await place('q35-1g-seabios', 512 * MIB)).toBe(
-    'the machine has 1023M of RAM and 1G of it is left to the host; nothing fits',
+    "the machine has 1023M of RAM, of which 1G and 1/64 of the store's size are left to the host; nothing fits",
   );
 });
 
 test('a size that does not fit is refused with the largest that does', async () => {
   expect(await place('q35-4g-seabios', 4 * GIB)).toBe(
-    'the machine has 4095M of RAM and 1G of it is left to the host; the largest that fits is 2G',
+    "the machine has 4095M of RAM, of which 1G and 1/64 of the store's size are left to the host; the largest that fits is 2G",
   );
   expect(await place('q35-4g-seabios', 2.5 * GIB)).toBe(
     'there is no free range of RAM of that size in one piece; the largest that fits is 2G',
   );
   expect(await place('q35-8g-ovmf-memmap', 5 * GIB)).toBe(
-    'the machine has 6137M of RAM and 1G of it is left to the host; the largest that fits is 4G',
+    "the machine has 6137M of RAM, of which 1G and 1/64 of the store's size are left to the host; the largest that fits is 4G",
   );
+});
+
+test("the region's memory map, 64 bytes for each 4 KiB, is left to the host too", () => {
+  const iomem: IomemEntry[] = [
+    { start: MIB, end: 2 * GIB, name: 'System RAM', depth: 0 },
+    { start: 4 * GIB, end: 259 * GIB + MIB, name: 'System RAM', depth: 0 },
+  ];
+  const refused = findRegion({ iomem, firmware: [], size: 400 * GIB });
+  // (257 - 1) * 64 / 65 GiB
+  expect(refused).toMatchObject({ found: false, largest: 258110 * MIB });
+  expect(findRegion({ iomem, firmware: [], size: 258110 * MIB }).found).toBe(true);
+  expect(findRegion({ iomem, firmware: [], size: 258112 * MIB }).found).toBe(false);
+  expect(largestDescribed(iomem)).toBe(256 * 64 * GIB);
 });
 
 test('a size is rounded up to whole units', async () => {
