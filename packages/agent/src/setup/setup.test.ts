@@ -21,7 +21,7 @@ import { createSetup } from './setup.ts';
 
 const GIB = 2 ** 30;
 
-/** QEMU q35 with 8 GiB, as its kernel shows it; with `memmap=2G!8G` the second. */
+/** QEMU q35 with 8 GiB, as its kernel shows it; with `memmap=2G!7G` the second. */
 const IOMEM = parseIomem(`\
 00000000-00000fff : Reserved
 00001000-0009fbff : System RAM
@@ -31,9 +31,10 @@ const IOMEM = parseIomem(`\
 `);
 const IOMEM_WITH_REGION = parseIomem(`\
 00100000-7ffdffff : System RAM
-100000000-1ffffffff : System RAM
-200000000-27fffffff : Persistent Memory (legacy)
-  200000000-27fffffff : namespace0.0
+100000000-1bfffffff : System RAM
+1c0000000-23fffffff : Persistent Memory (legacy)
+  1c0000000-23fffffff : namespace0.0
+240000000-27fffffff : System RAM
 `);
 const FIRMWARE: TypedRange[] = [
   { start: 0x1000, end: 0x9fc00, type: 'ram' },
@@ -122,7 +123,7 @@ function device(fields: Partial<PmemDevice>): PmemDevice {
     path: '/dev/pmem0',
     number: '259:0',
     sizeBytes: 2 * GIB,
-    region: { start: 8 * GIB, end: 10 * GIB },
+    region: { start: 7 * GIB, end: 9 * GIB },
     source: 'emulated',
     dax: true,
     readOnly: false,
@@ -140,12 +141,12 @@ beforeEach(async () => {
 test('setup computes a region, writes it for the next boot, and says so', async () => {
   expect(await setup.run(2 * GIB)).toEqual({
     state: 'reboot-needed',
-    region: { start: 8 * GIB, size: 2 * GIB },
+    region: { start: 7 * GIB, size: 2 * GIB },
     source: 'memmap',
     changedFiles: [host.file('etc/default/grub.d/exuvia.cfg'), host.file('etc/modules-load.d/exuvia.conf')],
-    message: '2G at 0x200000000 will be the store after the next reboot. Reboot when it suits you.',
+    message: '2G at 0x1c0000000 will be the store after the next reboot. Reboot when it suits you.',
   });
-  expect(await readFile(host.file('etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe('memmap=2G!8G');
+  expect(await readFile(host.file('etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe('memmap=2G!7G');
   expect(await readFile(host.file('etc/modules-load.d/exuvia.conf'), 'utf8')).toContain('\nnd_e820\n');
 });
 
@@ -155,7 +156,7 @@ test('the same again changes nothing and, after the reboot, is ready', async () 
   host.data = { ...host.data, iomem: IOMEM_WITH_REGION, devices: [{ device: device({}), content: null }] };
   expect(await setup.run(2 * GIB)).toMatchObject({
     state: 'ready',
-    message: 'The store is ready: 2G at 0x200000000.',
+    message: 'The store is ready: 2G at 0x1c0000000.',
   });
 });
 
@@ -165,7 +166,7 @@ test('another size is refused until the first is undone', async () => {
     code: 'setup-differs',
     message: 'A store of 2G is set up already; 1G is another size.',
   });
-  expect(await readFile(host.file('etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe('memmap=2G!8G');
+  expect(await readFile(host.file('etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe('memmap=2G!7G');
 });
 
 test('a size that does not fit is refused with the largest that does, and nothing is changed', async () => {
@@ -208,7 +209,7 @@ test('undo is refused while the store holds the memory of VMs', async () => {
     code: 'store-in-use',
     message: 'The store holds the memory of busy, tiny.',
   });
-  expect(await readFile(host.file('etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe('memmap=2G!8G');
+  expect(await readFile(host.file('etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe('memmap=2G!7G');
 });
 
 test('when the boot loader fails everything is as it was', async () => {
@@ -217,14 +218,14 @@ test('when the boot loader fails everything is as it was', async () => {
   expect(await readIfExists(host.file('etc/modules-load.d/exuvia.conf'))).toBeNull();
   expect((await setup.undo()).message).toBe('No store is set up; nothing was changed.');
   host.fail = false;
-  expect((await setup.run(GIB)).region).toEqual({ start: 9 * GIB, size: GIB });
+  expect((await setup.run(GIB)).region).toEqual({ start: 8 * GIB, size: GIB });
 });
 
 test('a boot loader that is not known: the argument to write by hand is named', async () => {
   host.loader = null;
   await expect(setup.run(2 * GIB)).rejects.toMatchObject({
     code: 'boot-loader-unknown',
-    hint: 'Put memmap=2G!8G on the kernel command line yourself and reboot; then run this again.',
+    hint: 'Put memmap=2G!7G on the kernel command line yourself and reboot; then run this again.',
   });
   expect(host.record).toBeNull();
 });
@@ -259,7 +260,7 @@ test('an NVDIMM in raw mode, too small, or with data on it is left alone', async
 test("a region that the operator's own memmap has made is used as it is", async () => {
   host.data = { ...host.data, iomem: IOMEM_WITH_REGION, devices: [{ device: device({}), content: null }] };
   expect(await setup.run(GIB)).toMatchObject({ state: 'ready', source: 'memmap', changedFiles: [] });
-  expect(await setup.run(GIB)).toMatchObject({ state: 'ready', region: { start: 8 * GIB, size: 2 * GIB } });
+  expect(await setup.run(GIB)).toMatchObject({ state: 'ready', region: { start: 7 * GIB, size: 2 * GIB } });
 });
 
 test('a range that the firmware declares persistent is used whole', async () => {
@@ -296,7 +297,7 @@ test.each([
   const about =
     'Persistent memory at 0x880000000 is in use or belongs to an NVDIMM and was left alone: see ndctl list -NRui. A namespace in fsdax mode that holds nothing can be the store.';
   const result = await setup.run(2 * GIB);
-  expect(result).toMatchObject({ source: 'memmap', region: { start: 8 * GIB } });
+  expect(result).toMatchObject({ source: 'memmap', region: { start: 7 * GIB } });
   expect(result.message).toContain(` ${about}`);
   await setup.undo();
   await expect(setup.run(100 * GIB)).rejects.toMatchObject({
@@ -329,6 +330,6 @@ test('what an undone setup left until the reboot counts as RAM for the next one'
   await setup.undo();
   expect(await setup.run(3 * GIB)).toMatchObject({
     state: 'reboot-needed',
-    region: { start: 7 * GIB, size: 3 * GIB },
+    region: { start: 6 * GIB, size: 3 * GIB },
   });
 });

@@ -29,6 +29,13 @@ const HOST_RESERVE = GIB;
  */
 const PAGE_STRUCTS = 1 / 64;
 
+/**
+ * RAM that stays above the region. Booted through UEFI, the initrd lies at the top of free memory (EFI stub, LoadFile2;
+ * EDK2 gives the highest pages first), before the kernel knows of `memmap=`: it must not lie on a store that a way back
+ * through firmware is to find as it was.
+ */
+const BOOT_ROOM = 512 * MIB;
+
 export interface RegionRequest {
   readonly iomem: readonly IomemEntry[];
   /** Empty when the kernel does not export it: then /proc/iomem alone decides. */
@@ -49,7 +56,8 @@ export type RegionResult =
 /**
  * Finds the place for emulated persistent memory: inside RAM that firmware and kernel agree on, clear of
  * everything that has a fixed place in it, as high as possible (low memory is scarce and what boot loaders
- * and old devices need), well aligned. Below 4 GiB only when it fits nowhere above.
+ * and old devices need) but for {@link BOOT_ROOM}, if it fits so, well aligned. Below 4 GiB only when it fits nowhere
+ * above.
  */
 export function findRegion(request: RegionRequest): RegionResult {
   const size = roundUp(request.size, REGION_UNIT);
@@ -64,7 +72,9 @@ export function findRegion(request: RegionRequest): RegionResult {
     const left = `${formatSize(reserve)} and 1/64 of the store's size are left to the host`;
     return refuse(`the machine has ${inMib(total)} of RAM, of which ${left}`, largest);
   }
-  for (const zone of [free.filter(isHigh), free.filter((range) => !isHigh(range))]) {
+  const roomy = withoutTop(free);
+  const isLow = (range: MemoryRange) => !isHigh(range);
+  for (const zone of [roomy.filter(isHigh), free.filter(isHigh), roomy.filter(isLow), free.filter(isLow)]) {
     for (const alignment of ALIGNMENTS.filter((one) => one <= size)) {
       const region = highest(zone, size, alignment);
       if (region !== null) return { found: true, region, alignment };
@@ -112,6 +122,12 @@ function freeRam(
 function imageObstacle(iomem: readonly IomemEntry[], stays: boolean): MemoryRange[] {
   const image = kernelImage(iomem);
   return image === null || (image.start >= FOUR_GIB && !stays) ? [] : [image];
+}
+
+/** What lies below {@link BOOT_ROOM} of RAM in one piece; nothing when there is no such piece. */
+function withoutTop(free: readonly MemoryRange[]): MemoryRange[] {
+  const tops = free.filter((range) => sizeOf(range) >= BOOT_ROOM).map((range) => range.end - BOOT_ROOM);
+  return intersect(free, [{ start: 0, end: Math.max(0, ...tops) }]);
 }
 
 function isHigh(range: MemoryRange): boolean {

@@ -45,15 +45,20 @@ const place = async (name: string, size: number, options: { kernelStays?: boolea
     : result.reason;
 };
 
-test('with 5 GiB on q35, 2 GiB go to the top of the memory above 4 GiB', async () => {
-  expect(await place('q35-5g-seabios', 2 * GIB)).toBe('5120M-7168M aligned to 1024M');
-  expect(await place('q35-5g-ovmf', 2 * GIB)).toBe('5120M-7168M aligned to 1024M');
+test('with 5 GiB on q35, 2 GiB go above 4 GiB, and at least 512 MiB of RAM stay above them', async () => {
+  expect(await place('q35-5g-seabios', 2 * GIB)).toBe('4096M-6144M aligned to 1024M');
+  expect(await place('q35-5g-ovmf', 2 * GIB)).toBe('4096M-6144M aligned to 1024M');
+});
+
+test('what fits only without RAM above it goes to the very top', async () => {
+  expect(await place('q35-5g-ovmf', 2.5 * GIB)).toBe('4096M-6656M aligned to 1024M');
+  expect(await place('q35-5g-ovmf', 3 * GIB)).toBe('4096M-7168M aligned to 1024M');
 });
 
 test('the place does not depend on where KASLR put the kernel above 4 GiB', async () => {
   const { iomem } = await machine('q35-8g-seabios-numa');
   expect(kernelImage(iomem)?.start).toBe(0x279200000);
-  expect(await place('q35-8g-seabios-numa', 2 * GIB)).toBe('8192M-10240M aligned to 1024M');
+  expect(await place('q35-8g-seabios-numa', 2 * GIB)).toBe('7168M-9216M aligned to 1024M');
 });
 
 test('a kernel that stays where it is is kept clear of', async () => {
@@ -69,9 +74,9 @@ test('a crash kernel is kept clear of', async () => {
   );
 });
 
-test('a region smaller than 1 GiB is aligned to sections, at the very top', async () => {
-  expect(await place('laptop-12g', 512 * MIB)).toBe('14848M-15360M aligned to 128M');
-  expect(await place('q35-8g-seabios', 64 * MIB)).toBe('10176M-10240M aligned to 2M');
+test('a region smaller than 1 GiB is aligned to sections, 512 MiB below the top', async () => {
+  expect(await place('laptop-12g', 512 * MIB)).toBe('14336M-14848M aligned to 128M');
+  expect(await place('q35-8g-seabios', 64 * MIB)).toBe('9664M-9728M aligned to 2M');
 });
 
 test('low memory is used only when the high memory is too small, and then below firmware ranges', async () => {
@@ -112,8 +117,8 @@ test('a size is rounded up to whole units', async () => {
   expect(result.found && sizeOf(result.region)).toBe(4 * MIB);
 });
 
-test('half the memory of a server with two sockets fits at its top', async () => {
-  expect(await place('server-256g', 128 * GIB)).toBe('133120M-264192M aligned to 1024M');
+test('half the memory of a server with two sockets fits near its top', async () => {
+  expect(await place('server-256g', 128 * GIB)).toBe('132096M-263168M aligned to 1024M');
 });
 
 const ALL = (await readdir(FIXTURES)).map((file) => file.replace('.txt', ''));
