@@ -69,11 +69,12 @@ function again(size: number, record: SetupRecord): SetupPlan {
 
 /** The smallest device that is large enough, can be mapped, and holds nothing of anybody else's. */
 function fromDevice(size: number, { devices, record }: SetupFacts): SetupPlan | null {
+  const leftover = leftoverOf(record);
   const usable = devices
     .map(({ device, content }) => ({ device, isFree: content === null || content.label === STORE_LABEL }))
     .filter(({ device, isFree }) => isFree && device.dax && !device.readOnly && device.sizeBytes >= size)
-    // What an undone setup left is gone after the next reboot.
-    .filter(({ device }) => record === null || device.region?.start !== record.region.start)
+    // What an undone setup had made is gone after the next reboot.
+    .filter(({ device }) => device.source === 'nvdimm' || device.region?.start !== leftover?.start)
     .sort((a, b) => rank(a.device) - rank(b.device) || a.device.sizeBytes - b.device.sizeBytes);
   const region = usable[0]?.device.region;
   if (region == null) return null;

@@ -241,6 +241,7 @@ test('an NVDIMM that is large enough is used as it is, at once', async () => {
     message: 'The store is ready: 4G at 0x400000000.',
   });
   expect((await setup.undo()).message).toBe('The store is given up.');
+  expect(await setup.run(3 * GIB)).toMatchObject({ state: 'ready', source: 'nvdimm' });
 });
 
 test('an NVDIMM in raw mode, too small, or with data on it is left alone', async () => {

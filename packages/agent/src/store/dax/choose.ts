@@ -14,15 +14,14 @@ export type Choice =
   | { readonly kind: 'format'; readonly device: PmemDevice };
 
 /**
- * Chooses the device of the store: the one with its label; else a blank one at exactly the place that setup
- * decided on. Nothing else is ever written to.
+ * Chooses the device of the store: the one with its label, at the place that setup decided on if it has decided; else a blank
+ * one at exactly that place. Nothing else is ever written to.
  *
  * @throws ExuviaError `store-ambiguous`; `store-foreign` when the place holds somebody else's data.
  */
 export function chooseDevice(probed: readonly ProbedDevice[], wanted: MemoryRange | null): Choice {
   const labelled = probed.filter(
-    ({ device, content }) =>
-      isStore(content) && (device.source === 'nvdimm' || wanted === null || isAt(device, wanted)),
+    ({ device, content }) => isStore(content) && (wanted === null || isAt(device, wanted)),
   );
   const [first, second] = labelled;
   if (first !== undefined && second !== undefined) {

@@ -254,6 +254,16 @@ test('a store of another region is not taken for the one that was set up', async
   expect(host.done).toEqual([]);
 });
 
+test('a labelled NVDIMM is not taken for the region that was set up, nor does it stand in its way', async () => {
+  host.record = RECORD;
+  host.list = [pmem(1, { source: 'nvdimm' })];
+  host.contents.set('/dev/pmem1', STORE);
+  expect(await createDaxStore(host).open()).toBeNull();
+  host.list = [...host.list, pmem(0)];
+  expect(await createDaxStore(host).open()).toMatchObject({ device: '/dev/pmem0' });
+  expect(host.done).toEqual(['format /dev/pmem0', 'mount /dev/pmem0']);
+});
+
 test('two stores are one too many', async () => {
   host.list = [pmem(0), pmem(1)];
   host.contents.set('/dev/pmem0', STORE).set('/dev/pmem1', STORE);
