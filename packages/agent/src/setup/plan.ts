@@ -11,7 +11,7 @@ import {
   type TypedRange,
 } from '@exuvia/sys';
 import { aboutTaken, type FirmwareRanges, firmwareRanges } from './firmware-range.ts';
-import type { SetupRecord } from './record.ts';
+import { isFound, rangeOf, type SetupRecord } from './record.ts';
 
 export interface SetupFacts {
   readonly iomem: readonly IomemEntry[];
@@ -57,7 +57,7 @@ function again(size: number, record: SetupRecord): SetupPlan {
   const wanted = roundUp(size);
   const taken = record.source === 'memmap' ? record.region.size === wanted : record.region.size >= wanted;
   // Memory that was found, not made, has the size that it has.
-  if (taken || (record.source === 'memmap' && record.before.length === 0 && record.region.size >= wanted)) {
+  if (taken || (isFound(record) && record.region.size >= wanted)) {
     return { kind: 'again', record };
   }
   throw new ExuviaError(
@@ -113,16 +113,16 @@ function fromRam(size: number, facts: SetupFacts, { taken }: FirmwareRanges): Se
   });
 }
 
-/** What an undone setup had made of memory is there until the next reboot. An NVDIMM was not made. */
+/** What an undone setup had made of memory is there until the next reboot. What it had found stays. */
 function leftoverOf(record: SetupRecord | null): MemoryRange | null {
-  if (record === null || record.source === 'nvdimm') return null;
-  return { start: record.region.start, end: record.region.start + record.region.size };
+  if (record === null || record.source === 'nvdimm' || isFound(record)) return null;
+  return rangeOf(record);
 }
 
 /** The region of an undone setup is RAM again after the next reboot. */
 function withoutLeftovers({ iomem, record }: SetupFacts): IomemEntry[] {
-  if (record === null || record.source !== 'memmap') return [...iomem];
-  const region = { start: record.region.start, end: record.region.start + record.region.size };
+  const region = leftoverOf(record);
+  if (region === null || record?.source !== 'memmap') return [...iomem];
   const kept: IomemEntry[] = iomem.filter((entry) => !within(entry, region));
   const freed = iomem.some((entry) => entry.depth === 0 && within(entry, region));
   if (!freed) return kept;

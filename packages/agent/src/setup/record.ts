@@ -1,5 +1,5 @@
 import { ExuviaError, HOST_PATHS } from '@exuvia/contract';
-import { readIfExists, writeFileDurably } from '@exuvia/sys';
+import { type MemoryRange, readIfExists, writeFileDurably } from '@exuvia/sys';
 import { z } from 'zod';
 
 /** What `exuvia setup` decided and did; the store opens what it says, `--undo` takes back what it lists. */
@@ -9,10 +9,17 @@ const setupRecordSchema = z.strictObject({
   source: z.enum(['memmap', 'type-7', 'nvdimm']),
   /** `reboot-needed`: the running kernel does not have the region yet. `undone`: it still has it. */
   state: z.enum(['reboot-needed', 'ready', 'undone']),
+  /** Persistent memory that was there before: no boot argument of setup's makes it, and it stays when setup is undone. */
+  found: z.boolean().optional(),
   /** Every file that was changed, with what it held; `null`: it did not exist. */
   before: z.array(z.strictObject({ path: z.string(), content: z.string().nullable() })),
 });
 export type SetupRecord = z.infer<typeof setupRecordSchema>;
+
+/** Whether the store's memory was there before; records without `found` changed files only to make it. */
+export function isFound(record: SetupRecord): boolean {
+  return record.found ?? (record.state !== 'undone' && record.before.length === 0);
+}
 
 /**
  * Reads the record; `null` when nothing has been set up.
@@ -34,4 +41,8 @@ export async function readSetupRecord(file: string = HOST_PATHS.setup): Promise<
 
 export async function writeSetupRecord(record: SetupRecord, file: string = HOST_PATHS.setup): Promise<void> {
   await writeFileDurably(file, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
+}
+
+export function rangeOf({ region }: SetupRecord): MemoryRange {
+  return { start: region.start, end: region.start + region.size };
 }

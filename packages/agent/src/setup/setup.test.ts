@@ -244,6 +244,51 @@ test('an NVDIMM that is large enough is used as it is, at once', async () => {
   expect(await setup.run(3 * GIB)).toMatchObject({ state: 'ready', source: 'nvdimm' });
 });
 
+test('on an NVDIMM, too, memory for a crash kernel reaches the boot loader, and goes again', async () => {
+  const nvdimm = device({ source: 'nvdimm', region: { start: 16 * GIB, end: 20 * GIB }, sizeBytes: 4 * GIB });
+  host.data = { ...host.data, devices: [{ device: nvdimm, content: null }] };
+  let further = ['crashkernel=256M'];
+  setup = createSetup(storeOf(host), host, () => further);
+  const dropIn = host.file('etc/default/grub.d/exuvia.cfg');
+  const withCrashKernel = {
+    state: 'ready',
+    changedFiles: [dropIn],
+    message:
+      'The store is ready: 4G at 0x400000000. crashkernel=256M is on the kernel command line from the next boot on.',
+  };
+  expect(await setup.run(3 * GIB)).toMatchObject(withCrashKernel);
+  expect(await setup.run(3 * GIB)).toMatchObject(withCrashKernel);
+  expect(await readFile(dropIn, 'utf8')).toBe('crashkernel=256M');
+  further = [];
+  expect(await setup.run(3 * GIB)).toMatchObject({ state: 'ready', changedFiles: [] });
+  expect(await readIfExists(dropIn)).toBeNull();
+  further = ['crashkernel=256M'];
+  await setup.run(3 * GIB);
+  expect((await setup.undo()).message).toBe('The store is given up.');
+  expect(await readIfExists(dropIn)).toBeNull();
+});
+
+test('an NVDIMM is not taken when the boot loader does not take the arguments', async () => {
+  const nvdimm = device({ source: 'nvdimm', region: { start: 16 * GIB, end: 20 * GIB }, sizeBytes: 4 * GIB });
+  host.data = { ...host.data, devices: [{ device: nvdimm, content: null }] };
+  setup = createSetup(storeOf(host), host, () => ['crashkernel=256M']);
+  host.fail = true;
+  await expect(setup.run(3 * GIB)).rejects.toMatchObject({ code: 'boot-loader-failed' });
+  expect((await setup.undo()).message).toBe('No store is set up; nothing was changed.');
+  host.fail = false;
+  host.loader = null;
+  expect((await setup.run(3 * GIB)).message).toContain(
+    'Put crashkernel=256M on the kernel command line yourself.',
+  );
+});
+
+test("a region that the operator's own memmap has made can be taken again after it was given up", async () => {
+  host.data = { ...host.data, iomem: IOMEM_WITH_REGION, devices: [{ device: device({}), content: null }] };
+  await setup.run(GIB);
+  await setup.undo();
+  expect(await setup.run(GIB)).toMatchObject({ state: 'ready', region: { start: 7 * GIB, size: 2 * GIB } });
+});
+
 test('an NVDIMM in raw mode, too small, or with data on it is left alone', async () => {
   const base = { source: 'nvdimm', region: { start: 16 * GIB, end: 20 * GIB }, sizeBytes: 4 * GIB } as const;
   const xfs = { type: 'xfs', usage: 'filesystem', label: null, uuid: null, partitionTable: null };

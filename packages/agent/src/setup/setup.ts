@@ -1,20 +1,18 @@
 import { join } from 'node:path';
 import { ExuviaError, formatSize, type SetupResult } from '@exuvia/contract';
 import {
-  type BootLoader,
   type FileBefore,
   formatAddress,
   formatPmemMemmap,
-  type MemoryRange,
-  readIfExists,
   restoreFiles,
   sizeOf,
   writeFileDurably,
 } from '@exuvia/sys';
 import type { Store } from '../kinds.ts';
 import { type SetupHost, setupHost } from './host.ts';
+import { filesBefore, removeArguments, requireBootLoader, setFurtherArguments } from './loader.ts';
 import { planSetup, type SetupPlan } from './plan.ts';
-import type { SetupRecord } from './record.ts';
+import { isFound, rangeOf, type SetupRecord } from './record.ts';
 
 /** nd_e820 has no device that would make udev load it. */
 const MODULES_LOAD = `# Written by \`exuvia setup\`; \`exuvia setup --undo\` removes it.
@@ -43,12 +41,31 @@ export function createSetup(
     async run(bytes) {
       const record = await host.readRecord();
       const plan = planSetup(bytes, { ...(await host.facts()), record });
-      if (plan.kind === 'again' && plan.record.before.length === 0) return open(store, host, plan.record);
-      if (plan.kind === 'use') return open(store, host, await remember(host, plan, []));
-      return reserve(store, host, plan, further());
+      const isThere = plan.kind === 'use' || (plan.kind === 'again' && isFound(plan.record));
+      return isThere ? use(store, host, plan, further()) : reserve(store, host, plan, further());
     },
     undo: () => undo(host),
   };
+}
+
+/** Takes memory that is there. When the boot loader fails, what was set up before stays. */
+async function use(
+  store: Pick<Store, 'open'>,
+  host: SetupHost,
+  plan: SetupPlan,
+  further: readonly string[],
+): Promise<SetupResult> {
+  const previous = await host.readRecord();
+  const record = plan.kind === 'again' ? plan.record : await remember(host, plan, []);
+  const notes = await setFurtherArguments(host, record, further).catch(async (error: unknown) => {
+    await takeBack(host, record, previous);
+    throw error;
+  });
+  return withNotes(await open(store, host, (await host.readRecord()) ?? record), notes);
+}
+
+async function takeBack(host: SetupHost, record: SetupRecord, previous: SetupRecord | null): Promise<void> {
+  await host.writeRecord(previous ?? { ...record, state: 'undone', before: [] });
 }
 
 /** Writes what the next boot needs. The record comes first: whatever happens then can be undone. */
@@ -63,9 +80,7 @@ async function reserve(
   const loader = await requireBootLoader(host, argument);
   const modulesLoad = join(host.root, 'etc/modules-load.d/exuvia.conf');
   const files = [...loader.files, modulesLoad];
-  const before = await Promise.all(
-    files.map(async (path): Promise<FileBefore> => ({ path, content: await readIfExists(path) })),
-  );
+  const before = await filesBefore(files);
   const previous = await host.readRecord();
   const record = plan.kind === 'again' ? plan.record : await remember(host, plan, before);
   try {
@@ -73,8 +88,7 @@ async function reserve(
     await loader.setArguments([argument, ...further]);
   } catch (error) {
     await restoreFiles(before.filter((file) => file.path === modulesLoad));
-    if (previous === null) await host.writeRecord({ ...record, state: 'undone', before: [] });
-    else await host.writeRecord(previous);
+    await takeBack(host, record, previous);
     throw error;
   }
   return withNotes(await open(store, host, record), plan.kind === 'reserve' ? [plan.note] : []);
@@ -109,6 +123,7 @@ async function remember(
     region: { start: plan.region.start, size: sizeOf(plan.region) },
     source: plan.source,
     state: 'reboot-needed',
+    found: plan.kind === 'use',
     before: [...before],
   };
   await host.writeRecord(record);
@@ -134,28 +149,16 @@ async function undo(host: SetupHost): Promise<SetupResult> {
   }
   await host.unmountStore();
   if (record.before.length > 0) {
-    const loader = await requireBootLoader(host, `memmap=${formatPmemMemmap(rangeOf(record))}`);
-    const ofLoader = record.before.filter((file) => loader.files.includes(file.path));
-    await restoreFiles(record.before.filter((file) => !ofLoader.includes(file)));
-    await loader.removeArguments(ofLoader);
+    await restoreFiles(await removeArguments(host, record));
   }
   await host.writeRecord({ ...record, state: 'undone', before: [] });
   return {
     ...resultOf(record),
     state: 'undone',
-    message:
-      record.before.length > 0
-        ? 'Every changed file is as it was. The memory belongs to the host again after the next reboot.'
-        : 'The store is given up.',
+    message: isFound(record)
+      ? 'The store is given up.'
+      : 'Every changed file is as it was. The memory belongs to the host again after the next reboot.',
   };
-}
-
-async function requireBootLoader(host: SetupHost, argument: string): Promise<BootLoader> {
-  const loader = await host.bootLoader();
-  if (loader !== null) return loader;
-  throw new ExuviaError('boot-loader-unknown', 'This host has no boot loader that Exuvia can configure.', {
-    hint: `Put ${argument} on the kernel command line yourself and reboot; then run this again.`,
-  });
 }
 
 function resultOf(record: SetupRecord): Pick<SetupResult, 'region' | 'source' | 'changedFiles'> {
@@ -164,8 +167,4 @@ function resultOf(record: SetupRecord): Pick<SetupResult, 'region' | 'source' | 
     source: record.source,
     changedFiles: record.before.map((file) => file.path),
   };
-}
-
-function rangeOf({ region }: SetupRecord): MemoryRange {
-  return { start: region.start, end: region.start + region.size };
 }
