@@ -81,6 +81,28 @@ GRUB_DEFAULT=saved
   expect(await readIfExists(join(root, 'etc/default/grub.d/exuvia.cfg'))).toBeNull();
 });
 
+test("entries of other systems and the administrator's own need not have the arguments", async () => {
+  const others = await put(
+    'others.cfg',
+    `${flat}
+submenu 'Advanced options for Fedora' $menuentry_id_option 'osprober-gnulinux-advanced-1' {
+	menuentry 'Fedora (on /dev/sdb1)' $menuentry_id_option 'osprober-gnulinux-/boot/vmlinuz-6.11.4--1' {
+		linux /boot/vmlinuz-6.11.4 root=/dev/sdb1
+	}
+}
+menuentry 'Rescue' {
+	linux /rescue/vmlinuz-6.1.0 ro
+}
+`,
+  );
+  await put('boot/grub/grub.cfg', submenu);
+  await program('update-grub', `cp '${others}' '${root}/boot/grub/grub.cfg'`);
+  await grub(root).setArguments(['memmap=2G!5G']);
+  await expect(grub(root).setArguments(['memmap=4G!5G'])).rejects.toMatchObject({
+    code: 'boot-loader-failed',
+  });
+});
+
 test('when update-grub fails or does not take the arguments, the drop-in is taken back', async () => {
   await put('boot/grub/grub.cfg', submenu);
   await put('etc/default/grub.d/exuvia.cfg', 'old\n');

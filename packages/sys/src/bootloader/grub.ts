@@ -5,7 +5,7 @@ import { readIfExists } from '../files/read.ts';
 import { commandLineValues, splitCommandLine } from '../kernel/command-line.ts';
 import { run } from '../process/run.ts';
 import type { BootLoader, FileBefore } from './boot-loader.ts';
-import { grubEntryFor, parseGrubConfig } from './grub-config.ts';
+import { type GrubEntry, grubEntryFor, parseGrubConfig } from './grub-config.ts';
 import { restoreFiles } from './restore-files.ts';
 
 const UPDATE_TIMEOUT_MS = 300_000;
@@ -72,7 +72,7 @@ GRUB_DEFAULT=saved
 
 /** A drop-in that sorts later can replace GRUB_CMDLINE_LINUX: only the result counts. */
 function requireArguments(config: string, args: readonly string[], file: string): void {
-  const entries = parseGrubConfig(config).filter((entry) => entry.release !== null);
+  const entries = parseGrubConfig(config).filter((entry) => entry.release !== null && isOwn(entry));
   const missing = entries.find((entry) => {
     const present = splitCommandLine(entry.arguments);
     return args.some((argument) => {
@@ -86,6 +86,11 @@ function requireArguments(config: string, args: readonly string[], file: string)
     `update-grub did not put ${args.join(' ')} on the kernel command line in ${file}.`,
     { hint: 'Look in /etc/default/grub.d for a file that sets GRUB_CMDLINE_LINUX anew.' },
   );
+}
+
+/** Made by 10_linux of this system; those of os-prober and 40_custom do not follow GRUB_CMDLINE_LINUX. */
+function isOwn(entry: GrubEntry): boolean {
+  return entry.path.split('>').at(-1)?.startsWith('gnulinux-') === true;
 }
 
 function asFailure(cause: unknown): ExuviaError {
