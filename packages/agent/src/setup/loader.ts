@@ -37,8 +37,8 @@ export async function setFurtherArguments(
   }
   const before = record.before.length > 0 ? record.before : await filesBefore(loader.files);
   await host.writeRecord({ ...record, before });
-  await loader.setArguments(further);
-  return [`${further.join(' ')} is on the kernel command line from the next boot on.`];
+  const notes = await loader.setArguments(further);
+  return [`${further.join(' ')} is on the kernel command line from the next boot on.`, ...notes];
 }
 
 /** Takes setup's arguments off the command line. */

@@ -56,6 +56,7 @@ class TestHost implements SetupHost {
   loader: BootLoader | null;
   vms: string[] = [];
   unmounted = 0;
+  notes: string[] = [];
   fail = false;
 
   constructor(root: string) {
@@ -67,6 +68,7 @@ class TestHost implements SetupHost {
       setArguments: async (args) => {
         if (this.fail) throw new ExuviaError('boot-loader-failed', 'No space left.');
         await writeFileDurably(path, args.join(' '));
+        return this.notes;
       },
       removeArguments: (before: readonly FileBefore[]) => restoreFiles(before),
       async setDefaultKernel() {},
@@ -148,6 +150,13 @@ test('setup computes a region, writes it for the next boot, and says so', async 
   });
   expect(await readFile(host.file('etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe('memmap=2G!7G');
   expect(await readFile(host.file('etc/modules-load.d/exuvia.conf'), 'utf8')).toContain('\nnd_e820\n');
+});
+
+test('what the boot loader has to say is part of the result', async () => {
+  host.notes = ['The saved entry is "1>2".'];
+  expect((await setup.run(2 * GIB)).message).toBe(
+    '2G at 0x1c0000000 will be the store after the next reboot. Reboot when it suits you. The saved entry is "1>2".',
+  );
 });
 
 test('the same again changes nothing and, after the reboot, is ready', async () => {

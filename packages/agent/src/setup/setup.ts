@@ -83,15 +83,16 @@ async function reserve(
   const before = await filesBefore(files);
   const previous = await host.readRecord();
   const record = plan.kind === 'again' ? plan.record : await remember(host, plan, before);
+  const notes = plan.kind === 'reserve' ? [plan.note] : [];
   try {
     await writeFileDurably(modulesLoad, MODULES_LOAD);
-    await loader.setArguments([argument, ...further]);
+    notes.push(...(await loader.setArguments([argument, ...further])));
   } catch (error) {
     await restoreFiles(before.filter((file) => file.path === modulesLoad));
     await takeBack(host, record, previous);
     throw error;
   }
-  return withNotes(await open(store, host, record), plan.kind === 'reserve' ? [plan.note] : []);
+  return withNotes(await open(store, host, record), notes);
 }
 
 function withNotes(result: SetupResult, notes: readonly string[]): SetupResult {

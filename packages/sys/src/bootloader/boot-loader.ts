@@ -13,9 +13,10 @@ export interface BootLoader {
    * Puts these arguments on the command line of every installed and every future kernel, in place of those
    * set before. Idempotent. When it fails, every file is as it was.
    *
+   * @returns what else the user should know.
    * @throws ExuviaError `boot-loader-failed`.
    */
-  setArguments(args: readonly string[]): Promise<void>;
+  setArguments(args: readonly string[]): Promise<readonly string[]>;
   /**
    * Takes back what {@link setArguments} did; `before` is what {@link files} held then. What an administrator has
    * changed since stays. Idempotent.

@@ -17,8 +17,10 @@ const flat = await readFile(join(FIXTURES, 'grub-flat.cfg'), 'utf8');
 
 let root: string;
 const path = process.env.PATH;
+let setDefault: () => Promise<string | null>;
 beforeEach(async () => {
   root = await temporaryDirectory();
+  setDefault = await program('grub-set-default', '');
 });
 afterEach(() => {
   process.env.PATH = path;
@@ -81,6 +83,18 @@ GRUB_DEFAULT=saved
   expect(await readIfExists(join(root, 'etc/default/grub.d/exuvia.cfg'))).toBeNull();
 });
 
+test.each([
+  ['1>2', ['GRUB_DEFAULT is now saved; the saved entry is "1>2", as it was, until an update changes it.']],
+  ['0', []],
+])('a default of %s stays the default when GRUB gets a saved one', async (entry, notes) => {
+  await put('boot/grub/grub.cfg', submenu.replace('set default="0"', `set default="${entry}"`));
+  await program('update-grub', `cp '${join(FIXTURES, 'grub-flat.cfg')}' '${root}/boot/grub/grub.cfg'`);
+  expect(await grub(root).setArguments(['memmap=2G!5G'])).toEqual(notes);
+  expect(await setDefault()).toBe(`${entry}\n`);
+  expect(await grub(root).setArguments(['memmap=2G!5G'])).toEqual([]);
+  expect(await setDefault()).toBe(`${entry}\n`);
+});
+
 test("entries of other systems and the administrator's own need not have the arguments", async () => {
   const others = await put(
     'others.cfg',
@@ -129,7 +143,6 @@ test('what a shell would expand never reaches the drop-in', async () => {
 
 test('the default and the next kernel are set by the path of their entry', async () => {
   await put('boot/grub/grub.cfg', submenu);
-  const setDefault = await program('grub-set-default', '');
   const setNext = await program('grub-reboot', '');
   await grub(root).setDefaultKernel(NEW);
   await grub(root).setNextKernel(OLD);

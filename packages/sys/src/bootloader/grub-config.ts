@@ -55,6 +55,11 @@ export function grubEntryFor(entries: readonly GrubEntry[], release: string): Gr
   return normal.find((entry) => entry.path.includes(release)) ?? normal[0] ?? null;
 }
 
+/** The default of a generated grub.cfg when it is no saved one (GRUB_DEFAULT=saved): an index, id, title or path. */
+export function fixedDefault(text: string): string | null {
+  return /^\s*set default="([^"$]+)"/m.exec(text)?.[1] ?? null;
+}
+
 /** `--id X`, `--id=X`, or grub-mkconfig's `$menuentry_id_option X`. */
 function entryId(words: readonly string[]): string | undefined {
   const joined = words.find((word) => word.startsWith('--id='))?.slice('--id='.length);

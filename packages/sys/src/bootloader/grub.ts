@@ -5,7 +5,7 @@ import { readIfExists } from '../files/read.ts';
 import { commandLineValues, splitCommandLine } from '../kernel/command-line.ts';
 import { run } from '../process/run.ts';
 import type { BootLoader, FileBefore } from './boot-loader.ts';
-import { type GrubEntry, grubEntryFor, parseGrubConfig } from './grub-config.ts';
+import { fixedDefault, type GrubEntry, grubEntryFor, parseGrubConfig } from './grub-config.ts';
 import { restoreFiles } from './restore-files.ts';
 
 const UPDATE_TIMEOUT_MS = 300_000;
@@ -29,9 +29,12 @@ export function grub(root = '/'): BootLoader {
     async setArguments(args) {
       const before: FileBefore[] = [{ path: dropIn, content: await readIfExists(dropIn) }];
       try {
-        await writeFileDurably(dropIn, grubDropIn(args));
+        const text = grubDropIn(args);
+        const notes = await saveDefault((await readIfExists(config)) ?? '');
+        await writeFileDurably(dropIn, text);
         await run('update-grub', [], { timeoutMs: UPDATE_TIMEOUT_MS });
         requireArguments((await readIfExists(config)) ?? '', args, config);
+        return notes;
       } catch (cause) {
         await restoreFiles(before);
         await run('update-grub', [], { timeoutMs: UPDATE_TIMEOUT_MS, allowFailure: true }).catch(() => null);
@@ -53,6 +56,20 @@ export function grub(root = '/'): BootLoader {
       await run('grub-editenv', ['-', 'unset', 'next_entry']);
     },
   };
+}
+
+/**
+ * With the drop-in the saved entry is the default: it becomes what the default is now. Not taken back: without
+ * GRUB_DEFAULT=saved nobody reads it.
+ */
+async function saveDefault(config: string): Promise<string[]> {
+  const entry = fixedDefault(config);
+  if (entry === null) return [];
+  await run('grub-set-default', [entry]);
+  if (entry === '0') return [];
+  return [
+    `GRUB_DEFAULT is now saved; the saved entry is ${JSON.stringify(entry)}, as it was, until an update changes it.`,
+  ];
 }
 
 /** The drop-in's text: shell, read by grub-mkconfig after /etc/default/grub. */

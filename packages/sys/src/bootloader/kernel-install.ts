@@ -30,6 +30,7 @@ export function kernelInstall(root = '/'): BootLoader {
       try {
         await writeFileDurably(file, `${withArguments(current, args)}\n`);
         await rewriteEntries();
+        return [];
       } catch (cause) {
         await restoreFiles(before);
         await rewriteEntries().catch(() => null);
