@@ -1,3 +1,4 @@
+export * from './bootloader/boot-entries.ts';
 export * from './bootloader/boot-loader.ts';
 export * from './bootloader/detect.ts';
 export * from './bootloader/grub.ts';

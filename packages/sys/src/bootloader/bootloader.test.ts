@@ -6,7 +6,6 @@ import { temporaryDirectory } from '../testing/index.ts';
 import { detectBootLoader } from './detect.ts';
 import { grub } from './grub.ts';
 import { grubEntryFor, parseGrubConfig } from './grub-config.ts';
-import { findBootEntry, kernelInstall, withArguments } from './kernel-install.ts';
 
 const FIXTURES = join(import.meta.dirname, 'fixtures');
 const UUID = '6f1c6d3e-0a4b-4a38-9a64-1f0d3f9a2b11';
@@ -152,69 +151,6 @@ test('the default and the next kernel are set by the path of their entry', async
     code: 'boot-entry-missing',
     message: "GRUB's menu has no entry for kernel 5.10.",
   });
-});
-
-test('kernel-install gets a changed command line, and its old one back', async () => {
-  const file = await put('etc/kernel/cmdline', 'root=/dev/vda ro\n');
-  const log = await program('kernel-install', '');
-  const loader = kernelInstall(root);
-  await loader.setArguments(['memmap=2G!5G']);
-  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro memmap=2G!5G\n');
-  await loader.setArguments(['memmap=1G!5G']);
-  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro memmap=1G!5G\n');
-  await loader.removeArguments([{ path: file, content: 'root=/dev/vda ro\n' }]);
-  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro\n');
-  expect(await log()).toBe('add-all\nadd-all\nadd-all\n');
-});
-
-test.each([
-  [
-    'an edit',
-    'root=/dev/vda ro\n',
-    'root=/dev/vdb ro memmap=2G!5G crashkernel=256M quiet\n',
-    'root=/dev/vdb ro quiet\n',
-  ],
-  [
-    'what was replaced',
-    'ro crashkernel=1G\n',
-    'ro quiet crashkernel=256M memmap=2G!5G\n',
-    'ro quiet crashkernel=1G\n',
-  ],
-  ['another memmap', 'ro\n', 'ro memmap=1M$2M memmap=2G!5G\n', 'ro memmap=1M$2M\n'],
-])('taking the setup back from kernel-install keeps %s', async (_, was, now, then) => {
-  const file = await put('etc/kernel/cmdline', now);
-  await program('kernel-install', '');
-  await kernelInstall(root).removeArguments([{ path: file, content: was }]);
-  expect(await readFile(file, 'utf8')).toBe(then);
-});
-
-test('a command line that was not there goes again, unless it was edited since', async () => {
-  await put('usr/lib/kernel/cmdline', 'root=/dev/vda ro\n');
-  await program('kernel-install', '');
-  const file = join(root, 'etc/kernel/cmdline');
-  await kernelInstall(root).setArguments(['memmap=2G!5G']);
-  await kernelInstall(root).removeArguments([{ path: file, content: null }]);
-  await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' });
-  await put('etc/kernel/cmdline', 'root=/dev/vda rw memmap=2G!5G\n');
-  await kernelInstall(root).removeArguments([{ path: file, content: null }]);
-  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda rw\n');
-});
-
-test('only a memmap for persistent memory is replaced', () => {
-  expect(withArguments('a memmap=1M$2M memmap=1G!4G b\n', ['memmap=2G!5G'])).toBe(
-    'a memmap=1M$2M b memmap=2G!5G',
-  );
-});
-
-test('the entry of systemd-boot is found by its version or its path', () => {
-  const json = JSON.stringify([
-    { type: 'type1', id: 'debian-7.2.12.conf', version: '7.2.12', linux: '/id/7.2.12/linux' },
-    { type: 'type1', id: 'debian-6.12.conf', linux: '/id/6.12.9/linux' },
-    { type: 'auto', id: 'auto-efi-shell' },
-  ]);
-  expect(findBootEntry(json, '7.2.12')).toBe('debian-7.2.12.conf');
-  expect(findBootEntry(json, '6.12.9')).toBe('debian-6.12.conf');
-  expect(() => findBootEntry(json, '7.2')).toThrow('The boot loader has no entry for kernel 7.2.');
 });
 
 test('the boot loader in use is detected', async () => {

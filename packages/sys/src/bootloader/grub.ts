@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { ExuviaError } from '@exuvia/contract';
 import { writeFileDurably } from '../files/durable.ts';
 import { readIfExists } from '../files/read.ts';
-import { commandLineValues, splitCommandLine } from '../kernel/command-line.ts';
 import { run } from '../process/run.ts';
 import type { BootLoader, FileBefore } from './boot-loader.ts';
 import { fixedDefault, type GrubEntry, grubEntryFor, parseGrubConfig } from './grub-config.ts';
+import { hasArguments } from './has-arguments.ts';
 import { restoreFiles } from './restore-files.ts';
 
 const UPDATE_TIMEOUT_MS = 300_000;
@@ -90,13 +90,7 @@ GRUB_DEFAULT=saved
 /** A drop-in that sorts later can replace GRUB_CMDLINE_LINUX: only the result counts. */
 function requireArguments(config: string, args: readonly string[], file: string): void {
   const entries = parseGrubConfig(config).filter((entry) => entry.release !== null && isOwn(entry));
-  const missing = entries.find((entry) => {
-    const present = splitCommandLine(entry.arguments);
-    return args.some((argument) => {
-      const [name = '', value = ''] = argument.split('=', 2);
-      return !commandLineValues(present, name).includes(value);
-    });
-  });
+  const missing = entries.find((entry) => !hasArguments(entry.arguments, args));
   if (entries.length > 0 && missing === undefined) return;
   throw new ExuviaError(
     'boot-loader-failed',

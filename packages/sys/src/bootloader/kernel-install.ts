@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import { ExuviaError } from '@exuvia/contract';
-import { z } from 'zod';
 import { writeFileDurably } from '../files/durable.ts';
 import { readIfExists } from '../files/read.ts';
+import { installedKernels } from '../host/kernels.ts';
 import { kernelCommandLine } from '../host/machine.ts';
 import { joinCommandLine, splitCommandLine } from '../kernel/command-line.ts';
 import { run } from '../process/run.ts';
+import { bootEntryFor, parseBootEntries, type SystemdBootEntry } from './boot-entries.ts';
 import type { BootLoader, FileBefore } from './boot-loader.ts';
+import { hasArguments } from './has-arguments.ts';
 import { restoreFiles } from './restore-files.ts';
 
 const UPDATE_TIMEOUT_MS = 300_000;
@@ -14,11 +16,33 @@ const UPDATE_TIMEOUT_MS = 300_000;
 /** systemd-boot with kernel-install: the command line is in /etc/kernel/cmdline. `root` is for tests. */
 export function kernelInstall(root = '/'): BootLoader {
   const file = join(root, 'etc/kernel/cmdline');
-  const rewriteEntries = () => run('kernel-install', ['add-all'], { timeoutMs: UPDATE_TIMEOUT_MS });
+
+  /** Debian's kernels are where `add-all` does not look; called as Debian's hook does, which finds the initrd too. */
+  async function rewriteEntries(): Promise<void> {
+    for (const { release, image } of await installedKernels(root)) {
+      await run('kernel-install', ['add', release, image], { timeoutMs: UPDATE_TIMEOUT_MS });
+    }
+  }
+
+  /** Whatever kernel-install's plugins have made of the file: only the result counts. */
+  async function requireArguments(args: readonly string[]): Promise<void> {
+    const kernels = await installedKernels(root);
+    const entries = await bootEntries();
+    const missing = kernels.find(
+      ({ release }) => !hasArguments(bootEntryFor(entries, release).options ?? '', args),
+    );
+    if (kernels.length > 0 && missing === undefined) return;
+    throw new ExuviaError(
+      'boot-loader-failed',
+      missing === undefined
+        ? 'No kernel is installed in /boot.'
+        : `kernel-install did not put ${args.join(' ')} into the boot entry of kernel ${missing.release}.`,
+      { hint: 'Look at `bootctl list`, and in /etc/kernel/install.d for a plugin that writes entries.' },
+    );
+  }
 
   async function select(verb: 'set-default' | 'set-oneshot', release: string): Promise<void> {
-    const { stdout } = await run('bootctl', ['list', '--json=short']);
-    await run('bootctl', [verb, findBootEntry(stdout, release)]);
+    await run('bootctl', [verb, bootEntryFor(await bootEntries(), release).id]);
   }
 
   return {
@@ -30,13 +54,12 @@ export function kernelInstall(root = '/'): BootLoader {
       try {
         await writeFileDurably(file, `${withArguments(current, args)}\n`);
         await rewriteEntries();
+        await requireArguments(args);
         return [];
       } catch (cause) {
         await restoreFiles(before);
         await rewriteEntries().catch(() => null);
-        throw new ExuviaError('boot-loader-failed', `kernel-install did not take the new ${file}.`, {
-          cause,
-        });
+        throw asFailure(cause, file);
       }
     },
     async removeArguments(before) {
@@ -55,6 +78,15 @@ export function kernelInstall(root = '/'): BootLoader {
       await run('bootctl', ['set-oneshot', '']);
     },
   };
+}
+
+async function bootEntries(): Promise<SystemdBootEntry[]> {
+  return parseBootEntries((await run('bootctl', ['list', '--json=short'])).stdout);
+}
+
+function asFailure(cause: unknown, file: string): ExuviaError {
+  if (cause instanceof ExuviaError && cause.code.startsWith('boot-')) return cause;
+  return new ExuviaError('boot-loader-failed', `kernel-install did not take the new ${file}.`, { cause });
 }
 
 /** Adds arguments that are not there yet; a `memmap=` for persistent memory replaces an older one. */
@@ -95,20 +127,4 @@ async function fallbackCommandLine(root: string): Promise<string> {
   if (vendor !== null) return vendor;
   const running = splitCommandLine(await kernelCommandLine());
   return joinCommandLine(running.filter((argument) => !/^(BOOT_IMAGE|initrd)=/.test(argument)));
-}
-
-const bootEntriesSchema = z.array(
-  z.object({ id: z.string(), version: z.string().optional(), linux: z.string().optional() }),
-);
-
-/** The id of the entry for a kernel in `bootctl list --json`. */
-export function findBootEntry(json: string, release: string): string {
-  const entries = bootEntriesSchema.parse(JSON.parse(json));
-  const found = entries.find(
-    (entry) => entry.version === release || entry.linux?.split('/').some((part) => part === release),
-  );
-  if (found !== undefined) return found.id;
-  throw new ExuviaError('boot-entry-missing', `The boot loader has no entry for kernel ${release}.`, {
-    hint: `Run \`kernel-install add ${release} /boot/vmlinuz-${release}\`.`,
-  });
 }

@@ -1,0 +1,134 @@
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readIfExists } from '../files/read.ts';
+import { temporaryDirectory } from '../testing/index.ts';
+import { bootEntryFor, parseBootEntries } from './boot-entries.ts';
+import { kernelInstall, withArguments } from './kernel-install.ts';
+
+const NEW = '7.2.12+deb13-cloud-amd64';
+const OLD = '6.12.117+deb13-cloud-amd64';
+
+let root: string;
+const path = process.env.PATH;
+beforeEach(async () => {
+  root = await temporaryDirectory();
+});
+afterEach(() => {
+  process.env.PATH = path;
+});
+
+async function put(name: string, text: string): Promise<string> {
+  await mkdir(dirname(join(root, name)), { recursive: true });
+  await writeFile(join(root, name), text);
+  return join(root, name);
+}
+
+/** Stands in for a program that would change this machine's boot. */
+async function program(name: string, script: string): Promise<void> {
+  await chmod(await put(`bin/${name}`, `#!/bin/sh\n${script}\n`), 0o755);
+  process.env.PATH = `${join(root, 'bin')}:${path}`;
+}
+
+/**
+ * Stands in for kernel-install and bootctl of a host with two of Debian's kernels: an entry has the command line that
+ * /etc/kernel/cmdline had when its kernel was added. Returns what kernel-install was called with.
+ */
+async function systemdBoot(): Promise<() => Promise<string | null>> {
+  for (const release of [OLD, NEW]) {
+    await put(`boot/vmlinuz-${release}`, '');
+    await mkdir(join(root, 'lib/modules', release), { recursive: true });
+  }
+  await mkdir(join(root, 'entries'), { recursive: true });
+  const log = join(root, 'kernel-install.log');
+  await program(
+    'kernel-install',
+    `echo "$@" >> '${log}'\n[ "$1" = add ] && cp '${root}/etc/kernel/cmdline' "${root}/entries/$2" 2>/dev/null || true`,
+  );
+  await program(
+    'bootctl',
+    `cd '${root}/entries'; for one in *; do
+      printf '%s{"id":"%s.conf","version":"%s","options":"%s"}' "$comma" "$one" "$one" "$(tr '\\n' ' ' <"$one")"; comma=,
+    done | sed 's/^/[/; s/$/]/'`,
+  );
+  return () => readIfExists(log);
+}
+
+test('kernel-install gets a changed command line, and its old one back', async () => {
+  const file = await put('etc/kernel/cmdline', 'root=/dev/vda ro\n');
+  const log = await systemdBoot();
+  const loader = kernelInstall(root);
+  await loader.setArguments(['memmap=2G!5G']);
+  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro memmap=2G!5G\n');
+  await loader.setArguments(['memmap=1G!5G']);
+  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro memmap=1G!5G\n');
+  await loader.removeArguments([{ path: file, content: 'root=/dev/vda ro\n' }]);
+  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro\n');
+  const added = `add ${OLD} ${root}/boot/vmlinuz-${OLD}\nadd ${NEW} ${root}/boot/vmlinuz-${NEW}\n`;
+  expect(await log()).toBe(added.repeat(3));
+});
+
+test.each([
+  [
+    'an edit',
+    'root=/dev/vda ro\n',
+    'root=/dev/vdb ro memmap=2G!5G crashkernel=256M quiet\n',
+    'root=/dev/vdb ro quiet\n',
+  ],
+  [
+    'what was replaced',
+    'ro crashkernel=1G\n',
+    'ro quiet crashkernel=256M memmap=2G!5G\n',
+    'ro quiet crashkernel=1G\n',
+  ],
+  ['another memmap', 'ro\n', 'ro memmap=1M$2M memmap=2G!5G\n', 'ro memmap=1M$2M\n'],
+])('taking the setup back from kernel-install keeps %s', async (_, was, now, then) => {
+  const file = await put('etc/kernel/cmdline', now);
+  await systemdBoot();
+  await kernelInstall(root).removeArguments([{ path: file, content: was }]);
+  expect(await readFile(file, 'utf8')).toBe(then);
+});
+
+test('a command line that was not there goes again, unless it was edited since', async () => {
+  await put('usr/lib/kernel/cmdline', 'root=/dev/vda ro\n');
+  await systemdBoot();
+  const file = join(root, 'etc/kernel/cmdline');
+  await kernelInstall(root).setArguments(['memmap=2G!5G']);
+  await kernelInstall(root).removeArguments([{ path: file, content: null }]);
+  await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' });
+  await put('etc/kernel/cmdline', 'root=/dev/vda rw memmap=2G!5G\n');
+  await kernelInstall(root).removeArguments([{ path: file, content: null }]);
+  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda rw\n');
+});
+
+test('only a memmap for persistent memory is replaced', () => {
+  expect(withArguments('a memmap=1M$2M memmap=1G!4G b\n', ['memmap=2G!5G'])).toBe(
+    'a memmap=1M$2M b memmap=2G!5G',
+  );
+});
+
+test('the entry of systemd-boot is found by its version or its path', () => {
+  const entries = parseBootEntries(
+    JSON.stringify([
+      { type: 'type1', id: 'debian-7.2.12.conf', version: '7.2.12', linux: '/id/7.2.12/linux' },
+      { type: 'type1', id: 'debian-6.12.conf', linux: '/id/6.12.9/linux' },
+      { type: 'auto', id: 'auto-efi-shell' },
+    ]),
+  );
+  expect(bootEntryFor(entries, '7.2.12').id).toBe('debian-7.2.12.conf');
+  expect(bootEntryFor(entries, '6.12.9').id).toBe('debian-6.12.conf');
+  expect(() => bootEntryFor(entries, '7.2')).toThrow('The boot loader has no entry for kernel 7.2.');
+});
+
+test('every kernel in /boot gets a new entry, and one that does not carry the arguments is a failure', async () => {
+  const file = await put('etc/kernel/cmdline', 'root=/dev/vda ro\n');
+  const log = await systemdBoot();
+  await program('kernel-install', `echo "$@" >> '${root}/kernel-install.log'`);
+  for (const release of [OLD, NEW]) await put(`entries/${release}`, 'root=/dev/vda ro');
+  await expect(kernelInstall(root).setArguments(['memmap=2G!5G'])).rejects.toMatchObject({
+    code: 'boot-loader-failed',
+    message: `kernel-install did not put memmap=2G!5G into the boot entry of kernel ${OLD}.`,
+  });
+  expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro\n');
+  expect(await log()).toContain(`add ${NEW} ${root}/boot/vmlinuz-${NEW}\n`);
+});
