@@ -19,6 +19,7 @@ export * from './host/security.ts';
 export * from './host/watchdog.ts';
 export * from './initramfs/cpio.ts';
 export * from './kernel/command-line.ts';
+export * from './kernel/one-boot.ts';
 export * from './kexec/kexec.ts';
 export * from './memory/find-region.ts';
 export * from './memory/firmware-map.ts';

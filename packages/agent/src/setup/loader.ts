@@ -12,6 +12,16 @@ export async function requireBootLoader(host: SetupHost, argument: string): Prom
   });
 }
 
+/** Notes what files hold after a change, beside what they held before it. */
+export async function noteWritten(host: SetupHost, record: SetupRecord): Promise<SetupRecord> {
+  const before = await Promise.all(
+    record.before.map(async (file) => ({ ...file, written: (await readIfExists(file.path)) ?? undefined })),
+  );
+  const noted = { ...record, before };
+  await host.writeRecord(noted);
+  return noted;
+}
+
 export async function filesBefore(paths: readonly string[]): Promise<FileBefore[]> {
   return Promise.all(paths.map(async (path) => ({ path, content: await readIfExists(path) })));
 }
@@ -38,6 +48,7 @@ export async function setFurtherArguments(
   const before = record.before.length > 0 ? record.before : await filesBefore(loader.files);
   await host.writeRecord({ ...record, before });
   const notes = await loader.setArguments(further);
+  await noteWritten(host, { ...record, before });
   return [`${further.join(' ')} is on the kernel command line from the next boot on.`, ...notes];
 }
 

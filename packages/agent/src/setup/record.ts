@@ -12,7 +12,14 @@ const setupRecordSchema = z.strictObject({
   /** Persistent memory that was there before: no boot argument of setup's makes it, and it stays when setup is undone. */
   found: z.boolean().optional(),
   /** Every file that was changed, with what it held; `null`: it did not exist. */
-  before: z.array(z.strictObject({ path: z.string(), content: z.string().nullable() })),
+  before: z.array(
+    z.strictObject({
+      path: z.string(),
+      content: z.string().nullable(),
+      /** What setup made of it. */
+      written: z.string().optional(),
+    }),
+  ),
 });
 export type SetupRecord = z.infer<typeof setupRecordSchema>;
 

@@ -204,6 +204,15 @@ test('undo gives every file its old content back, also those that were there bef
   expect((await setup.undo()).message).toBe('No store is set up; nothing was changed.');
 });
 
+test('what setup wrote is remembered beside what was there', async () => {
+  await setup.run(2 * GIB);
+  expect(host.record?.before[0]).toEqual({
+    path: host.file('etc/default/grub.d/exuvia.cfg'),
+    content: null,
+    written: 'memmap=2G!7G',
+  });
+});
+
 test('the files of before are remembered from the first setup, not from a repeated one', async () => {
   await setup.run(2 * GIB);
   await setup.run(2 * GIB);

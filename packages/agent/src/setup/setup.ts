@@ -10,7 +10,13 @@ import {
 } from '@exuvia/sys';
 import type { Store } from '../kinds.ts';
 import { type SetupHost, setupHost } from './host.ts';
-import { filesBefore, removeArguments, requireBootLoader, setFurtherArguments } from './loader.ts';
+import {
+  filesBefore,
+  noteWritten,
+  removeArguments,
+  requireBootLoader,
+  setFurtherArguments,
+} from './loader.ts';
 import { planSetup, type SetupPlan } from './plan.ts';
 import { isFound, rangeOf, type SetupRecord } from './record.ts';
 
@@ -92,7 +98,7 @@ async function reserve(
     await takeBack(host, record, previous);
     throw error;
   }
-  return withNotes(await open(store, host, record), notes);
+  return withNotes(await open(store, host, await noteWritten(host, record)), notes);
 }
 
 function withNotes(result: SetupResult, notes: readonly string[]): SetupResult {

@@ -2,6 +2,8 @@
 export interface FileBefore {
   readonly path: string;
   readonly content: string | null;
+  /** What the change made of it, to tell whether somebody has edited it since. */
+  readonly written?: string | undefined;
 }
 
 /** What brings up a kernel after firmware, and how this distribution configures it. */

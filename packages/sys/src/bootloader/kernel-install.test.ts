@@ -132,3 +132,28 @@ test('every kernel in /boot gets a new entry, and one that does not carry the ar
   expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro\n');
   expect(await log()).toContain(`add ${NEW} ${root}/boot/vmlinuz-${NEW}\n`);
 });
+
+const JUMP =
+  'root=/dev/vda ro quiet cryptomgr.notests tsc_early_khz=2100000 lpj=8400000 panic=10 maxcpus=2 exuvia.update=u1';
+
+test('after a jump the command line of the entry that boots stands in, not that of the running kernel', async () => {
+  await put('proc/cmdline', `${JUMP}\n`);
+  await systemdBoot();
+  for (const release of [OLD, NEW]) await put(`entries/${release}`, 'root=/dev/vda ro lpj=8400000');
+  await kernelInstall(root).setArguments(['memmap=2G!5G']);
+  expect(await readFile(join(root, 'etc/kernel/cmdline'), 'utf8')).toBe('root=/dev/vda ro memmap=2G!5G\n');
+});
+
+test('a command line that setup wrote goes again, also when the running kernel has another one by then', async () => {
+  const file = join(root, 'etc/kernel/cmdline');
+  await put('proc/cmdline', 'BOOT_IMAGE=/linux root=/dev/vda ro\n');
+  await systemdBoot();
+  await kernelInstall(root).setArguments(['memmap=2G!5G']);
+  const written = await readFile(file, 'utf8');
+  expect(written).toBe('root=/dev/vda ro memmap=2G!5G\n');
+  await put('proc/cmdline', `${JUMP}\n`);
+  await kernelInstall(root).removeArguments([{ path: file, content: null, written }]);
+  expect(await readIfExists(file)).toBeNull();
+  // Without the file kernel-install would have taken the running kernel's.
+  expect(await readFile(join(root, 'entries', NEW), 'utf8')).toBe('root=/dev/vda ro\n');
+});

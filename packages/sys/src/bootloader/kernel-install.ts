@@ -3,11 +3,11 @@ import { ExuviaError } from '@exuvia/contract';
 import { writeFileDurably } from '../files/durable.ts';
 import { readIfExists } from '../files/read.ts';
 import { installedKernels } from '../host/kernels.ts';
-import { kernelCommandLine } from '../host/machine.ts';
 import { joinCommandLine, splitCommandLine } from '../kernel/command-line.ts';
+import { isOfJump, withoutOneBoot } from '../kernel/one-boot.ts';
 import { run } from '../process/run.ts';
 import { bootEntryFor, parseBootEntries, type SystemdBootEntry } from './boot-entries.ts';
-import type { BootLoader, FileBefore } from './boot-loader.ts';
+import type { BootLoader } from './boot-loader.ts';
 import { hasArguments } from './has-arguments.ts';
 import { restoreFiles } from './restore-files.ts';
 
@@ -21,6 +21,19 @@ export function kernelInstall(root = '/'): BootLoader {
   async function rewriteEntries(): Promise<void> {
     for (const { release, image } of await installedKernels(root)) {
       await run('kernel-install', ['add', release, image], { timeoutMs: UPDATE_TIMEOUT_MS });
+    }
+  }
+
+  /**
+   * Gives the file its content. Without the file kernel-install takes the running command line, in which everything
+   * still is: so entries are written with `commandLine` before it goes.
+   */
+  async function putBack(content: string | null, commandLine: string): Promise<void> {
+    try {
+      await writeFileDurably(file, content ?? commandLine);
+      await rewriteEntries();
+    } finally {
+      await restoreFiles([{ path: file, content }]);
     }
   }
 
@@ -49,28 +62,26 @@ export function kernelInstall(root = '/'): BootLoader {
     kind: 'kernel-install',
     files: [file],
     async setArguments(args) {
-      const before: FileBefore[] = [{ path: file, content: await readIfExists(file) }];
-      const current = (await readIfExists(file)) ?? (await fallbackCommandLine(root));
+      const was = await readIfExists(file);
+      const current = was ?? (await fallbackCommandLine(root));
       try {
         await writeFileDurably(file, `${withArguments(current, args)}\n`);
         await rewriteEntries();
         await requireArguments(args);
         return [];
       } catch (cause) {
-        await restoreFiles(before);
-        await rewriteEntries().catch(() => null);
+        await putBack(was, current).catch(() => null);
         throw asFailure(cause, file);
       }
     },
     async removeArguments(before) {
-      const was = before.find(({ path }) => path === file)?.content ?? null;
+      const own = before.find(({ path }) => path === file);
+      const was = own?.content ?? null;
       const current = await readIfExists(file);
-      if (current !== null) {
-        const then = was ?? (await fallbackCommandLine(root));
-        const content = sameButForAdded(current, then) ? was : takenBack(current, was ?? '');
-        await restoreFiles([{ path: file, content }]);
-      }
-      await rewriteEntries();
+      const then = was ?? own?.written ?? (await fallbackCommandLine(root));
+      const taken = takenBack(current ?? then, was ?? '');
+      const isEdited = current !== null && !sameButForAdded(current, then);
+      await putBack(isEdited ? taken : was, taken);
     },
     setDefaultKernel: (release) => select('set-default', release),
     setNextKernel: (release) => select('set-oneshot', release),
@@ -120,11 +131,16 @@ function words(text: string): string[] {
 
 /**
  * What kernel-install takes where there is no /etc/kernel/cmdline (90-loaderentry.install, systemd 257):
- * the vendor's file, else the running kernel's command line without what the boot loader added.
+ * the vendor's file, else the running kernel's command line without what the boot loader added. The command line of a
+ * jump has an update's arguments, so then it is that of the entry that boots.
  */
 async function fallbackCommandLine(root: string): Promise<string> {
   const vendor = await readIfExists(join(root, 'usr/lib/kernel/cmdline'));
   if (vendor !== null) return vendor;
-  const running = splitCommandLine(await kernelCommandLine());
-  return joinCommandLine(running.filter((argument) => !/^(BOOT_IMAGE|initrd)=/.test(argument)));
+  const running = splitCommandLine(((await readIfExists(join(root, 'proc/cmdline'))) ?? '').trim());
+  const entries = isOfJump(running) ? await bootEntries() : [];
+  const entry =
+    entries.find((one) => one.isDefault === true) ?? entries.find((one) => one.options !== undefined);
+  const commandLine = entry?.options === undefined ? running : splitCommandLine(entry.options);
+  return joinCommandLine(withoutOneBoot(commandLine));
 }

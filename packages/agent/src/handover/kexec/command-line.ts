@@ -1,16 +1,5 @@
-import { commandLineValue, joinCommandLine, removeFromCommandLine, splitCommandLine } from '@exuvia/sys';
-import { FALLBACK_ARGUMENT, UPDATE_ARGUMENT } from './arrival.ts';
-
-/** Arguments that a boot loader or an earlier update put there and that say nothing about the machine. */
-const TRANSIENT = [
-  'BOOT_IMAGE',
-  'initrd',
-  UPDATE_ARGUMENT,
-  FALLBACK_ARGUMENT,
-  'exuvia.crash',
-  'tsc_early_khz',
-  'lpj',
-];
+import { commandLineValue, joinCommandLine, splitCommandLine, withoutOneBoot } from '@exuvia/sys';
+import { UPDATE_ARGUMENT } from './arrival.ts';
 
 /** A new kernel that panics resets the machine instead of standing still, unless the administrator said otherwise. */
 const PANIC = 'panic=10';
@@ -33,10 +22,9 @@ export function nextCommandLine(
   { tscKhz, hz }: { readonly tscKhz: number | null; readonly hz: number | null },
   further: readonly string[],
 ): string {
-  const kept = TRANSIENT.reduce(
-    (args: readonly string[], name) => removeFromCommandLine(args, name),
-    splitCommandLine(running.trim()),
-  ).filter((argument) => !further.includes(argument));
+  const kept = withoutOneBoot(splitCommandLine(running.trim())).filter(
+    (argument) => !further.includes(argument),
+  );
   const quiet = commandLineValue(kept, 'quiet') === null ? ['quiet'] : [];
   const tested = ['cryptomgr.notests', 'fips'].some((name) => commandLineValue(kept, name) !== null);
   const notests = tested ? [] : ['cryptomgr.notests'];

@@ -1,0 +1,24 @@
+import { removeFromCommandLine } from './command-line.ts';
+
+/**
+ * Arguments that a boot loader or an update put on the running kernel's command line for this boot only: they say
+ * nothing about the machine, and must not reach a later boot.
+ */
+const ONE_BOOT = [
+  'BOOT_IMAGE',
+  'initrd',
+  'exuvia.update',
+  'exuvia.fallback',
+  'exuvia.crash',
+  'tsc_early_khz',
+  'lpj',
+];
+
+export function withoutOneBoot(args: readonly string[]): string[] {
+  return ONE_BOOT.reduce((kept: readonly string[], name) => removeFromCommandLine(kept, name), args).slice();
+}
+
+/** Whether an update's jump, or the way out of a crash, started the kernel that has this command line. */
+export function isOfJump(args: readonly string[]): boolean {
+  return args.some((argument) => /^exuvia\.(update|fallback|crash)=/.test(argument));
+}
