@@ -11,6 +11,8 @@ export interface Footprint {
   readonly qemuFds: number;
   /** Files of Exuvia but for the history: two records and what steps remember for each update. */
   readonly files: number;
+  /** Files of the history that no step may leave: initramfs, kernels, saved memory. The history itself grows by each update. */
+  readonly historyBulk: number;
   /** Kernels that the boot loader offers, and entries in its environment. */
   readonly bootEntries: number;
   /** What is used of the store, KiB. */
@@ -35,6 +37,7 @@ export async function footprintOf(lab: LabState): Promise<Footprint> {
     qemuKib: take('qemuKib'),
     qemuFds: take('qemuFds'),
     files: take('files'),
+    historyBulk: take('historyBulk'),
     bootEntries: take('bootEntries'),
     storeKib: take('storeKib'),
     kernelKib: take('kernelKib'),
@@ -52,6 +55,7 @@ echo agentFds $(fds $agent)
 echo qemuKib $(owned $qemus)
 echo qemuFds $(fds $qemus)
 echo files $(find /var/lib/exuvia /run/exuvia /etc/exuvia /boot -type f -not -path '/var/lib/exuvia/updates/*' | wc -l)
+echo historyBulk $(find /var/lib/exuvia/updates -type f -size +1024k | wc -l)
 echo bootEntries $(( $(grep -c '^\\s*menuentry ' /boot/grub/grub.cfg) + $(grub-editenv list | wc -l) ))
 echo storeKib $(df --output=used -k /var/lib/exuvia/store | tail -1)
 echo kernelKib $(awk '/^SUnreclaim:/ { print $2 }' /proc/meminfo)
@@ -65,12 +69,15 @@ const TOLERANCE: Footprint = {
   qemuKib: 24 * 1024,
   qemuFds: 3,
   files: 1,
+  historyBulk: 0,
   bootEntries: 0,
   storeKib: 8 * 1024,
   kernelKib: 16 * 1024,
 };
 
 export interface Growth {
+  /** After which kind of update, under which kernel and QEMUs. */
+  readonly under: string;
   readonly what: keyof Footprint;
   readonly before: number;
   readonly after: number;
@@ -87,25 +94,19 @@ export interface Sighting {
 /** The sightings after which everything is warm: what settles then is no growth. */
 const WARM_UP = 2;
 
-/** Between the two equal moments that are furthest apart, once it is warm; empty when no two are equal. Pure. */
+/** The first against the last of all moments that are equal, once it is warm; empty when no two are. Pure. */
 export function growthOf(sightings: readonly Sighting[]): Growth[] {
   const warm = sightings.length > WARM_UP + 1 ? sightings.slice(WARM_UP) : sightings;
-  const spans = warm.map(({ under }, first) => ({
-    first,
-    last: warm.findLastIndex((other) => other.under === under),
-  }));
-  const [longest] = spans.sort((a, b) => b.last - b.first - (a.last - a.first));
-  if (longest === undefined || longest.first === longest.last) return [];
-  const [before, after] = [warm[longest.first], warm[longest.last]];
-  return before === undefined || after === undefined ? [] : growthBetween(before.footprint, after.footprint);
+  return [...Map.groupBy(warm, ({ under }) => under).values()].flatMap((equal) => {
+    const [first, last] = [equal.at(0), equal.at(-1)];
+    return first === undefined || last === undefined || first === last ? [] : growthBetween(first, last);
+  });
 }
 
-/** Compares two footprints on the same kernel. Pure. */
-export function growthBetween(before: Footprint, after: Footprint): Growth[] {
+/** Compares two footprints of equal moments. Pure. */
+function growthBetween({ under, footprint: before }: Sighting, { footprint: after }: Sighting): Growth[] {
   return (Object.keys(TOLERANCE) as (keyof Footprint)[]).map((what) => ({
-    what,
-    before: before[what],
-    after: after[what],
+    ...{ under, what, before: before[what], after: after[what] },
     // Not a number is what could not be counted: no proof of anything.
     grows: !(after[what] - before[what] <= TOLERANCE[what]),
   }));
