@@ -59,10 +59,15 @@ export class Observer {
    * @throws ExuviaError `heartbeat-missing`, naming the VMs that were not.
    */
   async waitForBeats(limitMs: number, beats = 20): Promise<void> {
-    const silent = await this.#waitFor(limitMs, (vm) => vm.beats, beats);
+    const silent = await this.silentVms(limitMs, beats);
     if (silent.length === 0) return;
     const what = `No heartbeat came from ${silent.join(', ')} within ${limitMs / 1000} s.`;
     throw new ExuviaError('heartbeat-missing', await this.#said(what, silent), { hint: HINT });
+  }
+
+  /** The VMs that were not seen to beat `beats` more times within the limit; returns as soon as all were. */
+  silentVms(limitMs: number, beats = 20): Promise<string[]> {
+    return this.#waitFor(limitMs, (vm) => vm.beats, beats);
   }
 
   /**

@@ -5,14 +5,15 @@ import { endLabWhenInterrupted } from '../host/interrupted.ts';
 import type { LabState } from '../host/state.ts';
 import { labUp } from '../host/up.ts';
 import { stderrProgress } from '../support/progress.ts';
-import { type SoakResult, soak } from './soak.ts';
+import { exitStatusOf, renderSoak } from './result.ts';
+import { soak } from './soak.ts';
 
 /**
  * Chains updates of mixed kinds over one lab host under load.
  *
  *     main.ts [--updates 50] [--json]
  *
- * Exits with 1 when an update failed or was refused, 2 when a VM was lost, its work was damaged, or something grows.
+ * Exits with 2 when a VM was lost, its work was damaged, or something grows; else 1 when an update failed or was refused.
  */
 const progress = stderrProgress();
 
@@ -29,10 +30,9 @@ async function main(): Promise<number> {
       progress,
     );
     const result = await soak(state, { updates }, progress);
-    process.stdout.write(json ? `${JSON.stringify(result)}\n` : render(result));
-    const grows = result.growth.some((growth) => growth.grows);
-    if (result.problem !== undefined) return 1;
-    return result.vmsLost === 0 && result.integrityErrors === 0 && !grows ? 0 : 2;
+    (json ? process.stderr : process.stdout).write(renderSoak(result));
+    if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    return exitStatusOf(result);
   } catch (thrown) {
     const { error } = toErrorBody(thrown);
     progress.say(`${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
@@ -50,21 +50,4 @@ function countOf(): number {
   const updates = Number(values.updates);
   if (Number.isInteger(updates) && updates >= 1 && updates <= 10_000) return updates;
   throw new ExuviaError('usage', 'Usage: npm run soak -- [--updates 50] [--json]');
-}
-
-function render(result: SoakResult): string {
-  const kinds = Object.entries(result.byHandover).map(([kind, count]) => `${count} by ${kind}`);
-  const lines = [
-    `${result.updates} updates (${kinds.join(', ')}): ${result.vmsLost} VMs lost, ${result.integrityErrors} integrity errors.`,
-    `Longest blackout by kexec: ${result.maxBlackoutMs.toFixed(0)} ms.`,
-    ...(result.problem === undefined ? [] : [`It ended there: ${result.problem}`]),
-    ...(result.growth.length === 0
-      ? ['Growth: nothing to compare; more updates bring the same kernel and QEMU back.']
-      : []),
-    ...result.growth.map(
-      ({ what, before, after, grows }) =>
-        `${grows ? 'GROWS ' : '      '}${what.padEnd(12)} ${before} -> ${after}`,
-    ),
-  ];
-  return `${lines.join('\n')}\n`;
 }

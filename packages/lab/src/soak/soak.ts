@@ -7,8 +7,10 @@ import { HOST_QEMU } from '../image/qemus.ts';
 import { observeLab } from '../observer/lab.ts';
 import type { Observer } from '../observer/observer.ts';
 import type { Progress } from '../support/progress.ts';
-import { observedUpdate } from '../update/observed-update.ts';
-import { footprintOf, type Growth, growthOf, type Sighting } from './growth.ts';
+import { type ObservedUpdate, observedUpdate } from '../update/observed-update.ts';
+import { fatesSince } from './fates.ts';
+import { footprintOf, growthOf, type Sighting } from './growth.ts';
+import type { SoakResult } from './result.ts';
 
 /** Handovers in turn, most of them by kexec. */
 const KINDS = [
@@ -16,25 +18,12 @@ const KINDS = [
   ...['vmm', 'kexec', 'reboot', 'kexec', 'kexec'],
 ] as const satisfies readonly HandoverKind[];
 
-export interface SoakResult {
-  /** Those that were completed. */
-  readonly updates: number;
-  /** Why there were no more. */
-  readonly problem?: string;
-  readonly byHandover: Readonly<Record<string, number>>;
-  readonly vmsLost: number;
-  readonly integrityErrors: number;
-  /** The longest blackout of any VM in an update by kexec; one by reboot takes as long as the machine. */
-  readonly maxBlackoutMs: number;
-  /** Between two moments after the same kind of update, under the same kernel and QEMUs; empty when there were no two. */
-  readonly growth: readonly Growth[];
-  /** What was counted at the start and after every update: the series that `growth` is taken from. */
-  readonly sightings: readonly Sighting[];
-}
+/** For a sign of life of each VM after an update. */
+const ALIVE_LIMIT_MS = 60_000;
 
 /**
  * Chains updates over one lab host whose guests work all the time, and counts what is lost and what grows. It ends
- * at the first update that is not completed, with what was found until then.
+ * at the first update that is not completed or has lost a VM, with what was found until then.
  */
 export async function soak(
   state: LabState,
@@ -54,23 +43,23 @@ export async function soak(
     while (done < options.updates && problem === null) {
       const kind = KINDS[done % KINDS.length] ?? 'kexec';
       progress.say(`soak: update ${done + 1} of ${options.updates}, by ${kind}`);
-      const seen = await observedUpdate(state, observer, await wishFor(kind, state), progress);
-      const { vms } = seen.observation;
-      const alive = vms.filter(({ bootIdSame, sequenceMonotonic }) => bootIdSame && sequenceMonotonic);
-      const lost = GUEST_NAMES.length - alive.length;
-      const errors = vms.filter(({ integrity }) => integrity !== 'ok').length;
-      vmsLost += lost;
-      integrityErrors += errors;
-      if (kind === 'kexec') {
-        maxBlackoutMs = Math.max(maxBlackoutMs, ...vms.map(({ blackoutMs }) => blackoutMs));
-      }
-      progress.say(`soak: ${seen.update.state}; lost ${lost}, integrity errors ${errors}`);
-      if (seen.update.state === 'completed') {
+      const { now: from } = await observer.peek();
+      const seen = await attempt(state, observer, kind, progress);
+      // Also of an update that failed: that is when VMs are lost.
+      const { lost, damaged } = await fatesSince(observer, from, GUEST_NAMES, ALIVE_LIMIT_MS);
+      vmsLost += lost.length;
+      integrityErrors += damaged.length;
+      progress.say(`soak: lost ${lost.length}, integrity errors ${damaged.length}`);
+      if (seen instanceof Error) problem = `Update ${done + 1}: ${seen.message}`;
+      else if (seen.update.state !== 'completed')
+        problem = `Update ${done + 1} is ${seen.update.state}: ${seen.update.reason ?? 'no reason given'}`;
+      else {
         done += 1;
         byHandover[kind] = (byHandover[kind] ?? 0) + 1;
-        sightings.push(await sighting(state, kind));
-      } else
-        problem = `Update ${done + 1} is ${seen.update.state}: ${seen.update.reason ?? 'no reason given'}`;
+        if (kind === 'kexec') maxBlackoutMs = Math.max(maxBlackoutMs, ...blackouts(seen));
+        if (lost.length > 0) problem = `Update ${done} has lost ${lost.join(', ')}.`;
+        else sightings.push(await sighting(state, kind));
+      }
     }
   } catch (error) {
     problem = `Update ${done + 1}: ${error instanceof Error ? error.message : String(error)}`;
@@ -88,6 +77,22 @@ export async function soak(
     sightings,
   };
 }
+
+/** One update, or why there was none. */
+async function attempt(
+  state: LabState,
+  observer: Observer,
+  kind: (typeof KINDS)[number],
+  progress: Progress,
+): Promise<ObservedUpdate | Error> {
+  try {
+    return await observedUpdate(state, observer, await wishFor(kind, state), progress);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+const blackouts = ({ observation }: ObservedUpdate) => observation.vms.map(({ blackoutMs }) => blackoutMs);
 
 /** A QEMU's heap depends on how its VM came into it: started, moved or restored. */
 async function sighting(state: LabState, after: HandoverKind | 'start'): Promise<Sighting> {

@@ -1,0 +1,54 @@
+import type { Growth, Sighting } from './growth.ts';
+
+/** The last line of `npm run soak -- --json`. */
+export interface SoakResult {
+  /** Those that were completed. */
+  readonly updates: number;
+  /** Why there were no more. */
+  readonly problem?: string;
+  readonly byHandover: Readonly<Record<string, number>>;
+  readonly vmsLost: number;
+  readonly integrityErrors: number;
+  /** The longest blackout of any VM in an update by kexec; one by reboot takes as long as the machine. */
+  readonly maxBlackoutMs: number;
+  /** First against last after each kind of update, under the same kernel and QEMUs; empty when nothing came twice. */
+  readonly growth: readonly Growth[];
+  /** What was counted at the start and after every update: the series that `growth` is taken from. */
+  readonly sightings: readonly Sighting[];
+}
+
+/** 2: a VM was lost, its work damaged, or something grows; 1: an update failed or was refused, and nothing was lost. */
+export function exitStatusOf({ problem, vmsLost, integrityErrors, growth }: SoakResult): 0 | 1 | 2 {
+  if (vmsLost > 0 || integrityErrors > 0) return 2;
+  if (problem !== undefined) return 1;
+  return growth.some(({ grows }) => grows) ? 2 : 0;
+}
+
+export function renderSoak(result: SoakResult): string {
+  const kinds = Object.entries(result.byHandover).map(([kind, count]) => `${count} by ${kind}`);
+  const lines = [
+    `${result.updates} updates (${kinds.join(', ')}): ${result.vmsLost} VMs lost, ${result.integrityErrors} integrity errors.`,
+    `Longest blackout by kexec: ${result.maxBlackoutMs.toFixed(0)} ms.`,
+    ...(result.problem === undefined ? [] : [`It ended there: ${result.problem}`]),
+    ...growthLines(result.growth),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function growthLines(growth: readonly Growth[]): string[] {
+  if (growth.length === 0) {
+    return [
+      'Growth: not shown. No kind of update came twice under the same kernel and QEMUs; ten updates do.',
+    ];
+  }
+  const kinds = [...new Set(growth.map(({ under }) => under))];
+  return kinds.flatMap((kind) => [
+    `${kind}:`,
+    ...growth
+      .filter(({ under }) => under === kind)
+      .map(
+        ({ what, before, after, grows }) =>
+          `${grows ? 'GROWS ' : '      '}${what.padEnd(12)} ${before} -> ${after}`,
+      ),
+  ]);
+}
