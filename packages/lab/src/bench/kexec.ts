@@ -22,6 +22,8 @@ interface UpdateRun {
   /** Blackout of the slowest VM, seen from outside. */
   readonly blackoutMs: number;
   readonly busyBlackoutMs: number;
+  /** The observer's own longest pause. */
+  readonly observerPauseMs: number;
   /** All phases that are not kernel shutdown or kernel startup. */
   readonly overheadMs: number;
   readonly initramfsBytes: number | null;
@@ -173,6 +175,7 @@ function asRun(seen: ObservedUpdate, busyMemory: string): UpdateRun {
     busyMemory,
     blackoutMs: Math.max(...seen.observation.vms.map(({ blackoutMs }) => blackoutMs)),
     busyBlackoutMs: seen.observation.vms.find(({ name }) => name === 'busy')?.blackoutMs ?? Number.NaN,
+    observerPauseMs: seen.observerPauseMs,
     overheadMs: ours.reduce((sum, { ms }) => sum + ms, 0),
     initramfsBytes: seen.report.initramfsBytes,
     phases: seen.report.phases,

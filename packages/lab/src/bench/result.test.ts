@@ -4,7 +4,7 @@ import { keepsLimits, kexecResult } from './result.ts';
 
 const update = (busyMemory: string, blackoutMs: number, busyBlackoutMs: number) => ({
   ...{ from: '6.12', to: '7.2', handover: 'kexec' as const, busyMemory, blackoutMs, busyBlackoutMs },
-  ...{ overheadMs: 100, initramfsBytes: 15_000_000, phases: [] },
+  ...{ observerPauseMs: 5, overheadMs: 100, initramfsBytes: 15_000_000, phases: [] },
 });
 const runs = (busyAt1G: number): KexecRuns => ({
   floor: [{ from: '6.12', to: '7.2', start: 'kexec', ms: 1000 }],

@@ -25,6 +25,7 @@ function seen(
     after: { kernel: change.kernelAfter ?? '7.2.1' } as Host,
     update: { state: change.state ?? 'completed', to: '7.2.1' } as Update,
     observation: { observer: 'test', clock: 'own', vms: [vm] },
+    observerPauseMs: 5,
     report: {
       phases: [{ name: 'VM suspend', ms: 1 }],
       totalMs: 3900,

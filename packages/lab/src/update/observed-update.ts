@@ -22,6 +22,8 @@ export interface ObservedUpdate {
   readonly after: Host;
   readonly update: Update;
   readonly observation: Observation;
+  /** The longest time for which the observer itself did not look: gaps shorter than that may be its own. */
+  readonly observerPauseMs: number;
   readonly report: Report;
 }
 
@@ -64,7 +66,7 @@ export async function observedUpdate(
     const { longestPauseMs, ...observation } = await observer.observation(from);
     progress.say(`observer: its own longest pause was ${longestPauseMs.toFixed(1)} ms`);
     const report = await askAgent(state, (fresh) => fresh.observe(update.id, observation), AGENT_LIMIT_MS);
-    return { plan, before, after, update, observation, report };
+    return { plan, before, after, update, observation, observerPauseMs: longestPauseMs, report };
   } finally {
     await client.close();
   }

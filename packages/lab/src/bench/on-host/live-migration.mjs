@@ -8,10 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * Runs on a lab host: QEMU's own live migration of a VM into another QEMU on the same host, its RAM copied over a unix
  * socket, with the limits of bandwidth lifted. The guest runs on in the new QEMU until this program ends it.
  *
- *     live-migration.mjs VM        prints {"downtimeMs", "totalMs"}
+ *     live-migration.mjs VM        prints {"downtimeMs", "totalMs", "converged"}
  *
  * downtime: from the old QEMU's event STOP to the new one's RESUME. total: from the command to RESUME. A guest that writes
- * faster than it is copied never stops by itself: after `PATIENCE_MS` any length of its pause is allowed.
+ * faster than it is copied never stops by itself: after `PATIENCE_MS` any length of its pause is allowed, and it has not converged.
  */
 const [vm] = process.argv.slice(2);
 const PATIENCE_MS = 30_000;
@@ -86,16 +86,16 @@ try {
   await from.execute('migrate-set-parameters', { 'max-bandwidth': 0 });
   const begin = performance.now();
   await from.execute('migrate', { uri: `unix:${next}/migration.sock` });
-  let patient = true;
+  let converged = true;
   while (!to.events.has('RESUME')) {
     await sleep(5);
-    if (patient && performance.now() - begin > PATIENCE_MS) {
-      patient = false;
+    if (converged && performance.now() - begin > PATIENCE_MS) {
+      converged = false;
       await from.execute('migrate-set-parameters', { 'downtime-limit': 2_000_000 });
     }
   }
   const resumed = to.events.get('RESUME');
-  const result = { downtimeMs: resumed - from.events.get('STOP'), totalMs: resumed - begin, patient };
+  const result = { downtimeMs: resumed - from.events.get('STOP'), totalMs: resumed - begin, converged };
   process.stdout.write(`${JSON.stringify(result)}\n`);
 } finally {
   child.kill('SIGKILL');
