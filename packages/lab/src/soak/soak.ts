@@ -4,11 +4,11 @@ import { startGuests } from '../guests/start.ts';
 import { agentClient, askAgent, otherKernel } from '../host/agent.ts';
 import type { LabState } from '../host/state.ts';
 import { HOST_QEMU } from '../image/qemus.ts';
+import { fatesSince } from '../observer/fates.ts';
 import { observeLab } from '../observer/lab.ts';
 import type { Observer } from '../observer/observer.ts';
 import type { Progress } from '../support/progress.ts';
 import { type ObservedUpdate, observedUpdate } from '../update/observed-update.ts';
-import { fatesSince } from './fates.ts';
 import { footprintOf, growthOf, type Sighting } from './growth.ts';
 import type { SoakResult } from './result.ts';
 

@@ -1,5 +1,5 @@
 import type { Observation } from '@exuvia/contract';
-import type { Observer } from '../observer/observer.ts';
+import type { Observer } from './observer.ts';
 
 /** VMs by what became of them; one that is in neither list has lived on, its work intact. */
 export interface Fates {
