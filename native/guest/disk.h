@@ -112,6 +112,7 @@ static void disk_run(void) {
   uint64_t next = disk_find_end(&first);
   printf("disk: records %" PRIu64 " to %" PRIu64 " are there\n", first, next);
   for (uint64_t number = first; number < next; number++) disk_check(buffer, number);
+  printf("disk: all of them are read\n");
   uint64_t check = first;
   for (;; next++) {
     const uint64_t began = clock_ns(CLOCK_MONOTONIC);
