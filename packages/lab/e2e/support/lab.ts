@@ -1,5 +1,5 @@
 import type { Client } from '@exuvia/client';
-import { type Plan, parseSize, type Update } from '@exuvia/contract';
+import { HOST_PATHS, type Plan, parseSize, type Update } from '@exuvia/contract';
 import { GUEST_NAMES } from '../../src/guests/specs.ts';
 import { startGuests } from '../../src/guests/start.ts';
 import { agentClient, askAgent, otherKernel, waitForAgent } from '../../src/host/agent.ts';
@@ -74,23 +74,37 @@ export interface HostSnapshot {
   readonly fileSystems: readonly string[];
   readonly qemus: readonly string[];
   readonly kexecLoaded: string;
+  /** kernel.panic, which a new kernel is given another one of. */
+  readonly panicTimeout: string;
+  readonly armedWatchdogs: string;
+  /** GRUB's environment: an entry for the next boot only would be among it. */
+  readonly bootLoader: readonly string[];
+  /** Files of VMs and updates in the store; copies of QEMU may stay there for the next update. */
+  readonly storeFiles: readonly string[];
 }
 
 /** One session: each takes seconds in an emulator. */
 const SNAPSHOT = [
-  'uname -r; cat /proc/sys/kernel/random/boot_id /sys/kernel/kexec_loaded',
+  'uname -r; cat /proc/sys/kernel/random/boot_id /sys/kernel/kexec_loaded /proc/sys/kernel/panic; cat /sys/class/watchdog/*/state 2>/dev/null | grep -cx active',
   // A timer or socket is "running" only while what it starts runs: active is what stays the same.
   "{ systemctl list-units --plain --no-legend --state=running --type=service; systemctl list-units --plain --no-legend --state=active --type=socket,timer,path; } | cut -d' ' -f1 | grep -v '^ssh@\\|^session-'",
   "findmnt --raw --noheadings -o TARGET,SOURCE,FSTYPE | grep -v '^/run/credentials'",
+  'grub-editenv list',
+  `find ${['vms', 'updates', 'boot-files'].map((name) => `${HOST_PATHS.store}/${name}`).join(' ')} -type f 2>/dev/null`,
   "ps -C exuvia-tiny,exuvia-disk,exuvia-busy,qemu-system-x86_64 -o pid=,comm= | sed 's/^ *//'",
 ];
 
 export async function snapshotOf(lab: LabState): Promise<HostSnapshot> {
   const { stdout } = await labRun(lab, SNAPSHOT.join('; echo; '));
   const [facts = [], ...lists] = stdout.split('\n\n').map((part) => part.split('\n'));
-  const [kernel = '', bootId = '', kexecLoaded = ''] = facts;
-  const [services = [], fileSystems = [], qemus = []] = lists.map((lines) => lines.sort());
-  return { kernel, bootId, kexecLoaded, services, fileSystems, qemus };
+  const [kernel = '', bootId = '', kexecLoaded = '', panicTimeout = '', armedWatchdogs = ''] = facts;
+  const [services = [], fileSystems = [], bootLoader = [], storeFiles = [], qemus = []] = lists.map((lines) =>
+    lines.sort(),
+  );
+  return {
+    ...{ kernel, bootId, kexecLoaded, panicTimeout, armedWatchdogs },
+    ...{ services, fileSystems, bootLoader, storeFiles, qemus },
+  };
 }
 
 /** Sets a field of the agent's configuration, and waits until an agent serves that goes by it. */
