@@ -18,15 +18,19 @@ import {
   untilAtStep,
   watchedGuests,
 } from './support/lab.ts';
+import { clockBehindMs, expectNeverPaused, putProbe } from './support/paused.ts';
 
 const AGENT_LIMIT_MS = 120_000;
 const lab = await sharedLab();
 let observer: Observer;
 let before: HostSnapshot;
 let from: number;
+let behind: number;
 
 beforeAll(async () => {
   observer = await watchedGuests(lab);
+  await putProbe(lab);
+  behind = await clockBehindMs(lab, 'tiny');
 });
 afterAll(() => observer.stop());
 
@@ -39,6 +43,8 @@ beforeEach(async () => {
 afterEach(async () => {
   expect(await snapshotOf(lab)).toEqual(before);
   await expectGuestsLivedOn(observer, from);
+  // An update that gets as far as the pause stops all of them.
+  behind = await expectNeverPaused(lab, 'tiny', behind);
 });
 
 /** What the agent says when it refuses; anything else fails the test. */

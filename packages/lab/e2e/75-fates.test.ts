@@ -9,6 +9,7 @@ import type { Observer } from '../src/observer/observer.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
 import { ask, progress, sharedLab } from './support/lab.ts';
+import { clockBehindMs, expectNeverPaused, putProbe } from './support/paused.ts';
 
 /** VMs that come one after the other, and VMs that cannot be saved. */
 const lab = await sharedLab();
@@ -61,6 +62,8 @@ test('VMs change their QEMU one after the other, in the order of their priority'
 });
 
 test('a VM that cannot be saved stops the update before anything is paused', async () => {
+  await putProbe(lab);
+  const behind = await clockBehindMs(lab, 'first');
   await start(guestOfRole('tiny', { name: 'odd', memory, extraArgs: UNSAVEABLE }));
   const kernel = await otherKernel(lab);
   const plan = await ask(lab, (client) => client.makePlan({ kernel, handover: 'kexec' }));
@@ -71,6 +74,7 @@ test('a VM that cannot be saved stops the update before anything is paused', asy
   await expect(ask(lab, (client) => client.startUpdate({ plan: plan.id }))).rejects.toMatchObject({
     code: 'plan-not-executable',
   });
+  await expectNeverPaused(lab, 'first', behind);
   await ask(lab, (client) => client.destroyVm('odd'));
 });
 

@@ -1,6 +1,5 @@
 import { type Report, type Vm, type VmSpec, vmPaths } from '@exuvia/contract';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { labProbe } from '../src/guests/program.ts';
 import { GUEST_FILES, guestOfRole } from '../src/guests/specs.ts';
 import { initramfsWithAgent } from '../src/guests/with-agent.ts';
 import { otherKernel } from '../src/host/agent.ts';
@@ -14,12 +13,12 @@ import type { Observer } from '../src/observer/observer.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
 import { ask, endOf, progress, sharedLab } from './support/lab.ts';
+import { clockBehindMs, expectNeverPaused, PROBE, putProbe } from './support/paused.ts';
 
 /** A guest with everything that a VM can have, through every kind of update. */
 const lab = await sharedLab();
 const LIMIT_MS = 240_000;
 const CID = 42;
-const PROBE = `${GUEST_FILES}/probe`;
 let observer: Observer;
 
 const host = async (command: string) => (await labRun(lab, command, { timeoutMs: LIMIT_MS })).stdout;
@@ -27,8 +26,7 @@ const host = async (command: string) => (await labRun(lab, command, { timeoutMs:
 beforeAll(async () => {
   const base = await buildBase({ mirror: await machineMirror(), refresh: false }, progress);
   await labCopy(lab, await initramfsWithAgent(base), `${GUEST_FILES}/initrd-agent`);
-  await labCopy(lab, (await labProbe()).path, PROBE);
-  await host(`chmod 755 ${PROBE}`);
+  await putProbe(lab);
   await start(guestOfRole('tiny', { name: 'plain', memory: '128M', priority: 20 }));
   await start(withAgent({ name: 'serial', guestAgent: 'isa-serial', nice: -3, limits: { cpuWeight: 40 } }));
   observer = await watch(['plain', 'serial']);
@@ -104,8 +102,7 @@ const untilAgentAnswers = (name: string) =>
     (await saidBy(vmPaths(name).guestAgent, PING)).includes('return') ? name : null,
   );
 
-/** By how much a guest's wall clock is behind the host's, in ms, read from its memory. */
-const behindMs = async (name: string) => Number(await host(`${PROBE} clock ${vmPaths(name).ram}`)) / 1000;
+const behindMs = (name: string) => clockBehindMs(lab, name);
 
 const clockOf = (report: Report, name: string) => report.vms.find((vm) => vm.name === name)?.clock ?? null;
 
@@ -163,6 +160,7 @@ test('a VM has what its spec says', async () => {
 
 test('what two builds of QEMU do not agree on is found before anything is paused', async () => {
   const { now: from } = await observer.peek();
+  const behind = await behindMs('plain');
   const { id } = await ask(lab, (client) => client.startUpdate({ qemu: '11.1', handover: 'vmm' }));
   const { state, reason } = await endOf(lab, id);
   expect([state, reason]).toEqual([
@@ -170,6 +168,7 @@ test('what two builds of QEMU do not agree on is found before anything is paused
     expect.stringContaining('VM whole could not be restored in a rehearsal'),
   ]);
   await expectGuestsLivedOn(observer, from, ['plain', 'whole']);
+  await expectNeverPaused(lab, 'plain', behind);
 });
 
 test.each<[string, () => Promise<Parameters<typeof observedUpdate>[2]>]>([
