@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeHeartbeat, ExuviaError, HEARTBEAT_BYTES, type Heartbeat } from '@exuvia/contract';
@@ -13,6 +13,7 @@ import { stderrProgress } from '../support/progress.ts';
 import { kernelGuestArguments, ramFileOffset } from './arguments.ts';
 import { type CommandResult, type Control, connectControl } from './control.ts';
 import { type GuestFile, kernelGuestInitramfs, makeDisk, writeInitramfs } from './files.ts';
+import { guestFolder } from './folders.ts';
 import { type Kernel, type KernelName, kernelSet } from './kernels.ts';
 
 export interface KernelGuestOptions {
@@ -92,8 +93,8 @@ async function boot(options: KernelGuestOptions): Promise<KernelGuest> {
   const base = await buildBase({ mirror: await machineMirror(), refresh: false }, stderrProgress());
   const kernels = await kernelSet(base, stderrProgress());
   const kernel = kernels.kernels[options.kernel];
-  const folder = await mkdtemp(join(tmpdir(), 'exuvia-guest-'));
-  const memory = await mkdtemp(join(MEMORY_FOLDER, 'exuvia-guest-'));
+  const folder = await guestFolder(tmpdir());
+  const memory = await guestFolder(MEMORY_FOLDER);
   const remove = async () => {
     for (const path of [folder, memory]) await rm(path, { recursive: true, force: true });
   };

@@ -1,0 +1,13 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A folder for a guest of this process; those of processes that are gone are removed. */
+export async function guestFolder(parent: string): Promise<string> {
+  for (const name of await readdir(parent)) {
+    const owner = /^exuvia-guest-([0-9]+)-/.exec(name)?.[1];
+    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+    await rm(join(parent, name), { recursive: true, force: true });
+  }
+  return mkdtemp(join(parent, `exuvia-guest-${process.pid}-`));
+}
