@@ -115,7 +115,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
       await labConsole();
       return 0;
     case 'image': {
-      const image = await withLabLock(() => buildImage(upOptions(values), stderrProgress()));
+      const progress = stderrProgress();
+      // The first boot of an image is that of a lab host.
+      endLabWhenInterrupted(progress);
+      const image = await withLabLock(() => buildImage(upOptions(values), progress));
       const qemu = toolPath(image.base.folder, 'qemu-system-x86_64');
       const { base, disk, accelerator } = image;
       const packages = await basePackages(base);

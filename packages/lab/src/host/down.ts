@@ -6,10 +6,7 @@ import { lastLab, removeLeftovers } from './state.ts';
 export async function labDown(): Promise<boolean> {
   return withLabLock(async () => {
     const state = await lastLab();
-    if (state === null) {
-      await removeLeftovers();
-      return false;
-    }
+    if (state === null) return removeLeftovers();
     await endMachine(state);
     return true;
   });

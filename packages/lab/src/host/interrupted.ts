@@ -1,6 +1,7 @@
+import { stat } from 'node:fs/promises';
 import type { Progress } from '../support/progress.ts';
 import { endMachine } from './machine.ts';
-import { lastLab } from './state.ts';
+import { labPaths, lastLab, removeLeftovers } from './state.ts';
 
 const STATUS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
@@ -17,12 +18,21 @@ export function endLabWhenInterrupted(progress: Progress): void {
       if (ending) return;
       ending = true;
       progress.say(`${signal}: ending the lab host`);
-      void endOwn(begin).finally(() => process.exit(status));
+      void endLabSince(begin).finally(() => process.exit(status));
     });
   }
 }
 
-async function endOwn(begin: number): Promise<void> {
+/** Ends a lab host that was started since `begin`, recorded or not; does nothing to an older one. */
+export async function endLabSince(begin: number): Promise<void> {
   const state = await lastLab().catch(() => null);
-  if (state !== null && Date.parse(state.startedAt) >= begin) await endMachine(state);
+  if (state !== null) {
+    if (Date.parse(state.startedAt) >= begin) await endMachine(state);
+    return;
+  }
+  const startedAt = await stat(labPaths().pidFile).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => Number.NaN,
+  );
+  if (startedAt >= begin) await removeLeftovers();
 }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ExuviaError } from '@exuvia/contract';
 import { readIfExists, writeFileDurably } from '@exuvia/sys';
 import { z } from 'zod';
@@ -97,13 +98,32 @@ export async function processStartTime(pid: number): Promise<string | null> {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
 }
 
-/** Removes what a lab host leaves behind. Its process must be dead. */
-export async function removeLeftovers(): Promise<void> {
+/**
+ * Removes what a lab host leaves behind. Its process must be dead, if it is recorded; one that is not, because whoever started
+ * it was ended in between, is ended. Returns whether there was one.
+ */
+export async function removeLeftovers(): Promise<boolean> {
   const paths = labPaths();
-  const { state, overlay, dataDisk, variables, console, qmp, lan, ramFile } = paths;
-  for (const path of [state, overlay, dataDisk, variables, console, qmp, lan, ramFile]) {
+  const stray = await endStray(paths.pidFile);
+  const { state, overlay, dataDisk, variables, console, qmp, lan, ramFile, pidFile } = paths;
+  for (const path of [state, overlay, dataDisk, variables, console, qmp, lan, ramFile, pidFile]) {
     if (existsSync(path)) await rm(path, { force: true });
   }
+  return stray;
+}
+
+/** Ends the process that has written a pid file, if it lives and is the QEMU that was told to. */
+async function endStray(pidFile: string): Promise<boolean> {
+  const pid = Number((await readIfExists(pidFile))?.trim());
+  if (!Number.isInteger(pid) || pid <= 1) return false;
+  const lives = async () => {
+    const commandLine = await readIfExists(`/proc/${pid}/cmdline`).catch(() => null);
+    return commandLine?.split('\0').includes(pidFile) === true;
+  };
+  if (!(await lives())) return false;
+  process.kill(pid, 'SIGKILL');
+  for (let waited = 0; waited < 5000 && (await lives()); waited += 50) await sleep(50);
+  return true;
 }
 
 /** The pid in QEMU's pid file. @throws ExuviaError `lab-start-failed` when it is none. */
