@@ -93,7 +93,8 @@ const USAGE = {
 
 A lab host with three VMs gets another kernel while they live on. What is missing is installed and built.
 
-  --kernel RELEASE     the kernel that the host gets, or the beginning of its release (default 7.2)
+  --kernel RELEASE     the kernel that the host gets, or the beginning of its release (default: the newer of
+                       the two that it has, 7.2 while the mirror offers it)
   --busy-memory SIZE   memory of the VM busy (default 512M)
   --keep               leave the lab host running; npm run exuvia -- lab down ends it
   --json               print the result as JSON

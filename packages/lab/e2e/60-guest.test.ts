@@ -9,6 +9,7 @@ import { GUEST_FILES } from '../src/guests/specs.ts';
 import { otherKernel } from '../src/host/agent.ts';
 import { waitUntil } from '../src/host/machine.ts';
 import { labRun } from '../src/host/ssh.ts';
+import { HOST_QEMU, newQemuOf } from '../src/image/qemus.ts';
 import { kernelGuestInitramfs } from '../src/kernel-guests/files.ts';
 import { ask, endOf, sharedLab } from './support/lab.ts';
 
@@ -102,7 +103,7 @@ test('a patch lives through an update of its host, and is taken back on the othe
 
 test('a patch lives through an update of the QEMU underneath, and can be taken back in the new one', async () => {
   await exuvia(`patch apply ${NAME} /root/version.ko --wait`);
-  for (const qemu of ['11.1', '/usr/bin/qemu-system-x86_64']) {
+  for (const qemu of [newQemuOf(lab), HOST_QEMU]) {
     const { id } = await ask(lab, (client) => client.startUpdate({ qemu, handover: 'vmm' }));
     const end = await endOf(lab, id);
     expect(end.state, JSON.stringify(end)).toBe('completed');

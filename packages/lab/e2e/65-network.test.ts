@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LAN, lanGuestSpec } from '../src/guests/specs.ts';
 import { otherKernel } from '../src/host/agent.ts';
 import { labRun } from '../src/host/ssh.ts';
-import { HOST_QEMU } from '../src/image/qemus.ts';
+import { HOST_QEMU, newQemuOf } from '../src/image/qemus.ts';
 import { ask, endOf, sharedLab } from './support/lab.ts';
 import { type Lan, openSsh, plugIntoLan, type SshSession } from './support/lan.ts';
 
@@ -67,7 +67,7 @@ describe.skipIf(namespacesMissing() !== null)(
 
     test('another QEMU takes its place: the tap is never down', async () => {
       const before = await carrierChanges('wire');
-      await update({ qemu: '11.1', handover: 'vmm' });
+      await update({ qemu: newQemuOf(lab), handover: 'vmm' });
       expect(await carrierChanges('wire')).toBe(before);
     });
 

@@ -4,7 +4,7 @@ import { GUEST_FILES, guestOfRole } from '../src/guests/specs.ts';
 import { otherKernel, waitForAgent } from '../src/host/agent.ts';
 import { DATA_DISK } from '../src/host/qemu-command.ts';
 import { labRun } from '../src/host/ssh.ts';
-import { HOST_QEMU } from '../src/image/qemus.ts';
+import { HOST_QEMU, newQemuOf } from '../src/image/qemus.ts';
 import { observeLab } from '../src/observer/lab.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { patience } from '../src/support/patience.ts';
@@ -132,7 +132,7 @@ test('kernels are replaced under load, forth and back', async () => {
 test.each(Array.from({ length: 10 }, (_, round) => round))(
   'updates of QEMU under load, forth and back, round %d of ten: nothing that was fsync’ed is missing',
   async (round) => {
-    await update({ qemu: '11.1', handover: 'vmm', parallel: 3 });
+    await update({ qemu: newQemuOf(lab), handover: 'vmm', parallel: 3 });
     if (round === 0) await imagesAreLocked();
     await update({ qemu: HOST_QEMU, handover: 'vmm', parallel: 3 });
     if (round === 0) await imagesAreLocked();
@@ -147,7 +147,7 @@ test('kernel modules are replaced under load', async () => {
 test('a host disk that is full in the middle of an update of QEMU costs nothing', async () => {
   const { now: from } = await observer.peek();
   const fault = { step: 'compare-machines', action: 'hold', when: 'after' } as const;
-  const { id } = await ask(lab, (client) => client.startUpdate({ qemu: '11.1', handover: 'vmm', fault }));
+  const { id } = await ask(lab, (client) => client.startUpdate({ qemu: newQemuOf(lab), handover: 'vmm', fault }));
   await untilHeld(lab, id, 'compare-machines');
   await host(
     `dd if=/dev/zero of=/filler bs=1M 2>/dev/null; dd if=/dev/zero of=${IMAGES}/filler bs=1M 2>/dev/null; true`,

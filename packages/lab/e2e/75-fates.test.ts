@@ -3,7 +3,7 @@ import { blackoutsOf } from '../src/bench/many.ts';
 import { guestOfRole } from '../src/guests/specs.ts';
 import { otherKernel } from '../src/host/agent.ts';
 import { labRun } from '../src/host/ssh.ts';
-import { HOST_QEMU } from '../src/image/qemus.ts';
+import { HOST_QEMU, newQemuOf } from '../src/image/qemus.ts';
 import { observeLab } from '../src/observer/lab.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
@@ -52,7 +52,7 @@ test('VMs change their QEMU one after the other, in the order of their priority'
   const { observation, plan } = await observedUpdate(
     lab,
     observer,
-    { qemu: '11.1', handover: 'vmm' },
+    { qemu: newQemuOf(lab), handover: 'vmm' },
     progress,
   );
   expect(plan.vms.map(({ name }) => name)).toEqual(ORDER);

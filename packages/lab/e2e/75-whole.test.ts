@@ -7,7 +7,7 @@ import { waitUntil } from '../src/host/machine.ts';
 import { labCopy, labRun } from '../src/host/ssh.ts';
 import { buildBase } from '../src/image/base.ts';
 import { machineMirror } from '../src/image/mirror.ts';
-import { HOST_QEMU } from '../src/image/qemus.ts';
+import { HOST_QEMU, newQemuOf } from '../src/image/qemus.ts';
 import { observeLab } from '../src/observer/lab.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
@@ -137,7 +137,7 @@ test('a guest agent on a serial port is there in another QEMU, and in the old on
     nice: '-3',
     files: 'console.sock\nguest-agent.sock\nhandover.sock\nqemu.pid\nqmp.sock',
   });
-  await keepsAll('serial', { qemu: '11.1', handover: 'vmm', parallel: 2 });
+  await keepsAll('serial', { qemu: newQemuOf(lab), handover: 'vmm', parallel: 2 });
   await keepsAll('serial', { qemu: HOST_QEMU, handover: 'vmm', parallel: 2 });
   await ask(lab, (client) => client.destroyVm('serial'));
 });
@@ -161,7 +161,7 @@ test('a VM has what its spec says', async () => {
 test('what two builds of QEMU do not agree on is found before anything is paused', async () => {
   const { now: from } = await observer.peek();
   const behind = await behindMs('plain');
-  const { id } = await ask(lab, (client) => client.startUpdate({ qemu: '11.1', handover: 'vmm' }));
+  const { id } = await ask(lab, (client) => client.startUpdate({ qemu: newQemuOf(lab), handover: 'vmm' }));
   const { state, reason } = await endOf(lab, id);
   expect([state, reason]).toEqual([
     'aborted',

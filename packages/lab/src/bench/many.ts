@@ -2,7 +2,7 @@ import { ExuviaError, type HandoverKind, type Observation, type PlanRequest } fr
 import { guestOfRole } from '../guests/specs.ts';
 import { agentClient, otherKernel } from '../host/agent.ts';
 import type { LabState } from '../host/state.ts';
-import { HOST_QEMU } from '../image/qemus.ts';
+import { HOST_QEMU, newQemuOf } from '../image/qemus.ts';
 import { observeLab } from '../observer/lab.ts';
 import type { Observer } from '../observer/observer.ts';
 import type { Progress } from '../support/progress.ts';
@@ -60,7 +60,7 @@ async function series(state: LabState, guests: number, runs: number, progress: P
   };
   try {
     for (let run = 0; run < runs; run++) {
-      found.push(await once({ qemu: '11.1', parallel: guests }, 'vmm'));
+      found.push(await once({ qemu: newQemuOf(state), parallel: guests }, 'vmm'));
       // The way back goes beside the memory: another method, which is not compared.
       await once({ qemu: HOST_QEMU, parallel: guests }, 'vmm');
     }

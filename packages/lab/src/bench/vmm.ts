@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { agentClient } from '../host/agent.ts';
 import { labCopy, labRun } from '../host/ssh.ts';
 import type { LabState } from '../host/state.ts';
+import { newQemuOf } from '../image/qemus.ts';
 import type { Progress } from '../support/progress.ts';
 import { type ObservedUpdate, observedUpdate } from '../update/observed-update.ts';
 import { destroyGuests, freshGuests } from './kexec.ts';
@@ -64,7 +65,7 @@ async function oneRun(state: LabState, busyMemory: string, progress: Progress): 
   const observer = await freshGuests(state, busyMemory, progress, BUSY);
   try {
     return asRun(
-      await observedUpdate(state, observer, { qemu: '11.1', handover: 'vmm' }, progress),
+      await observedUpdate(state, observer, { qemu: newQemuOf(state), handover: 'vmm' }, progress),
       busyMemory,
     );
   } finally {

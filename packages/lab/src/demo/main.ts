@@ -65,7 +65,7 @@ async function demonstrate(lab: LabState, options: DemoOptions): Promise<number>
     await progress.step('lab: waiting for their heartbeats', () =>
       observer.waitForBeats(GUEST_BOOT_LIMIT_MS, 500),
     );
-    const seen = await observedUpdate(lab, observer, { kernel: options.kernel }, progress);
+    const seen = await observedUpdate(lab, observer, { kernel: options.kernel ?? lab.kernels.new }, progress);
     const folder = join(import.meta.dirname, '../../../../build/reports');
     const file = join(folder, `${seen.update.id}.html`);
     await mkdir(folder, { recursive: true });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { demoOptions } from './options.ts';
 
 test('every option is read', () => {
-  expect(demoOptions([])).toEqual({ kernel: '7.2', busyMemory: '512M', keep: false, json: false });
+  expect(demoOptions([])).toEqual({ kernel: null, busyMemory: '512M', keep: false, json: false });
   expect(demoOptions('--kernel 6.12 --busy-memory=2G --keep --json'.split(' '))).toEqual({
     kernel: '6.12',
     busyMemory: '2G',

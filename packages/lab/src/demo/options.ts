@@ -2,8 +2,8 @@ import { parseArgs } from 'node:util';
 import { ExuviaError, parseSize } from '@exuvia/contract';
 
 export interface DemoOptions {
-  /** The kernel that the lab host is updated to, or the beginning of its release. */
-  readonly kernel: string;
+  /** The kernel that the lab host is updated to, or the beginning of its release; null: the newer one of its two. */
+  readonly kernel: string | null;
   /** Memory of the VM busy. */
   readonly busyMemory: string;
   /** Whether the lab host is left running. */
@@ -17,9 +17,9 @@ export interface DemoOptions {
  * @throws ExuviaError `usage`.
  */
 export function demoOptions(args: readonly string[]): DemoOptions {
-  const { 'busy-memory': busyMemory, ...others } = parse(args);
+  const { 'busy-memory': busyMemory, kernel = null, ...others } = parse(args);
   if (parseSize(busyMemory) === null) throw usage(`--busy-memory ${busyMemory} is no size such as 512M.`);
-  return { ...others, busyMemory };
+  return { ...others, kernel, busyMemory };
 }
 
 function parse(args: readonly string[]) {
@@ -27,7 +27,7 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
-        kernel: { type: 'string', default: '7.2' },
+        kernel: { type: 'string' },
         'busy-memory': { type: 'string', default: '512M' },
         keep: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },

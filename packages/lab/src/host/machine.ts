@@ -7,6 +7,7 @@ import { readIfExists, run } from '@exuvia/sys';
 import type { Base } from '../image/base.ts';
 import { AGENT_PORT } from '../image/configure.ts';
 import type { Credentials } from '../image/credentials.ts';
+import { upstreamVersion } from '../image/qemus.ts';
 import { OVMF, toolPath } from '../image/toolbox.ts';
 import { patiently } from '../support/patience.ts';
 import { freePorts } from './ports.ts';
@@ -54,6 +55,7 @@ export async function startMachine(options: MachineOptions): Promise<LabState> {
   });
   await run(toolPath(options.base.folder, 'qemu-system-x86_64'), args);
   const pid = await readPid(paths.pidFile);
+  const { newQemu } = options.base.pins;
   const state: LabState = {
     version: 1,
     pid,
@@ -64,6 +66,7 @@ export async function startMachine(options: MachineOptions): Promise<LabState> {
     ...{ sshKey: options.credentials.sshKey, ca: options.credentials.ca },
     ...{ clientCert: options.credentials.client.cert, clientKey: options.credentials.client.key },
     ...{ baseFolder: options.base.folder, kernels: options.base.pins.kernels },
+    newQemu: newQemu === null ? null : upstreamVersion(newQemu),
   };
   await writeLabState(state);
   return state;

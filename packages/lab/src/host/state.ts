@@ -31,6 +31,8 @@ const stateSchema = z.object({
   clientKey: z.string(),
   baseFolder: z.string(),
   kernels: z.object({ old: z.string(), new: z.string() }),
+  /** Upstream version of the second QEMU; null without one. */
+  newQemu: z.string().nullable().default(null),
 });
 /** A lab host that was started; kept in state.json beside its sockets and logs. */
 export type LabState = z.infer<typeof stateSchema>;

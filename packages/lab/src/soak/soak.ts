@@ -3,7 +3,7 @@ import { GUEST_NAMES } from '../guests/specs.ts';
 import { startGuests } from '../guests/start.ts';
 import { agentClient, askAgent, otherKernel } from '../host/agent.ts';
 import type { LabState } from '../host/state.ts';
-import { HOST_QEMU } from '../image/qemus.ts';
+import { HOST_QEMU, newQemuOf } from '../image/qemus.ts';
 import { fatesSince } from '../observer/fates.ts';
 import { observeLab } from '../observer/lab.ts';
 import type { Observer } from '../observer/observer.ts';
@@ -106,7 +106,8 @@ async function wishFor(kind: (typeof KINDS)[number], state: LabState): Promise<P
   if (kind === 'module') return { modules: ['kvm'], handover: kind };
   if (kind === 'vmm') {
     const [vm] = await askAgent(state, (client) => client.vms());
-    const qemu = vm?.qemu?.startsWith('10.') === true ? '11.1' : HOST_QEMU;
+    const newQemu = newQemuOf(state);
+    const qemu = vm?.qemu === newQemu ? HOST_QEMU : newQemu;
     return { qemu, handover: kind, parallel: GUEST_NAMES.length };
   }
   return { kernel: await otherKernel(state), handover: kind };
