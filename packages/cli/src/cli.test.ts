@@ -430,7 +430,7 @@ test('colour is used when it is wanted and never otherwise', async () => {
 
 test('every command has help with its usage; the program names its exit statuses', async () => {
   expect((await run(['--help'])).out).toContain(
-    'Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused or a check failed, 4 no agent or VM monitor reached.',
+    'Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused or a check failed, 4 no agent or VM monitor reached,\n130 interrupted.',
   );
   for (const command of [
     'vm',

@@ -9,6 +9,8 @@ export const EXIT = {
   refused: 3,
   /** Nobody was reached: no agent or, by `exuvia guest`, no monitor of the VM. */
   unreachable: 4,
+  /** Ctrl-C, as shells report it. */
+  interrupted: 130,
 } as const;
 
 export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];

@@ -37,5 +37,6 @@ function statusOf(error: unknown): ExitStatus {
   if (error instanceof Refused) return EXIT.refused;
   if (error instanceof ExuviaError && isRefused(error.code)) return EXIT.refused;
   if (error instanceof ExuviaError && error.code === 'usage') return EXIT.usage;
+  if (error instanceof ExuviaError && error.code === 'interrupted') return EXIT.interrupted;
   return EXIT.failed;
 }

@@ -1,3 +1,5 @@
+import { ExuviaError } from '@exuvia/contract';
+
 /** What a command reads and writes; in tests something else than the process's own. */
 export interface Io {
   readonly stdin: NodeJS.ReadStream;
@@ -5,7 +7,7 @@ export interface Io {
   /** Columns of the terminal; 80 where there is none. */
   readonly width: number;
   readonly interactive: boolean;
-  /** Aborted by Ctrl-C. */
+  /** Aborted by the first Ctrl-C, once a command has asked for it; without that Ctrl-C ends the process. */
   readonly signal: AbortSignal;
   out(text: string): void;
   err(text: string): void;
@@ -14,8 +16,7 @@ export interface Io {
 /** Colour only on a terminal, and never with NO_COLOR (https://no-color.org). */
 export function processIo(): Io {
   const { stdin, stdout, stderr, env } = process;
-  const controller = new AbortController();
-  process.once('SIGINT', () => controller.abort(new Error('Interrupted.')));
+  let interruption: AbortSignal | null = null;
   // A reader that has seen enough (`| head`) is no failure.
   stdout.on('error', () => process.exit(0));
   return {
@@ -23,8 +24,18 @@ export function processIo(): Io {
     color: stdout.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb',
     width: stdout.isTTY === true ? stdout.columns : 80,
     interactive: stdout.isTTY === true,
-    signal: controller.signal,
+    get signal() {
+      interruption ??= onInterrupt();
+      return interruption;
+    },
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
   };
+}
+
+/** The second Ctrl-C ends the process. */
+function onInterrupt(): AbortSignal {
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort(new ExuviaError('interrupted', 'Interrupted.')));
+  return controller.signal;
 }

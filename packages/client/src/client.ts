@@ -45,7 +45,8 @@ export interface Client {
   resumeVm(name: string): Promise<Vm>;
   recoverVm(name: string): Promise<Vm>;
   heartbeat(name: string): Promise<HeartbeatBody>;
-  makePlan(request: PlanRequest): Promise<Plan>;
+  /** Takes minutes on a slow host; throws the signal's reason when it is aborted. */
+  makePlan(request: PlanRequest, options?: { readonly signal?: AbortSignal }): Promise<Plan>;
   plan(id: string): Promise<Plan>;
   updates(): Promise<Update[]>;
   update(id: string): Promise<Update>;
@@ -84,7 +85,7 @@ export function createClient(endpoint: Endpoint): Client {
     resumeVm: (name) => call('POST', `${vm(name)}/resume`, vmSchema),
     recoverVm: (name) => call('POST', `${vm(name)}/recover`, vmSchema),
     heartbeat: (name) => call('GET', `${vm(name)}/heartbeat`, heartbeatSchema),
-    makePlan: (request) => call('POST', '/v1/plans', planSchema, request),
+    makePlan: (request, options) => call('POST', '/v1/plans', planSchema, request, options),
     plan: (id) => call('GET', `/v1/plans/${encodeURIComponent(id)}`, planSchema),
     updates: () => call('GET', '/v1/updates', z.array(updateSchema)),
     update: (id) => call('GET', update(id), updateSchema),

@@ -18,6 +18,10 @@ export type Endpoint =
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
+interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+
 export interface Transport {
   /** Sends a request and validates the answer. Throws {@link Refused}, {@link Unreachable}, ExuviaError. */
   call<Schema extends z.ZodType>(
@@ -25,6 +29,7 @@ export interface Transport {
     path: string,
     schema: Schema,
     body?: unknown,
+    options?: CallOptions,
   ): Promise<z.output<Schema>>;
   /** Sends a request whose answer is not JSON, or has no body. */
   text(method: Method, path: string): Promise<string>;
@@ -72,9 +77,10 @@ export function createTransport(endpoint: Endpoint): Transport {
   };
 
   return {
-    async call(method, path, schema, body) {
+    async call(method, path, schema, body, options) {
       const json = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-      return validate(await read(await send(method, path, body === undefined ? {} : json)), schema, path);
+      const response = await send(method, path, { ...(body === undefined ? {} : json), ...options });
+      return validate(await read(response), schema, path);
     },
     text: async (method, path) => await read(await send(method, path)),
     async stream(path, signal) {

@@ -6,15 +6,14 @@ import {
   faultSchema,
   type Plan,
   staysInBoot,
-  type Update,
 } from '@exuvia/contract';
 import { formatSpan, planChanges, renderPlanText, renderReportText } from '@exuvia/report';
 import { isRemote, withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
+import { lastState } from '../following.ts';
 import { runningUpdate } from '../newest.ts';
 import { show } from '../print.ts';
 import type { Invocation } from '../program.ts';
-import { createProgress } from '../progress.ts';
 import { requestOf, type Wishes } from '../wishes.ts';
 
 interface UpdateOptions extends Wishes {
@@ -23,17 +22,15 @@ interface UpdateOptions extends Wishes {
   readonly fault?: string;
 }
 
-/** A rebooting host may need minutes for firmware and userland. */
-const RECONNECT_FOR_MS = 30 * 60_000;
-
 export async function update(invocation: Invocation<UpdateOptions>): Promise<ExitStatus> {
   const { options, io } = invocation;
   return await withClient(options, async (client) => {
-    const plan = await planOf(client, options);
+    const plan = await planOf(client, options, io.signal);
     if (!plan.executable) {
       show(io, options, plan, () => renderPlanText(plan, io));
       return EXIT.refused;
     }
+    io.signal.throwIfAborted();
     const begun = await client.startUpdate({ plan: plan.id, ...faultOf(options.fault) });
     if (!options.wait) {
       show(io, options, begun, () => `Update ${begun.id} has begun: exuvia status\n`);
@@ -53,7 +50,12 @@ export async function abort(invocation: Invocation<{ wait: boolean }>): Promise<
       show(io, options, asked, () => `Update ${id} is being aborted.\n`);
       return EXIT.ok;
     }
-    const ended = await lastState(client, id, invocation);
+    const ended = await lastState(
+      client,
+      id,
+      invocation,
+      `The abort of update ${id} goes on: exuvia status shows it.`,
+    );
     show(io, options, ended, () => `Update ${id} is ${ended.state}: ${ended.reason ?? 'no reason given'}\n`);
     return ended.state === 'aborted' ? EXIT.ok : EXIT.failed;
   });
@@ -67,10 +69,10 @@ export async function goOn({ args, options, io }: Invocation): Promise<ExitStatu
   return EXIT.ok;
 }
 
-async function planOf(client: Client, options: UpdateOptions): Promise<Plan> {
+async function planOf(client: Client, options: UpdateOptions, signal: AbortSignal): Promise<Plan> {
   const request = requestOf(options);
   if (options.plan !== undefined && request === null) return await client.plan(options.plan);
-  if (options.plan === undefined && request !== null) return await client.makePlan(request);
+  if (options.plan === undefined && request !== null) return await client.makePlan(request, { signal });
   throw new ExuviaError('usage', 'Give either --plan ID, or --all, --kernel, --qemu or --module.', {
     hint: 'See `exuvia update --help`.',
   });
@@ -107,26 +109,13 @@ function announcement(plan: Plan, remote: boolean): string {
 
 async function watch(client: Client, id: string, invocation: Invocation): Promise<ExitStatus> {
   const { options, io } = invocation;
-  const ended = await lastState(client, id, invocation);
+  const ended = await lastState(
+    client,
+    id,
+    invocation,
+    `Update ${id} goes on: exuvia status shows it, exuvia abort ends it.`,
+  );
   const report = await client.report(id);
   show(io, options, report, () => renderReportText(report, io));
   return ended.state === 'completed' ? EXIT.ok : EXIT.failed;
-}
-
-async function lastState(client: Client, id: string, { options, io }: Invocation): Promise<Update> {
-  const progress = options.json === true ? () => {} : createProgress(io);
-  let last: Update | null = null;
-  const follow = client.follow(id, {
-    signal: io.signal,
-    reconnectForMs: isRemote(options) ? RECONNECT_FOR_MS : 0,
-    onLost: () => {
-      if (options.json !== true)
-        io.err('The connection is gone: the host has jumped. Waiting for its new side.\n');
-    },
-  });
-  for await (const event of follow) {
-    progress(event);
-    last = event.update;
-  }
-  return last ?? (await client.update(id));
 }

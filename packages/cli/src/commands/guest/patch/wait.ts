@@ -46,6 +46,7 @@ export async function finishSwitch(
       if (!quiet && text !== last) io.out(`-> ${text}\n`);
       last = text;
     });
+    io.signal.throwIfAborted();
     done = isDone(now());
     if (!done)
       io.err(
