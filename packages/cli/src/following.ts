@@ -1,11 +1,13 @@
 import type { Client } from '@exuvia/client';
-import { ExuviaError, type Update } from '@exuvia/contract';
+import { ExuviaError, staysInBoot, type Update } from '@exuvia/contract';
 import { isRemote } from './connect.ts';
 import type { Invocation } from './program.ts';
 import { createProgress } from './progress.ts';
 
 /** A rebooting host may need minutes for firmware and userland. */
-const RECONNECT_FOR_MS = 30 * 60_000;
+const NEW_SIDE_MS = 30 * 60_000;
+/** An agent that died is started again by systemd. */
+const RESTART_MS = 30_000;
 
 /**
  * Follows an update to its end.
@@ -21,12 +23,13 @@ export async function lastState(
 ): Promise<Update> {
   const progress = options.json === true ? () => {} : createProgress(io);
   let last: Update | null = null;
+  const remote = isRemote(options);
   const follow = client.follow(id, {
     signal: io.signal,
-    reconnectForMs: isRemote(options) ? RECONNECT_FOR_MS : 0,
+    // What runs on the host itself ends with its jump.
+    reconnectForMs: () => (remote ? NEW_SIDE_MS : jumps(last) ? 0 : RESTART_MS),
     onLost: () => {
-      if (options.json !== true)
-        io.err('The connection is gone: the host has jumped. Waiting for its new side.\n');
+      if (options.json !== true) io.err(lossOf(jumps(last), remote));
     },
   });
   try {
@@ -39,4 +42,14 @@ export async function lastState(
     throw new ExuviaError('interrupted', goesOn, { cause });
   }
   return last ?? (await client.update(id));
+}
+
+/** The host leaves its kernel, as far as it was seen. */
+function jumps(seen: Update | null): boolean {
+  return seen !== null && seen.state === 'jumping' && !staysInBoot(seen.handover);
+}
+
+function lossOf(jumped: boolean, remote: boolean): string {
+  if (!jumped) return 'The connection is gone. Waiting for the agent.\n';
+  return `The connection is gone: the host has jumped.${remote ? ' Waiting for its new side.' : ''}\n`;
 }

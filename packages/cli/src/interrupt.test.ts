@@ -34,11 +34,7 @@ async function interruptReal(...words: string[]) {
     [join(import.meta.dirname, 'main.ts'), ...words, '--socket', path],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
-  const [[socket], out, err] = [
-    await once(server, 'connection'),
-    text(program.stdout),
-    text(program.stderr),
-  ];
+  const [[socket], out, err] = [await once(server, 'connection'), text(program.stdout), text(program.stderr)];
   await once(socket, 'data');
   program.kill('SIGINT');
   const [status, signal] = await once(program, 'close');

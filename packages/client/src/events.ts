@@ -5,8 +5,11 @@ import type { Transport } from './transport.ts';
 
 export interface FollowOptions {
   readonly signal?: AbortSignal;
-  /** Gives up when the agent has not been reachable for so long. Default: never reconnects. */
-  readonly reconnectForMs?: number;
+  /**
+   * Gives up when the agent has not been reachable for so long; asked whenever the connection is lost.
+   * Default: never reconnects.
+   */
+  readonly reconnectForMs?: number | (() => number);
   /** Called once whenever the connection is lost, before the first attempt to reconnect. */
   onLost?(error: Unreachable): void;
 }
@@ -26,6 +29,7 @@ export async function* followUpdate(
   options: FollowOptions = {},
 ): AsyncGenerator<UpdateEvent, void, undefined> {
   const { signal, reconnectForMs = 0, onLost } = options;
+  const patience = () => (typeof reconnectForMs === 'number' ? reconnectForMs : reconnectForMs());
   let lostAt: number | null = null;
   for (;;) {
     try {
@@ -39,7 +43,7 @@ export async function* followUpdate(
       if (!(error instanceof Unreachable)) throw error;
       if (lostAt === null) onLost?.(error);
       lostAt ??= performance.now();
-      if (performance.now() - lostAt >= reconnectForMs) throw error;
+      if (performance.now() - lostAt >= patience()) throw error;
       await sleep(RETRY_MS, undefined, signal === undefined ? {} : { signal });
     }
   }
