@@ -83,6 +83,21 @@ test('an agent that is not there is unreachable', async () => {
   await nowhere.close();
 });
 
+test('a guest may take as long to power down as was asked for', async () => {
+  const stop = agent.vms.stop.bind(agent.vms);
+  const down = Promise.withResolvers<void>();
+  agent.vms.stop = async (name, options) => {
+    await down.promise;
+    return await stop(name, options);
+  };
+  const impatient = createClient({ socketPath: agent.socket }, { answerTimeoutMs: 200 });
+  const patiently = impatient.stopVm('web', 3_600_000);
+  await expect(impatient.stopVm('db', 0)).rejects.toMatchObject({ code: 'agent-unreachable' });
+  down.resolve();
+  expect((await patiently).state).toBe('stopped');
+  await impatient.close();
+});
+
 test('an answer of another shape names both sides', async () => {
   const path = join(await temporaryFolder(), 'other.sock');
   const other = createServer((request, response) => {

@@ -63,8 +63,12 @@ export interface Client {
   close(): Promise<void>;
 }
 
-export function createClient(endpoint: Endpoint): Client {
-  const transport = createTransport(endpoint);
+/** `answerTimeoutMs`: an agent that has not answered after so long counts as unreachable. */
+export function createClient(
+  endpoint: Endpoint,
+  { answerTimeoutMs }: { readonly answerTimeoutMs?: number } = {},
+): Client {
+  const transport = createTransport(endpoint, answerTimeoutMs);
   const { call, text } = transport;
   const vm = (name: string) => `/v1/vms/${encodeURIComponent(name)}`;
   const update = (id: string) => `/v1/updates/${encodeURIComponent(id)}`;
@@ -78,7 +82,9 @@ export function createClient(endpoint: Endpoint): Client {
     createVm: (spec) => call('POST', '/v1/vms', vmSchema, spec),
     startVm: (name) => call('POST', `${vm(name)}/start`, vmSchema),
     stopVm: (name, timeoutMs) =>
-      call('POST', `${vm(name)}/stop`, vmSchema, timeoutMs === undefined ? undefined : { timeoutMs }),
+      timeoutMs === undefined
+        ? call('POST', `${vm(name)}/stop`, vmSchema)
+        : call('POST', `${vm(name)}/stop`, vmSchema, { timeoutMs }, { waitMs: timeoutMs }),
     async destroyVm(name) {
       await text('DELETE', vm(name));
     },

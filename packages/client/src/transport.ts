@@ -20,6 +20,8 @@ type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 interface CallOptions {
   readonly signal?: AbortSignal;
+  /** So much longer than usual the agent may take, because it was asked to wait. */
+  readonly waitMs?: number;
 }
 
 export interface Transport {
@@ -44,15 +46,15 @@ const ANSWER_TIMEOUT_MS = 15 * 60_000;
 /** The agent writes every 5 s: after so long its host has jumped away under the connection. */
 const SILENCE_MS = 20_000;
 
-export function createTransport(endpoint: Endpoint): Transport {
+export function createTransport(endpoint: Endpoint, answerTimeoutMs = ANSWER_TIMEOUT_MS): Transport {
   const isLocal = 'socketPath' in endpoint;
   const where = isLocal ? endpoint.socketPath : endpoint.url;
   const dispatcher = new Agent({
     connect: isLocal
       ? { socketPath: endpoint.socketPath }
       : { ca: endpoint.ca, cert: endpoint.cert, key: endpoint.key, timeout: CONNECT_TIMEOUT_MS },
-    headersTimeout: ANSWER_TIMEOUT_MS,
-    bodyTimeout: ANSWER_TIMEOUT_MS,
+    headersTimeout: answerTimeoutMs,
+    bodyTimeout: answerTimeoutMs,
   });
   const origin = isLocal ? 'http://localhost' : new URL(endpoint.url).origin;
 
@@ -77,9 +79,13 @@ export function createTransport(endpoint: Endpoint): Transport {
   };
 
   return {
-    async call(method, path, schema, body, options) {
+    async call(method, path, schema, body, { waitMs = 0, ...options } = {}) {
       const json = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-      const response = await send(method, path, { ...(body === undefined ? {} : json), ...options });
+      const response = await send(method, path, {
+        ...(body === undefined ? {} : json),
+        ...options,
+        headersTimeout: answerTimeoutMs + waitMs,
+      });
       return validate(await read(response), schema, path);
     },
     text: async (method, path) => await read(await send(method, path)),
