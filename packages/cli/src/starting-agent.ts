@@ -7,23 +7,26 @@ const LIMIT_MS = 30_000;
 
 /**
  * Waits while the host's agent is starting: after a boot a login may be possible before it serves. Returns at
- * once when it serves, or when systemd knows that it is not about to; never throws.
+ * once when it serves, when this user may not ask it, or when systemd knows that it is not about to serve; never
+ * throws.
  */
 export async function waitWhileAgentStarts(socketPath: string): Promise<void> {
   for (const until = performance.now() + LIMIT_MS; performance.now() < until; await sleep(200)) {
-    if (await accepts(socketPath)) return;
+    if ((await answerOf(socketPath)) !== 'none') return;
     if (!(await isStarting())) return;
   }
 }
 
-function accepts(socketPath: string): Promise<boolean> {
+function answerOf(socketPath: string): Promise<'serves' | 'forbidden' | 'none'> {
   return new Promise((resolve) => {
     const socket = connect(socketPath);
     socket.once('connect', () => {
       socket.destroy();
-      resolve(true);
+      resolve('serves');
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+      resolve(code === 'EACCES' || code === 'EPERM' ? 'forbidden' : 'none');
+    });
   });
 }
 

@@ -117,10 +117,16 @@ async function* guard(
 }
 
 function unreachable(where: string, isLocal: boolean, cause: unknown): Unreachable {
-  const hint = isLocal
-    ? `See \`systemctl status exuvia-agent\`; ${HOST_PATHS.socket} is root's alone.`
-    : 'See whether the agent has remote access configured, and whether it knows the authority of this certificate.';
-  return new Unreachable(where, cause, hint);
+  return new Unreachable(where, cause, isLocal ? localHint(cause) : REMOTE_HINT);
+}
+
+const REMOTE_HINT =
+  'See whether the agent has remote access configured, and whether it knows the authority of this certificate.';
+
+function localHint(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : null;
+  if (code === 'EACCES' || code === 'EPERM') return "Its socket is root's alone: try again as root.";
+  return `See \`systemctl status exuvia-agent\`; ${HOST_PATHS.socket} is root's alone.`;
 }
 
 function errorOf(status: number, text: string): ExuviaError {
