@@ -146,7 +146,7 @@ test.each([
     'a time that is none',
     'vm stop web --timeout soon',
     2,
-    'exuvia: --timeout soon is not a number of seconds.\n',
+    "exuvia: --timeout 'soon' is not a number of seconds from 0 to 3600.\n",
   ],
   [
     'no kernel and no plan',

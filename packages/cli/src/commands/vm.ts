@@ -1,11 +1,12 @@
 import { text as readAll } from 'node:stream/consumers';
 import { type Client, Refused } from '@exuvia/client';
-import { ExuviaError, parseVmSpec, type Vm, vmSpecJsonSchema } from '@exuvia/contract';
+import { parseVmSpec, type Vm, vmSpecJsonSchema } from '@exuvia/contract';
 import { withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
 import { readGivenFile } from '../given-file.ts';
 import { show as print, table } from '../print.ts';
 import type { Invocation } from '../program.ts';
+import { timeoutMsOf } from '../seconds.ts';
 
 export async function create({ args, options, io }: Invocation<{ start?: boolean }>): Promise<ExitStatus> {
   const file = argument(args);
@@ -57,11 +58,8 @@ export async function start({ args, options, io }: Invocation): Promise<ExitStat
 }
 
 export async function stop({ args, options, io }: Invocation<{ timeout: string }>): Promise<ExitStatus> {
-  const seconds = Number(options.timeout);
-  if (!Number.isFinite(seconds) || seconds < 0) {
-    throw new ExuviaError('usage', `--timeout ${options.timeout} is not a number of seconds.`);
-  }
-  const vm = await withClient(options, (client) => client.stopVm(argument(args), Math.round(seconds * 1000)));
+  const timeoutMs = timeoutMsOf(options.timeout);
+  const vm = await withClient(options, (client) => client.stopVm(argument(args), timeoutMs));
   print(io, options, vm, () => `VM ${vm.name} is ${vm.state}.\n`);
   return EXIT.ok;
 }

@@ -1,8 +1,8 @@
-import { ExuviaError } from '@exuvia/contract';
 import type { Patches, PatchState, PatchStatus, SwitchReport } from '@exuvia/guest';
 import type { GlobalOptions } from '../../../connect.ts';
 import type { Io } from '../../../io.ts';
 import { show } from '../../../print.ts';
+import { timeoutMsOf } from '../../../seconds.ts';
 import { adviceFor, renderFinding, renderState, renderSwitch } from './render-state.ts';
 
 export interface WaitOptions {
@@ -12,9 +12,8 @@ export interface WaitOptions {
 
 /** Milliseconds to wait for threads; 0 without --wait. @throws ExuviaError `usage`. */
 export function waitLimit({ wait, timeout }: WaitOptions): number {
-  const seconds = Number(timeout);
-  if (Number.isFinite(seconds) && seconds >= 0) return wait === true ? Math.round(seconds * 1000) : 0;
-  throw new ExuviaError('usage', `--timeout ${timeout} is not a number of seconds.`);
+  const timeoutMs = timeoutMsOf(timeout);
+  return wait === true ? timeoutMs : 0;
 }
 
 interface Surroundings {
