@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
@@ -386,39 +385,6 @@ test('certificates are never overwritten, and wrong names refused', async () => 
   });
   expect((await run(['cert', 'init', tls, '--name', 'a b'])).err).toBe(
     'exuvia: --name a b is neither a host name nor an address.\n',
-  );
-});
-
-test('the console connects terminal and VM, and Ctrl-] leaves', async () => {
-  const path = join(folder, 'console.sock');
-  const server = createServer((socket) => {
-    socket.write('login: ');
-    socket.on('data', (data) => socket.write(data.toString('latin1').toUpperCase()));
-  });
-  const listening = Promise.withResolvers<void>();
-  server.listen(path, () => listening.resolve());
-  await listening.promise;
-  await restart({ vms: new FakeVms(fakeVm('web', { console: path })) });
-  const stdin = new PassThrough();
-  const result = exuvia('vm console web', {
-    stdin,
-    onOutput: (printed) => {
-      if (printed.endsWith('login: ')) stdin.write('root\r');
-      if (printed.endsWith('ROOT\r')) stdin.write('\x1dignored');
-    },
-  });
-  expect(await result).toEqual({
-    status: 0,
-    out: 'login: ROOT\r',
-    err: 'Connected to web; Ctrl-] leaves.\n\n',
-  });
-  server.close();
-});
-
-test('a VM without a console says why', async () => {
-  expect((await exuvia('vm console db')).err).toBe('exuvia: VM db has no console: it is stopped.\n');
-  expect((await exuvia('vm console web')).err).toBe(
-    'exuvia: VM web has no console: it was created without a serial console.\n',
   );
 });
 

@@ -4,7 +4,13 @@ import { EXIT, type ExitStatus } from './exit.ts';
 import type { Io } from './io.ts';
 
 /** Faults in what the user gave, found before any agent was asked. */
-const REFUSED_HERE = new Set(['spec-invalid', 'file-unreadable', 'not-possible-remotely', 'no-update']);
+const REFUSED_HERE = new Set([
+  'spec-invalid',
+  'file-unreadable',
+  'not-possible-remotely',
+  'no-update',
+  'console-missing',
+]);
 
 /** Says what went wrong, and what the process is to exit with. */
 export function reportFailure(error: unknown, io: Io, json: boolean): ExitStatus {

@@ -9,7 +9,8 @@ export interface Io {
   readonly interactive: boolean;
   /** Aborted by the first Ctrl-C, once a command has asked for it; without that Ctrl-C ends the process. */
   readonly signal: AbortSignal;
-  out(text: string): void;
+  /** Bytes are passed on as they are. */
+  out(text: string | Uint8Array): void;
   err(text: string): void;
 }
 

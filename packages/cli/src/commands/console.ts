@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { ExuviaError } from '@exuvia/contract';
 import { isRemote, withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
+import type { Io } from '../io.ts';
 import type { Invocation } from '../program.ts';
 
 /** Ctrl-], as in telnet and virsh. */
@@ -26,10 +27,10 @@ export async function openConsole({ args, options, io }: Invocation): Promise<Ex
   return EXIT.ok;
 }
 
-async function attach(path: string, input: NodeJS.ReadStream, out: (text: string) => void): Promise<void> {
+async function attach(path: string, input: NodeJS.ReadStream, out: Io['out']): Promise<void> {
   const done = Promise.withResolvers<void>();
   const socket = connect({ path });
-  socket.on('data', (data) => out(data.toString('latin1')));
+  socket.on('data', (data) => out(data));
   socket.once('error', done.reject);
   socket.once('close', () => done.resolve());
   const onInput = (data: Buffer) => {

@@ -18,7 +18,7 @@ export interface RunOptions {
 
 /** Runs one command line of `exuvia` in this process. */
 export async function run(args: readonly string[], options: RunOptions = {}): Promise<Result> {
-  let out = '';
+  const bytes: Buffer[] = [];
   let err = '';
   let printed = '';
   const note = (text: string) => {
@@ -32,8 +32,8 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
     interactive: false,
     signal: options.signal ?? new AbortController().signal,
     out: (text) => {
-      out += text;
-      note(text);
+      bytes.push(Buffer.from(text));
+      note(bytes.at(-1)?.toString() ?? '');
     },
     err: (text) => {
       err += text;
@@ -41,5 +41,5 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
     },
   };
   const status = await main(args, io);
-  return { status, out, err };
+  return { status, out: String(Buffer.concat(bytes)), err };
 }
