@@ -1,4 +1,5 @@
 import { ExuviaError } from '@exuvia/contract';
+import { EXIT } from './exit.ts';
 
 /** What a command reads and writes; in tests something else than the process's own. */
 export interface Io {
@@ -18,8 +19,9 @@ export interface Io {
 export function processIo(): Io {
   const { stdin, stdout, stderr, env } = process;
   let interruption: AbortSignal | null = null;
-  // A reader that has seen enough (`| head`) is no failure.
-  stdout.on('error', () => process.exit(0));
+  stdout.on('error', (error: NodeJS.ErrnoException) => endUnread(error, (text) => stderr.write(text)));
+  // The result counts, not the progress that nobody reads.
+  stderr.on('error', () => undefined);
   return {
     stdin,
     color: stdout.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb',
@@ -39,4 +41,12 @@ function onInterrupt(): AbortSignal {
   const controller = new AbortController();
   process.once('SIGINT', () => controller.abort(new ExuviaError('interrupted', 'Interrupted.')));
   return controller.signal;
+}
+
+/** A reader that has seen enough (`| head`) is no failure; a full disk is. */
+function endUnread(error: NodeJS.ErrnoException, err: (text: string) => void): void {
+  // A command that has printed all it had to say still sets its exit status.
+  if (error.code === 'EPIPE') return void setImmediate(() => process.exit());
+  err(`exuvia: Standard output cannot be written: ${error.message}.\n`);
+  process.exit(EXIT.failed);
 }
