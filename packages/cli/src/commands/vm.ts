@@ -19,12 +19,16 @@ export async function create({ args, options, io }: Invocation<{ start?: boolean
   return EXIT.ok;
 }
 
-/** What is refused changes nothing: then the VM is not there either. */
+/** Refusals that say nothing against the VM: it runs already, or the host is busy just now. */
+const NOT_THE_VMS_FAULT = new Set(['vm-running', 'update-running', 'host-busy']);
+
+/** A VM that cannot be started is not left behind either. */
 async function startCreated(client: Client, { name }: Vm): Promise<Vm> {
   try {
     return await client.startVm(name);
   } catch (error) {
-    if (error instanceof Refused) await client.destroyVm(name);
+    const isUseless = error instanceof Refused && !NOT_THE_VMS_FAULT.has(error.code);
+    if (isUseless) await client.destroyVm(name).catch(() => undefined);
     throw error;
   }
 }
