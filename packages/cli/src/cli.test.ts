@@ -105,6 +105,11 @@ test('VMs whose state is kept are recovered, one that has none is refused with s
   });
 });
 
+test('one VM that is recovered and one that is not are a failure, no refusal', async () => {
+  await restart({ vms: new FakeVms(fakeVm('web', { state: 'failed', saved: true })) });
+  expect((await exuvia('recover web nothing')).status).toBe(1);
+});
+
 test('a host without VMs says how to make one', async () => {
   await restart({ vms: new FakeVms() });
   expect((await exuvia('vm list')).out).toBe('No VMs. Create one: exuvia vm create FILE\n');

@@ -29,7 +29,9 @@ export async function recover({ args, options, io }: Invocation): Promise<ExitSt
   );
   const failed = results.filter(({ recovered }) => !recovered);
   if (failed.length === 0) return EXIT.ok;
-  return failed.every(({ refused }) => refused) ? EXIT.refused : EXIT.failed;
+  // Status 3 promises that nothing was changed.
+  const isUnchanged = results.every(({ refused }) => refused);
+  return isUnchanged ? EXIT.refused : EXIT.failed;
 }
 
 async function keptVms(client: Client): Promise<string[]> {
