@@ -69,6 +69,7 @@ test('the control fields name the version and what the agent calls', () => {
   expect(field('Depends')).toBe(
     'debconf (>= 0.5) | debconf-2.0, e2fsprogs, iproute2, kexec-tools, kmod, mount, procps, qemu-system-x86 (>= 1:10.0), systemd (>= 257), udev, xz-utils, zstd',
   );
+  expect(field('Recommends')).toBe('openssl');
   expect(readFileSync(path.join(control, 'conffiles'), 'utf8')).toBe('/etc/exuvia/agent.yaml\n');
 });
 

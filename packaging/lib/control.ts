@@ -28,6 +28,7 @@ Architecture: amd64
 Maintainer: The Exuvia authors <exuvia@localhost>
 Installed-Size: ${installedKiB}
 Depends: ${DEPENDS.join(', ')}
+Recommends: openssl
 Suggests: grub-pc | grub-efi-amd64, qemu-utils
 Section: admin
 Priority: optional

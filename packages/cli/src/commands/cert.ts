@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -22,15 +22,13 @@ export async function certInit({
     throw new ExuviaError('usage', `--days ${options.days} is not a number of days.`);
   }
   const names = options.name.map(alternativeName).join(',');
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  await makeAuthority(directory, options.days);
-  await makeCertificate(
-    directory,
-    'server',
-    options.days,
-    `extendedKeyUsage=serverAuth\nsubjectAltName=${names}`,
-  );
-  await makeCertificate(directory, 'client', options.days, 'extendedKeyUsage=clientAuth');
+  const made = await mkdir(directory, { recursive: true, mode: 0o700 });
+  try {
+    await makeAll(directory, names, options.days);
+  } catch (error) {
+    if (made !== undefined) await rm(made, { recursive: true, force: true });
+    throw error;
+  }
   const file = (name: string) => join(directory, name);
   const files = { ca: file('ca.crt'), server: file('server.crt'), client: file('client.crt') };
   show(io, options, files, () => explanation(directory));
@@ -43,18 +41,35 @@ function alternativeName(name: string): string {
   throw new ExuviaError('usage', `--name ${name} is neither a host name nor an address.`);
 }
 
+const FILES = ['ca.key', 'ca.crt', 'ca.srl', 'server.key', 'server.crt', 'client.key', 'client.crt'];
+
+/** All of the files or none of them: what is half made would stand in the way of the next try. */
+async function makeAll(directory: string, names: string, days: string): Promise<void> {
+  const unfinished = await prepare(directory);
+  try {
+    await makeAuthority(unfinished, days);
+    const server = `extendedKeyUsage=serverAuth\nsubjectAltName=${names}`;
+    await makeCertificate(unfinished, 'server', days, server);
+    await makeCertificate(unfinished, 'client', days, 'extendedKeyUsage=clientAuth');
+    for (const file of FILES) await rename(join(unfinished, file), join(directory, file));
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
+}
+
+/** An authority that is overwritten locks out everyone who holds one of its certificates: refuse instead. */
+async function prepare(directory: string): Promise<string> {
+  const there = await readdir(directory);
+  const old = FILES.find((file) => there.includes(file));
+  if (old !== undefined) {
+    throw new ExuviaError('file-unreadable', `${join(directory, old)} exists already.`, {
+      hint: 'Choose another directory, or remove the old authority.',
+    });
+  }
+  return await mkdtemp(join(directory, '.unfinished-'));
+}
+
 async function makeAuthority(directory: string, days: string): Promise<void> {
-  // An authority that is overwritten locks out everyone who holds one of its certificates: refuse instead.
-  await writeFile(join(directory, 'ca.key'), '', { flag: 'wx', mode: 0o600 }).catch((cause: unknown) => {
-    throw new ExuviaError(
-      'file-unreadable',
-      `${join(directory, 'ca.key')} exists already, or cannot be written.`,
-      {
-        hint: 'Choose another directory, or remove the old authority.',
-        cause,
-      },
-    );
-  });
   await openssl(directory, [
     ...['req', '-x509', ...NEW_KEY, '-keyout', 'ca.key', '-out', 'ca.crt', '-days', days],
     ...['-subj', '/CN=Exuvia authority', '-addext', 'basicConstraints=critical,CA:TRUE,pathlen:0'],
