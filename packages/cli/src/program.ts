@@ -167,7 +167,6 @@ Examples:
 
 /** What an update is to bring, and how. */
 function addWishes(command: Command): Command {
-  const number = (text: string) => Number(text);
   return command
     .option('--all', 'everything that is installed and newer than what runs')
     .option('--kernel <release>', 'an installed kernel, or the beginning of its release')
@@ -183,11 +182,7 @@ function addWishes(command: Command): Command {
         vmmMethodSchema.options,
       ),
     )
-    .addOption(
-      new Option('--parallel <n>', 'at most so many VMs at once get another QEMU (default: 1)').argParser(
-        number,
-      ),
-    );
+    .option('--parallel <n>', 'at most so many VMs at once get another QEMU (default: 1)');
 }
 
 const EXAMPLES = `

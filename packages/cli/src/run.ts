@@ -1,3 +1,4 @@
+import type { ErrorBody } from '@exuvia/contract';
 import { CommanderError } from 'commander';
 import { EXIT, type ExitStatus } from './exit.ts';
 import { type Io, processIo } from './io.ts';
@@ -17,8 +18,22 @@ export async function main(args: readonly string[], io: Io = processIo()): Promi
     await program.parseAsync(args, { from: 'user' });
     return status;
   } catch (error) {
-    // Commander has printed what it had to say.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    return (await import('./failure.ts')).reportFailure(error, io, args.includes('--json'));
+    const json = args.includes('--json');
+    if (error instanceof CommanderError) {
+      // Commander has printed what it had to say, as text.
+      if (error.exitCode !== 0 && json) io.out(`${JSON.stringify(usageError(error))}\n`);
+      return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    }
+    return (await import('./failure.ts')).reportFailure(error, io, json);
   }
+}
+
+/** In the shape of every other error; the second line of commander's message is a suggestion. */
+function usageError({ code, message }: CommanderError): ErrorBody {
+  if (code === 'commander.help') {
+    return { error: { code: 'usage', message: 'A command is missing.', hint: 'See `exuvia --help`.' } };
+  }
+  const [first = '', hint] = message.replace(/^error: /, '').split('\n');
+  const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1).replace(/\.$/, '')}.`;
+  return { error: { code: 'usage', message: sentence, ...(hint === undefined ? {} : { hint }) } };
 }
