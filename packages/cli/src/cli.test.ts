@@ -424,19 +424,3 @@ test('every command has help with its usage; the program names its exit statuses
 test('the version is that of every package', async () => {
   expect(await run(['--version'])).toEqual({ status: 0, out: `${VERSION}\n`, err: '' });
 });
-
-test('bash completes commands, options and their values', async () => {
-  const script = join(folder, 'completion.bash');
-  await writeFile(script, (await run(['completion', 'bash'])).out);
-  const complete = async (...words: string[]) => {
-    const list = words.map((word) => `'${word}'`).join(' ');
-    const code = `source ${script}; COMP_WORDS=(exuvia ${list}); COMP_CWORD=${words.length}; _exuvia; echo "\${COMPREPLY[@]}"`;
-    return (await promisify(execFile)('bash', ['-c', code], { cwd: folder })).stdout.trim();
-  };
-  expect(await complete('up')).toBe('update');
-  expect(await complete('vm', 's')).toBe('show start stop schema');
-  expect(await complete('update', '--k')).toBe('--kernel --key');
-  expect(await complete('update', '--handover', 'r')).toBe('reboot');
-  expect(await complete('--json', 'vm', 'cr')).toBe('create');
-  expect(await complete('completion', '')).toBe('bash zsh');
-});
