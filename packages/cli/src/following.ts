@@ -1,4 +1,5 @@
-import type { Client } from '@exuvia/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, Unreachable } from '@exuvia/client';
 import { ExuviaError, staysInBoot, type Update } from '@exuvia/contract';
 import { isRemote } from './connect.ts';
 import type { Invocation } from './program.ts';
@@ -42,6 +43,19 @@ export async function lastState(
     throw new ExuviaError('interrupted', goesOn, { cause });
   }
   return last ?? (await client.update(id));
+}
+
+/** Asks the agent, and waits for one that has just told how an update ended and is being started anew. */
+export async function askAgain<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  const until = performance.now() + RESTART_MS;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof Unreachable) || performance.now() >= until) throw error;
+      await sleep(500);
+    }
+  }
 }
 
 /** The host leaves its kernel, as far as it was seen. */

@@ -54,10 +54,11 @@ export function createProgram(io: Io, finish: (status: ExitStatus) => void): Com
   vm.command('start <name>')
     .description('start a VM, or let one run on that a full disk has stopped')
     .action(action(async () => (await vms()).start));
-  vm.command('stop <name>')
+  vm.command('stop [name]')
     .description('power a VM down')
+    .option('--all', 'every VM that runs or is paused, all at once')
     .option('--timeout <seconds>', 'so long the guest may take before its QEMU is ended', '60')
-    .action(action(async () => (await vms()).stop));
+    .action(action(async () => (await import('./commands/stop.ts')).stop));
   vm.command('resume <name>')
     .description('let a VM run on that stands still')
     .action(action(async () => (await vms()).resume));

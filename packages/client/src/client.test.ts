@@ -63,7 +63,7 @@ test('a refusal keeps code, message, hint and status', async () => {
   expect(refused).toMatchObject({
     code: 'heartbeat-unknown',
     message: 'The memory of VM web holds no heartbeat page.',
-    hint: 'See docs/heartbeat.md.',
+    hint: 'See /usr/share/doc/exuvia/heartbeat.md.',
     status: 404,
   });
 });

@@ -148,7 +148,8 @@ test.each(['before', 'after'] as const)(
 
 /** The module of KVM for this machine's processor. */
 const vendorModule = async () =>
-  (await labRun(lab, 'ls /sys/module')).stdout.split('\n').find((name) => /^kvm_(amd|intel)$/.test(name)) ?? '';
+  (await labRun(lab, 'ls /sys/module')).stdout.split('\n').find((name) => /^kvm_(amd|intel)$/.test(name)) ??
+  '';
 
 test('the module kvm and the one of the processor are loaded anew under the VMs', async () => {
   const vendor = await vendorModule();
@@ -184,8 +185,7 @@ test.each(['note-vms', 'save-vms', 'end-vms', 'reload-modules'] as const)(
 );
 
 test('everything that is newer: kernel and QEMU in one blackout', async () => {
-  if ((await versions()).busy === NEW)
-    await observedUpdate(lab, observer, { qemu: HOST_QEMU }, progress);
+  if ((await versions()).busy === NEW) await observedUpdate(lab, observer, { qemu: HOST_QEMU }, progress);
   if ((await otherKernel(lab)) === lab.kernels.old) {
     await observedUpdate(lab, observer, { kernel: lab.kernels.old }, progress);
   }

@@ -147,7 +147,9 @@ test('kernel modules are replaced under load', async () => {
 test('a host disk that is full in the middle of an update of QEMU costs nothing', async () => {
   const { now: from } = await observer.peek();
   const fault = { step: 'compare-machines', action: 'hold', when: 'after' } as const;
-  const { id } = await ask(lab, (client) => client.startUpdate({ qemu: newQemuOf(lab), handover: 'vmm', fault }));
+  const { id } = await ask(lab, (client) =>
+    client.startUpdate({ qemu: newQemuOf(lab), handover: 'vmm', fault }),
+  );
   await untilHeld(lab, id, 'compare-machines');
   await host(
     `dd if=/dev/zero of=/filler bs=1M 2>/dev/null; dd if=/dev/zero of=${IMAGES}/filler bs=1M 2>/dev/null; true`,

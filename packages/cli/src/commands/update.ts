@@ -10,7 +10,7 @@ import {
 import { formatSpan, planChanges, renderPlanText, renderReportText } from '@exuvia/report';
 import { isRemote, withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
-import { lastState } from '../following.ts';
+import { askAgain, lastState } from '../following.ts';
 import { runningUpdate } from '../newest.ts';
 import { show } from '../print.ts';
 import type { Invocation } from '../program.ts';
@@ -115,7 +115,7 @@ async function watch(client: Client, id: string, invocation: Invocation): Promis
     invocation,
     `Update ${id} goes on: exuvia status shows it, exuvia abort ends it.`,
   );
-  const report = await client.report(id);
+  const report = await askAgain(() => client.report(id));
   show(io, options, report, () => renderReportText(report, io));
   return ended.state === 'completed' ? EXIT.ok : EXIT.failed;
 }

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { startTestAgent, type TestAgent } from '@exuvia/agent';
+import { FakeVms, fakeVm, startTestAgent, type TestAgent } from '@exuvia/agent';
 import { ExuviaError } from '@exuvia/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { run } from '../testing/run.ts';
@@ -33,4 +33,28 @@ test('why a VM cannot be started is said even if it cannot be destroyed either',
     throw new ExuviaError('host-busy', 'Busy.');
   };
   expect(await createAndStart()).toMatchObject({ status: 3, err: 'exuvia: The store is full.\n' });
+});
+
+test('stop --all stops what runs, tells of each VM, and leaves alone what waits to be recovered', async () => {
+  await agent.stop();
+  const vms = new FakeVms(
+    fakeVm('a'),
+    fakeVm('b', { state: 'paused' }),
+    fakeVm('kept', { state: 'paused', saved: true }),
+    fakeVm('off', { state: 'stopped' }),
+  );
+  agent = await startTestAgent({ vms });
+  const stop = vms.stop.bind(vms);
+  vms.stop = async (name, powerDownMs) => {
+    if (name === 'b') throw new ExuviaError('vm-stop-failed', 'It does not end.');
+    return await stop(name, powerDownMs);
+  };
+  const all = ['vm', 'stop', '--all', '--timeout', '9', '--socket', agent.socket];
+  expect(await run(all)).toMatchObject({
+    status: 1,
+    out: 'VM a is stopped.\nVM b is not stopped: It does not end.\n',
+  });
+  expect(vms.events).toEqual(['stop a 9000']);
+  expect((await run([...all, 'a'])).status).toBe(2);
+  expect((await run(['vm', 'stop', '--socket', agent.socket])).status).toBe(2);
 });

@@ -6,7 +6,6 @@ import { EXIT, type ExitStatus } from '../exit.ts';
 import { readGivenFile } from '../given-file.ts';
 import { show as print, table } from '../print.ts';
 import type { Invocation } from '../program.ts';
-import { timeoutMsOf } from '../seconds.ts';
 
 export async function create({ args, options, io }: Invocation<{ start?: boolean }>): Promise<ExitStatus> {
   const file = argument(args);
@@ -57,13 +56,6 @@ export async function show({ args, options, io }: Invocation): Promise<ExitStatu
 
 export async function start({ args, options, io }: Invocation): Promise<ExitStatus> {
   const vm = await withClient(options, (client) => client.startVm(argument(args)));
-  print(io, options, vm, () => `VM ${vm.name} is ${vm.state}.\n`);
-  return EXIT.ok;
-}
-
-export async function stop({ args, options, io }: Invocation<{ timeout: string }>): Promise<ExitStatus> {
-  const timeoutMs = timeoutMsOf(options.timeout);
-  const vm = await withClient(options, (client) => client.stopVm(argument(args), timeoutMs));
   print(io, options, vm, () => `VM ${vm.name} is ${vm.state}.\n`);
   return EXIT.ok;
 }
