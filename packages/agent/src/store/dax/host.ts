@@ -10,10 +10,12 @@ import {
   type PmemDevice,
   pmemDevices,
   probeBlockDevice,
+  readFirmwareMap,
   readIfExists,
   readIomem,
   run,
   startedByKexec,
+  type TypedRange,
   unmountFileSystem,
   writeFileDurably,
 } from '@exuvia/sys';
@@ -27,6 +29,8 @@ export interface StoreHost {
   devices(): Promise<PmemDevice[]>;
   mounts(): Promise<Mount[]>;
   iomem(): Promise<IomemEntry[]>;
+  /** Memory as the firmware described it; empty when the kernel does not say. */
+  firmware(): Promise<TypedRange[]>;
   probe(device: PmemDevice): Promise<BlockContent | null>;
   format(device: PmemDevice): Promise<void>;
   /** True when the file system is sound, or has been made so. */
@@ -53,6 +57,7 @@ export function storeHost(): StoreHost {
     devices: () => pmemDevices(),
     mounts,
     iomem: readIomem,
+    firmware: () => readFirmwareMap(),
     probe: (device) => probeBlockDevice(device.path),
     format: formatStore,
     async check(device) {

@@ -4,7 +4,7 @@ import { listIfExists, type Mount, mountAt, type PmemDevice } from '@exuvia/sys'
 import { chooseDevice, isAt, isTrusted } from './choose.ts';
 import type { StoreHost } from './host.ts';
 import { layoutOf } from './layout.ts';
-import { requireClear, requireDax, requireKeeping } from './verify.ts';
+import { requireClear, requireDax, requireKeeping, requireMemory } from './verify.ts';
 
 /**
  * How the content came to be.
@@ -40,6 +40,8 @@ export async function openStore(host: StoreHost): Promise<OpenStore | null> {
     const choice = chooseDevice(probed, wanted);
     if (choice.kind === 'none') return null;
     requireClear(choice.device, await host.iomem());
+    // The kernel of a jump may have been given another map, and VMs wait for their memory then.
+    if ((await host.startedByKexec()) === false) requireMemory(choice.device, await host.firmware());
     content =
       choice.kind === 'format' ? await makeNew(host, choice.device) : await reopen(host, choice.device);
   }

@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BlockContent, IomemEntry, Mount, PmemDevice } from '@exuvia/sys';
+import type { BlockContent, IomemEntry, Mount, PmemDevice, TypedRange } from '@exuvia/sys';
 import { temporaryDirectory } from '@exuvia/sys/testing';
 import { beforeEach, expect, test } from 'vitest';
 import type { SetupRecord } from '../../setup/index.ts';
@@ -26,6 +26,7 @@ class TestHost implements StoreHost {
   list: PmemDevice[] = [];
   contents = new Map<string, BlockContent | null>();
   ranges: IomemEntry[] = [];
+  map: TypedRange[] = [];
   mounted: Mount[] = [];
   kexec: boolean | null = false;
   opened = false;
@@ -44,6 +45,9 @@ class TestHost implements StoreHost {
   }
   async iomem() {
     return this.ranges;
+  }
+  async firmware() {
+    return this.map;
   }
   async probe(device: PmemDevice) {
     return this.contents.get(device.path) ?? null;
@@ -291,6 +295,39 @@ test('a region in which the kernel lies is not used', async () => {
   });
   expect(host.done).toEqual([]);
 });
+
+test('a region that the firmware no longer calls memory is not used, unless VMs have come there by a jump', async () => {
+  host.record = { ...RECORD, state: 'ready' };
+  host.list = [pmem(0)];
+  host.contents.set('/dev/pmem0', STORE);
+  host.map = [
+    { start: 4 * GIB, end: 8 * GIB, type: 'ram' },
+    { start: 6 * GIB - 2 ** 20, end: 6 * GIB, type: 'reserved' },
+  ];
+  await expect(createDaxStore(host).open()).rejects.toMatchObject({
+    code: 'store-not-memory',
+    message: 'The firmware no longer says that all of /dev/pmem0 is memory: 1M at 0x17ff00000 is not.',
+  });
+  expect(host.done).toEqual([]);
+  host.kexec = true;
+  await createDaxStore(host).open();
+  expect(host.done).toEqual(['mount /dev/pmem0']);
+});
+
+test.each<TypedRange['type']>(['ram', 'pmem', 'legacy-pmem', 'soft-reserved'])(
+  'a region in what the firmware calls %s is used',
+  async (type) => {
+    host.record = RECORD;
+    host.list = [pmem(0)];
+    host.map = [
+      { start: 4 * GIB, end: 5 * GIB + GIB / 2, type },
+      { start: 5 * GIB + GIB / 2, end: 7 * GIB, type },
+      { start: 7 * GIB, end: 8 * GIB, type: 'reserved' },
+    ];
+    await createDaxStore(host).open();
+    expect(host.done).toEqual(['format /dev/pmem0', 'mount /dev/pmem0']);
+  },
+);
 
 test.each([
   [{ type: 'xfs' }, 'it is xfs, not ext4'],

@@ -1,9 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ExuviaError } from '@exuvia/contract';
-import type { IomemEntry, Mount, PmemDevice } from '@exuvia/sys';
-import { overlaps } from '@exuvia/sys';
+import { ExuviaError, formatSize } from '@exuvia/contract';
+import {
+  formatAddress,
+  type IomemEntry,
+  type MemoryType,
+  type Mount,
+  overlaps,
+  type PmemDevice,
+  sizeOf,
+  subtract,
+  type TypedRange,
+} from '@exuvia/sys';
 
 /**
  * Whether a mounted file system is one that guests' memory may lie in: ext4, on a device that can be mapped
@@ -44,6 +53,31 @@ export function requireClear(device: PmemDevice, iomem: readonly IomemEntry[]): 
   throw new ExuviaError('store-overlaps-kernel', `The running kernel lies inside ${device.path}.`, {
     hint: 'Reboot; if it happens again, add nokaslr to the kernel command line.',
   });
+}
+
+/** What may lie below a store; type 12 and soft reservations are persistent memory that somebody else has declared. */
+const MEMORY: readonly MemoryType[] = ['ram', 'pmem', 'legacy-pmem', 'soft-reserved'];
+
+/**
+ * `memmap=` names a place for good, but the firmware may have changed its mind about it since: an update of it, a
+ * DIMM that it has mapped out.
+ *
+ * @throws ExuviaError `store-not-memory`.
+ */
+export function requireMemory({ source, region, path }: PmemDevice, firmware: readonly TypedRange[]): void {
+  if (source !== 'emulated' || region === null || firmware.length === 0) return;
+  const memory = firmware.filter(({ type }) => MEMORY.includes(type));
+  // Of several answers for one address the stricter counts.
+  const others = firmware.filter(({ type }) => !MEMORY.includes(type));
+  const [missing] = subtract([region], subtract(memory, others));
+  if (missing === undefined) return;
+  throw new ExuviaError(
+    'store-not-memory',
+    `The firmware no longer says that all of ${path} is memory: ${formatSize(sizeOf(missing))} at ${formatAddress(missing.start)} is not.`,
+    {
+      hint: 'Was the firmware updated, or has it mapped a DIMM out? Run `exuvia setup --undo`, reboot, and set up again.',
+    },
+  );
 }
 
 /**
