@@ -19,11 +19,22 @@ export function parseBootEntries(json: string): SystemdBootEntry[] {
 
 /** The entry that boots a kernel. @throws ExuviaError `boot-entry-missing`. */
 export function bootEntryFor(entries: readonly SystemdBootEntry[], release: string): SystemdBootEntry {
-  const found = entries.find(
-    (entry) => entry.version === release || entry.linux?.split('/').some((part) => part === release),
-  );
+  const found = entries.find((entry) => boots(entry, release));
   if (found !== undefined) return found;
   throw new ExuviaError('boot-entry-missing', `The boot loader has no entry for kernel ${release}.`, {
     hint: `Run \`kernel-install add ${release} /boot/vmlinuz-${release}\`.`,
   });
+}
+
+/** The command line of the entry that boots by default, else of any, if it boots one of these kernels. */
+export function bootedCommandLine(
+  entries: readonly SystemdBootEntry[],
+  releases: readonly string[],
+): string | null {
+  const own = entries.filter((entry) => releases.some((release) => boots(entry, release)));
+  return (own.find((entry) => entry.isDefault === true) ?? own[0])?.options ?? null;
+}
+
+function boots({ version, linux }: SystemdBootEntry, release: string): boolean {
+  return version === release || linux?.split('/').some((part) => part === release) === true;
 }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readIfExists } from '../files/read.ts';
 import { temporaryDirectory } from '../testing/index.ts';
-import { bootEntryFor, parseBootEntries } from './boot-entries.ts';
+import { bootEntryFor, bootedCommandLine, parseBootEntries } from './boot-entries.ts';
 import { kernelInstall, withArguments } from './kernel-install.ts';
 
 const NEW = '7.2.12+deb13-cloud-amd64';
@@ -131,6 +131,20 @@ test('every kernel in /boot gets a new entry, and one that does not carry the ar
   });
   expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro\n');
   expect(await log()).toContain(`add ${NEW} ${root}/boot/vmlinuz-${NEW}\n`);
+});
+
+test('the command line of the default entry counts, and of no other system', () => {
+  const entries = parseBootEntries(
+    JSON.stringify([
+      { id: 'fedora.conf', version: '6.11', options: 'root=/dev/sdb1' },
+      { id: 'auto-reboot-to-firmware-setup', isDefault: false },
+      { id: 'old.conf', version: OLD, options: 'root=/dev/vda old' },
+      { id: 'new.conf', version: NEW, options: 'root=/dev/vda new', isDefault: true },
+    ]),
+  );
+  expect(bootedCommandLine(entries, [OLD, NEW])).toBe('root=/dev/vda new');
+  expect(bootedCommandLine(entries, [OLD])).toBe('root=/dev/vda old');
+  expect(bootedCommandLine(entries, ['7.2'])).toBeNull();
 });
 
 const JUMP =

@@ -6,7 +6,7 @@ import { installedKernels } from '../host/kernels.ts';
 import { joinCommandLine, splitCommandLine } from '../kernel/command-line.ts';
 import { isOfJump, withoutOneBoot } from '../kernel/one-boot.ts';
 import { run } from '../process/run.ts';
-import { bootEntryFor, parseBootEntries, type SystemdBootEntry } from './boot-entries.ts';
+import { bootEntryFor, bootedCommandLine, parseBootEntries, type SystemdBootEntry } from './boot-entries.ts';
 import type { BootLoader } from './boot-loader.ts';
 import { hasArguments } from './has-arguments.ts';
 import { restoreFiles } from './restore-files.ts';
@@ -138,9 +138,8 @@ async function fallbackCommandLine(root: string): Promise<string> {
   const vendor = await readIfExists(join(root, 'usr/lib/kernel/cmdline'));
   if (vendor !== null) return vendor;
   const running = splitCommandLine(((await readIfExists(join(root, 'proc/cmdline'))) ?? '').trim());
-  const entries = isOfJump(running) ? await bootEntries() : [];
-  const entry =
-    entries.find((one) => one.isDefault === true) ?? entries.find((one) => one.options !== undefined);
-  const commandLine = entry?.options === undefined ? running : splitCommandLine(entry.options);
+  const releases = (await installedKernels(root)).map(({ release }) => release);
+  const ofEntry = isOfJump(running) ? bootedCommandLine(await bootEntries(), releases) : null;
+  const commandLine = ofEntry === null ? running : splitCommandLine(ofEntry);
   return joinCommandLine(withoutOneBoot(commandLine));
 }
