@@ -39,7 +39,9 @@ export async function setFurtherArguments(
 ): Promise<string[]> {
   if (further.length === 0 && record.before.length === 0) return [];
   const loader = await host.bootLoader();
-  if (loader === null) return [`Put ${further.join(' ')} on the kernel command line yourself.`];
+  if (loader === null) {
+    return further.length === 0 ? [] : [`Put ${further.join(' ')} on the kernel command line yourself.`];
+  }
   if (further.length === 0) {
     await loader.removeArguments(record.before);
     await host.writeRecord({ ...record, before: [] });
