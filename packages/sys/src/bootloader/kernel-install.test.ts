@@ -158,6 +158,16 @@ test('after a jump the command line of the entry that boots stands in, not that 
   expect(await readFile(join(root, 'etc/kernel/cmdline'), 'utf8')).toBe('root=/dev/vda ro memmap=2G!5G\n');
 });
 
+test("what an undone setup has left on the running command line is not taken for the host's own", async () => {
+  await put('proc/cmdline', 'root=/dev/vda ro memmap=2G!5G\n');
+  await systemdBoot();
+  for (const release of [OLD, NEW]) await put(`entries/${release}`, 'root=/dev/vda ro');
+  await kernelInstall(root).setArguments(['crashkernel=256M']);
+  expect(await readFile(join(root, 'etc/kernel/cmdline'), 'utf8')).toBe(
+    'root=/dev/vda ro crashkernel=256M\n',
+  );
+});
+
 test('a command line that setup wrote goes again, also when the running kernel has another one by then', async () => {
   const file = join(root, 'etc/kernel/cmdline');
   await put('proc/cmdline', 'BOOT_IMAGE=/linux root=/dev/vda ro\n');

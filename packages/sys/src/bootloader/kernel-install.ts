@@ -4,7 +4,7 @@ import { writeFileDurably } from '../files/durable.ts';
 import { readIfExists } from '../files/read.ts';
 import { installedKernels } from '../host/kernels.ts';
 import { joinCommandLine, splitCommandLine } from '../kernel/command-line.ts';
-import { isOfJump, withoutOneBoot } from '../kernel/one-boot.ts';
+import { withoutOneBoot } from '../kernel/one-boot.ts';
 import { run } from '../process/run.ts';
 import { bootEntryFor, bootedCommandLine, parseBootEntries, type SystemdBootEntry } from './boot-entries.ts';
 import type { BootLoader } from './boot-loader.ts';
@@ -130,16 +130,15 @@ function words(text: string): string[] {
 }
 
 /**
- * What kernel-install takes where there is no /etc/kernel/cmdline (90-loaderentry.install, systemd 257):
- * the vendor's file, else the running kernel's command line without what the boot loader added. The command line of a
- * jump has an update's arguments, so then it is that of the entry that boots.
+ * What stands in where there is no /etc/kernel/cmdline: the vendor's file, as kernel-install takes it
+ * (90-loaderentry.install, systemd 257), else the command line of the entry that boots. Not the running kernel's, as
+ * kernel-install would: a jump has put an update's arguments there, and what was undone is still in it.
  */
 async function fallbackCommandLine(root: string): Promise<string> {
   const vendor = await readIfExists(join(root, 'usr/lib/kernel/cmdline'));
   if (vendor !== null) return vendor;
-  const running = splitCommandLine(((await readIfExists(join(root, 'proc/cmdline'))) ?? '').trim());
   const releases = (await installedKernels(root)).map(({ release }) => release);
-  const ofEntry = isOfJump(running) ? bootedCommandLine(await bootEntries(), releases) : null;
-  const commandLine = ofEntry === null ? running : splitCommandLine(ofEntry);
-  return joinCommandLine(withoutOneBoot(commandLine));
+  const ofEntry = bootedCommandLine(await bootEntries(), releases);
+  const commandLine = ofEntry ?? (await readIfExists(join(root, 'proc/cmdline'))) ?? '';
+  return joinCommandLine(withoutOneBoot(words(commandLine)));
 }

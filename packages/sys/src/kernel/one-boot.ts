@@ -17,8 +17,3 @@ const ONE_BOOT = [
 export function withoutOneBoot(args: readonly string[]): string[] {
   return ONE_BOOT.reduce((kept: readonly string[], name) => removeFromCommandLine(kept, name), args).slice();
 }
-
-/** Whether an update's jump, or the way out of a crash, started the kernel that has this command line. */
-export function isOfJump(args: readonly string[]): boolean {
-  return args.some((argument) => /^exuvia\.(update|fallback|crash)=/.test(argument));
-}
