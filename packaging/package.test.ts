@@ -53,6 +53,8 @@ test('the package has these files and folders, with these modes, all of them roo
     '-rw-r--r-- /usr/share/doc/exuvia/changelog.gz',
     '-rw-r--r-- /usr/share/doc/exuvia/copyright',
     '-rw-r--r-- /usr/share/doc/exuvia/examples/vm.yaml',
+    '-rw-r--r-- /usr/share/doc/exuvia/heartbeat.md',
+    '-rw-r--r-- /usr/share/doc/exuvia/troubleshooting.md',
     '-rw-r--r-- /usr/share/exuvia/vm-spec.schema.json',
     '-rw-r--r-- /usr/share/man/man1/exuvia.1.gz',
     '-rw-r--r-- /usr/share/man/man5/agent.yaml.5.gz',

