@@ -94,7 +94,7 @@ export function createProgram(io: Io, finish: (status: ExitStatus) => void): Com
     .addOption(new Option('--fault <step:action[:when[:vm]]>', 'inject a fault (tests)').hideHelp())
     .addHelpText(
       'after',
-      '\nExamples:\n  exuvia update --all\n  exuvia update --kernel 7.2\n  exuvia update --qemu 11.1 --parallel 4\n  exuvia update --plan 20261121-103000-3f2a\n',
+      '\nExamples:\n  exuvia update --all\n  exuvia update --kernel 7.2\n  exuvia update --qemu 11.1 --parallel 4\n  exuvia update --plan 20261121-103000-3f2a\n\nCtrl-C while it plans: no update begins. Afterwards: it goes on, and exuvia abort ends it.\n',
     )
     .action(action(async () => (await import('./commands/update.ts')).update));
   program
