@@ -19,7 +19,11 @@ export async function apply(invocation: Invocation<ApplyOptions>): Promise<ExitS
   const bytes = await readGivenFile(file);
   const patch = readPatch(bytes, file);
   return withPatches(target, options, async (patches) => {
+    const { signal } = io;
     const report = await patches.apply(patch, { bytes, replace: options.replace === true });
-    return finishSwitch({ io, options, patches, timeoutMs }, { verb: 'switched', from: 'applying', report });
+    return finishSwitch(
+      { io, options, patches, timeoutMs, signal },
+      { verb: 'switched', from: 'applying', report },
+    );
   }).then((done) => (done ? EXIT.ok : EXIT.failed));
 }

@@ -10,9 +10,10 @@ export async function rollback(invocation: Invocation<PatchOptions & WaitOptions
   const target = await targetOf(invocation, 'ID');
   const timeoutMs = waitLimit(options);
   return withPatches(target, options, async (patches) => {
+    const { signal } = io;
     const report = await patches.rollback(target.rest[0] ?? '');
     return finishSwitch(
-      { io, options, patches, timeoutMs },
+      { io, options, patches, timeoutMs, signal },
       { verb: 'switched back', from: 'reverting', report },
     );
   }).then((done) => (done ? EXIT.ok : EXIT.failed));

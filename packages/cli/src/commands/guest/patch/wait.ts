@@ -1,3 +1,4 @@
+import { ExuviaError } from '@exuvia/contract';
 import type { Patches, PatchState, PatchStatus, SwitchReport } from '@exuvia/guest';
 import type { GlobalOptions } from '../../../connect.ts';
 import type { Io } from '../../../io.ts';
@@ -21,15 +22,18 @@ interface Surroundings {
   readonly options: GlobalOptions;
   readonly patches: Patches;
   readonly timeoutMs: number;
+  /** Read before the switch, so that Ctrl-C does not end that in its middle. */
+  readonly signal: AbortSignal;
 }
 
 /**
  * Tells of a switch, and follows its patch until no thread is waited for any more, if that was asked for.
  *
  * @returns false when that has not happened in time.
+ * @throws ExuviaError `interrupted`.
  */
 export async function finishSwitch(
-  { io, options, patches, timeoutMs }: Surroundings,
+  { io, options, patches, timeoutMs, signal }: Surroundings,
   { verb, from, report }: { readonly verb: string; readonly from: PatchState; readonly report: SwitchReport },
 ): Promise<boolean> {
   const quiet = options.json === true;
@@ -40,13 +44,13 @@ export async function finishSwitch(
   if (!quiet) io.out(`${from} -> ${last}\n`);
   let done = isDone(report.patch);
   if (!done && timeoutMs > 0) {
-    await patches.wait({ timeoutMs, signal: io.signal }, () => {
+    await patches.wait({ timeoutMs, signal }, () => {
       const text = renderState(now());
       if (!quiet && text !== last) io.out(`-> ${text}\n`);
       last = text;
     });
-    io.signal.throwIfAborted();
     done = isDone(now());
+    if (!done && signal.aborted) throw interrupted(report.patch.id, last);
     if (!done)
       io.err(
         `exuvia: It is not ${from === 'applying' ? 'complete' : 'retired'} within ${timeoutMs / 1000} s.\n`,
@@ -57,6 +61,12 @@ export async function finishSwitch(
   const findings = patches.findings;
   show(io, options, { patch, pauseUs, attempts, findings }, () => adviceFor(patch));
   return done || timeoutMs === 0;
+}
+
+function interrupted(id: string, state: string): ExuviaError {
+  return new ExuviaError('interrupted', `Patch ${id} is ${state}; its threads are not waited for any more.`, {
+    hint: '`exuvia guest patch reconcile` looks again.',
+  });
 }
 
 function isDone({ state }: PatchStatus): boolean {
