@@ -22,7 +22,10 @@ test.each(['vm-running', 'update-running', 'host-busy'])(
     agent.vms.start = async () => {
       throw new ExuviaError(code, 'Not now.');
     };
-    expect(await createAndStart()).toMatchObject({ status: 3, err: 'exuvia: Not now.\n' });
+    expect(await createAndStart()).toMatchObject({
+      status: 3,
+      err: 'VM new is created.\nexuvia: Not now.\n',
+    });
     expect(agent.vms.table.has('new')).toBe(true);
   },
 );
@@ -32,7 +35,10 @@ test('why a VM cannot be started is said even if it cannot be destroyed either',
   agent.vms.destroy = async () => {
     throw new ExuviaError('host-busy', 'Busy.');
   };
-  expect(await createAndStart()).toMatchObject({ status: 3, err: 'exuvia: The store is full.\n' });
+  expect(await createAndStart()).toMatchObject({
+    status: 3,
+    err: 'VM new is created.\nexuvia: The store is full.\n',
+  });
 });
 
 test('stop --all stops what runs, tells of each VM, and leaves alone what waits to be recovered', async () => {

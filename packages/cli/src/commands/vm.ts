@@ -12,7 +12,9 @@ export async function create({ args, options, io }: Invocation<{ start?: boolean
   const spec = parseVmSpec(file === '-' ? await readAll(io.stdin) : String(await readGivenFile(file)), file);
   const vm = await withClient(options, async (client) => {
     const created = await client.createVm(spec);
-    return options.start === true ? await startCreated(client, created) : created;
+    if (options.start !== true) return created;
+    const tell = options.json === true ? () => undefined : io.err;
+    return await startCreated(client, created, tell);
   });
   print(io, options, vm, () => `VM ${vm.name} is created${options.start === true ? ' and running' : ''}.\n`);
   return EXIT.ok;
@@ -22,12 +24,18 @@ export async function create({ args, options, io }: Invocation<{ start?: boolean
 const NOT_THE_VMS_FAULT = new Set(['vm-running', 'update-running', 'host-busy']);
 
 /** A VM that cannot be started is not left behind either. */
-async function startCreated(client: Client, { name }: Vm): Promise<Vm> {
+async function startCreated(client: Client, { name }: Vm, tell: (text: string) => void): Promise<Vm> {
   try {
     return await client.startVm(name);
   } catch (error) {
     const isUseless = error instanceof Refused && !NOT_THE_VMS_FAULT.has(error.code);
-    if (isUseless) await client.destroyVm(name).catch(() => undefined);
+    const isGone =
+      isUseless &&
+      (await client.destroyVm(name).then(
+        () => true,
+        () => false,
+      ));
+    if (!isGone) tell(`VM ${name} is created.\n`);
     throw error;
   }
 }
