@@ -29,14 +29,17 @@ async function startCreated(client: Client, { name }: Vm, tell: (text: string) =
     return await client.startVm(name);
   } catch (error) {
     const isUseless = error instanceof Refused && !NOT_THE_VMS_FAULT.has(error.code);
-    const isGone =
-      isUseless &&
-      (await client.destroyVm(name).then(
-        () => true,
-        () => false,
-      ));
-    if (!isGone) tell(`VM ${name} is created.\n`);
+    if (!isUseless || !(await isDestroyed(client, name))) tell(`VM ${name} is created.\n`);
     throw error;
+  }
+}
+
+async function isDestroyed(client: Client, name: string): Promise<boolean> {
+  try {
+    await client.destroyVm(name);
+    return true;
+  } catch {
+    return false;
   }
 }
 
