@@ -276,6 +276,7 @@ test('the jump breaks the connection of a local command, which says so', async (
   });
   const { status, err } = await jumping;
   expect(status).toBe(4);
+  expect(err).toContain('The connection is gone: the host is jumping.\n');
   expect(err).toContain(`exuvia: The agent at ${agent.socket} cannot be reached: `);
   agent = await startTestAgent({ folder: agent.folder });
 });

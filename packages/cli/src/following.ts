@@ -27,8 +27,7 @@ export async function lastState(
   const remote = isRemote(options);
   const follow = client.follow(id, {
     signal: io.signal,
-    // What runs on the host itself ends with its jump.
-    reconnectForMs: () => (remote ? NEW_SIDE_MS : jumps(last) ? 0 : RESTART_MS),
+    reconnectForMs: () => patience(jumps(last), remote),
     onLost: () => {
       if (options.json !== true) io.err(lossOf(jumps(last), remote));
     },
@@ -63,7 +62,14 @@ function jumps(seen: Update | null): boolean {
   return seen !== null && seen.state === 'jumping' && !staysInBoot(seen.handover);
 }
 
+/** A command that runs on the host itself ends with its jump: it has nothing to wait for. */
+function patience(jumped: boolean, remote: boolean): number {
+  if (remote) return NEW_SIDE_MS;
+  return jumped ? 0 : RESTART_MS;
+}
+
 function lossOf(jumped: boolean, remote: boolean): string {
   if (!jumped) return 'The connection is gone. Waiting for the agent.\n';
-  return `The connection is gone: the host has jumped.${remote ? ' Waiting for its new side.' : ''}\n`;
+  if (!remote) return 'The connection is gone: the host is jumping.\n';
+  return 'The connection is gone: the host has jumped. Waiting for its new side.\n';
 }
