@@ -70,6 +70,17 @@ static void *role_thread(void *role) {
   return NULL;
 }
 
+/* What a host of VMs needs of its processor: AMD's or Intel's virtualization. */
+static int has_nested_kvm(void) {
+  FILE *file = fopen("/proc/cpuinfo", "re");
+  char line[8192];
+  int found = 0;
+  while (file != NULL && !found && fgets(line, sizeof line, file) != NULL)
+    found = strncmp(line, "flags", 5) == 0 && (strstr(line, " svm") != NULL || strstr(line, " vmx") != NULL);
+  if (file != NULL) fclose(file);
+  return found;
+}
+
 int main(void) {
   char cmdline[4096], role[16], name[32], beat[16], boot_id[40], address[16], peer[16];
   mount_all();
@@ -81,6 +92,7 @@ int main(void) {
   argument(cmdline, "peer", "", peer, sizeof peer);
   if (strcmp(role, "probe") == 0) {
     puts("EXUVIA-PROBE-OK");
+    if (has_nested_kvm()) puts("EXUVIA-PROBE-NESTED");
     power_off();
   }
   read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
