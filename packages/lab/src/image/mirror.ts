@@ -21,12 +21,41 @@ export async function machineMirror(folder = '/etc/apt'): Promise<Mirror> {
 
 /** Finds the first Debian and Debian security archive in apt sources of either format. */
 export function mirrorOf(texts: readonly string[]): Mirror {
-  const uris = texts.flatMap((text) => [...oneLineUris(text), ...deb822Uris(text)]);
-  const trimmed = uris.map((uri) => uri.replace(/\/+$/, ''));
+  const sources = texts.flatMap((text) => [...oneLineSources(text), ...deb822Sources(text)]);
+  const debian = sources.filter(isDebian);
+  // One that is signed with Debian's keys, or with apt's own, before one that is signed with others.
+  const found = debian.find(({ signedBy }) => signedBy === '' || DEBIAN_KEYS.test(signedBy)) ?? debian[0];
   return {
-    debian: trimmed.find((uri) => /\/debian$/.test(uri)) ?? DEFAULT_MIRROR.debian,
-    security: trimmed.find((uri) => /\/debian-security$/.test(uri)) ?? DEFAULT_MIRROR.security,
+    debian: found?.uri ?? DEFAULT_MIRROR.debian,
+    security: sources.find(({ uri }) => /\/debian-security$/.test(uri))?.uri ?? DEFAULT_MIRROR.security,
   };
+}
+
+/** One archive of an apt source. */
+interface Source {
+  /** Without a slash at its end. */
+  readonly uri: string;
+  readonly suites: readonly string[];
+  readonly components: readonly string[];
+  /** As written; empty: any key that apt trusts. */
+  readonly signedBy: string;
+}
+
+const DEBIAN_KEYS = /debian-archive/;
+const DEBIAN_SUITE =
+  /^(stretch|buster|bullseye|bookworm|trixie|forky|duke|sid|(old){0,2}stable|testing|unstable)(-(updates|backports|proposed-updates))?$/;
+/** Archives for Debian that are none of Debian's, though their path, suites and components are called as there. */
+const THIRD_PARTIES =
+  /\/\/[^/]*(cloudsmith|docker|gitlab|influxdata|microsoft|mysql|nodesource|packagecloud|tailscale|virtualbox|zabbix)/i;
+
+/** Other archives end in `/debian` too (docker's, caddy's): what they offer says whose they are. */
+function isDebian({ uri, suites, components }: Source): boolean {
+  return (
+    /\/debian$/.test(uri) &&
+    !THIRD_PARTIES.test(uri) &&
+    suites.some((suite) => DEBIAN_SUITE.test(suite)) &&
+    components.includes('main')
+  );
 }
 
 /** An archive's suite, such as `trixie-security` of the security archive. */
@@ -56,15 +85,36 @@ async function sourceFiles(folder: string): Promise<string[]> {
 }
 
 /** `deb [options] URI suite components` */
-function oneLineUris(text: string): string[] {
-  const lines = text.matchAll(/^\s*deb\s+(?:\[[^\]]*\]\s+)?(\S+:\/\S+)/gm);
-  return [...lines].map((match) => match[1] ?? '');
+function oneLineSources(text: string): Source[] {
+  const lines = text.matchAll(/^[ \t]*deb[ \t]+(?:\[([^\]]*)\][ \t]+)?(\S+:\/\S+)[ \t]+(\S+)([^#\n]*)/gm);
+  return [...lines].map(([, options = '', uri = '', suite = '', components = '']) => ({
+    uri: uri.replace(/\/+$/, ''),
+    suites: [suite],
+    components: wordsOf(components),
+    signedBy: /signed-by=(\S+)/.exec(options)?.[1] ?? '',
+  }));
 }
 
-/** `URIs: URI URI`, in stanzas that are not switched off by `Enabled: no`. */
-function deb822Uris(text: string): string[] {
-  return text
+/** Stanzas of fields such as `URIs: URI URI`, but for those that are switched off by `Enabled: no`. */
+function deb822Sources(text: string): Source[] {
+  const stanzas = text
+    .replace(/^#.*\n/gm, '')
     .split(/\n\s*\n/)
-    .filter((stanza) => !/^Enabled:\s*no\s*$/im.test(stanza))
-    .flatMap((stanza) => /^URIs:\s*(.+)$/im.exec(stanza)?.[1]?.split(/\s+/) ?? []);
+    .filter((stanza) => !/^Enabled:\s*no\s*$/im.test(stanza));
+  return stanzas.flatMap((stanza) => {
+    // A field goes on in lines that begin with a blank.
+    const field = (name: string) =>
+      new RegExp(`^${name}:[ \\t]*(.*(?:\\n[ \\t]+.*)*)`, 'im').exec(stanza)?.[1] ?? '';
+    if (!wordsOf(field('Types')).includes('deb')) return [];
+    return wordsOf(field('URIs')).map((uri) => ({
+      uri: uri.replace(/\/+$/, ''),
+      suites: wordsOf(field('Suites')),
+      components: wordsOf(field('Components')),
+      signedBy: field('Signed-By').trim(),
+    }));
+  });
+}
+
+function wordsOf(text: string): string[] {
+  return text.split(/\s+/).filter((word) => word !== '');
 }
