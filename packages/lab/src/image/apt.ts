@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExuviaError } from '@exuvia/contract';
 import { run } from '@exuvia/sys';
+import { patiently } from '../support/patience.ts';
 import { type Mirror, type Suite, sourceLines } from './mirror.ts';
 
 /** Signs trixie's archive too: the package debian-archive-keyring of every Debian since bookworm. */
@@ -27,9 +28,11 @@ export async function openApt(folder: string, mirror: Mirror, suites?: readonly 
   await mkdir(join(folder, 'empty'), { recursive: true });
   await writeFile(join(folder, 'status'), '');
   await writeFile(join(folder, 'sources.list'), `${sources.join('\n')}\n`);
-  await writeFile(configuration, aptConfiguration(folder));
+  // Asked of the machine's own apt: nothing else of its configuration counts here.
+  const { stdout: machines } = await run('apt-config', ['dump', 'Acquire']);
+  await writeFile(configuration, aptConfiguration(folder, machines));
   const env = { APT_CONFIG: configuration };
-  await run('apt-get', ['update'], { env, timeoutMs: 300_000 });
+  await run('apt-get', ['update'], { env, timeoutMs: patiently(300_000) });
   return {
     sources,
     async versions(name) {
@@ -43,7 +46,7 @@ export async function openApt(folder: string, mirror: Mirror, suites?: readonly 
     },
     async download(packages, into) {
       await mkdir(into, { recursive: true });
-      await run('apt-get', ['download', ...packages], { env, cwd: into, timeoutMs: 600_000 });
+      await run('apt-get', ['download', ...packages], { env, cwd: into, timeoutMs: patiently(600_000) });
     },
   };
 }
@@ -74,8 +77,9 @@ export async function requireKeyring(): Promise<void> {
   });
 }
 
-function aptConfiguration(folder: string): string {
-  return `Dir::State "${folder}/state";
+/** The configuration of a private apt. `machines`: the machine's own, as `apt-config dump Acquire` has it. */
+export function aptConfiguration(folder: string, machines: string): string {
+  return `${howToReachArchives(machines)}Dir::State "${folder}/state";
 Dir::State::status "${folder}/status";
 Dir::Cache "${folder}/cache";
 Dir::Etc::sourcelist "${folder}/sources.list";
@@ -88,4 +92,12 @@ APT::Architecture "amd64";
 APT::Sandbox::User "root";
 Acquire::Languages "none";
 `;
+}
+
+/** Proxies, certificates, limits: what a machine may need to reach any archive. */
+function howToReachArchives(machines: string): string {
+  const lines = machines
+    .split('\n')
+    .filter((line) => /^Acquire::(https?|ForceIPv[46]|Retries|Queue-)\b/i.test(line));
+  return lines.map((line) => `${line}\n`).join('');
 }
