@@ -4,12 +4,16 @@ import { run } from '@exuvia/sys';
 import type { Base } from '../image/base.ts';
 import type { Credentials } from '../image/credentials.ts';
 import { toolPath } from '../image/toolbox.ts';
-import { cached, keyOf } from '../support/cache.ts';
+import { cached, keyOf, keyOfFiles } from '../support/cache.ts';
 import { makeGuestInitramfs } from './initramfs.ts';
 import { guestProgram } from './program.ts';
-import { SSH_FILES, sshArchive } from './ssh.ts';
+import { sshArchive } from './ssh.ts';
 
 const DISK_MIB = 96;
+/** What the pieces are made by. */
+const SOURCES = ['files.ts', 'initramfs.ts', 'ssh.ts', '../image/toolbox.ts'].map((name) =>
+  join(import.meta.dirname, name),
+);
 
 /** A folder with what the guests boot from: vmlinuz, initrd, ssh-initrd (the same with an sshd) and disk.qcow2. */
 export async function guestFiles(
@@ -18,7 +22,7 @@ export async function guestFiles(
 ): Promise<{ readonly folder: string; readonly key: string }> {
   const program = await guestProgram();
   const release = base.pins.kernels.old;
-  const key = keyOf(7, base.key, program.key, release, DISK_MIB, credentials.key, SSH_FILES);
+  const key = keyOf(base.key, program.key, release, credentials.key, await keyOfFiles(SOURCES));
   const folder = await cached('guests', key, async (into) => {
     await mkdir(into, { recursive: true });
     await copyFile(join(base.root, 'boot', `vmlinuz-${release}`), join(into, 'vmlinuz'));

@@ -13,7 +13,7 @@ const PROGRAMS = [
 ];
 
 /** Root may log in with the lab's own key, and the guest has the lab host's. */
-export const SSH_FILES: Readonly<Record<string, string>> = {
+const SSH_FILES: Readonly<Record<string, string>> = {
   'etc/passwd':
     'root:x:0:0:root:/root:/usr/bin/dash\nsshd:x:991:65534::/run/sshd:/usr/sbin/nologin\nnobody:x:65534:65534::/:/usr/sbin/nologin\n',
   'etc/group': 'root:x:0:\nnogroup:x:65534:\n',

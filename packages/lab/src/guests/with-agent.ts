@@ -5,10 +5,12 @@ import { type CpioEntry, run } from '@exuvia/sys';
 import { openApt } from '../image/apt.ts';
 import type { Base } from '../image/base.ts';
 import { unpack } from '../kernel-guests/kernels.ts';
-import { cached, keyOf } from '../support/cache.ts';
+import { cached, keyOf, keyOfFiles } from '../support/cache.ts';
 import { makeGuestInitramfs } from './initramfs.ts';
 import { guestProgram } from './program.ts';
 
+/** What it is made by. */
+const SOURCES = ['with-agent.ts', 'initramfs.ts'].map((name) => join(import.meta.dirname, name));
 const LIBRARIES = 'usr/lib/x86_64-linux-gnu';
 const LOADER = 'usr/lib64/ld-linux-x86-64.so.2';
 
@@ -16,7 +18,7 @@ const LOADER = 'usr/lib64/ld-linux-x86-64.so.2';
 export async function initramfsWithAgent(base: Base): Promise<string> {
   const program = await guestProgram();
   const release = base.pins.kernels.old;
-  const key = keyOf(1, base.key, program.key, release);
+  const key = keyOf(base.key, program.key, release, await keyOfFiles(SOURCES));
   const folder = await cached('guest-with-agent', key, async (into) => {
     await mkdir(into, { recursive: true });
     await makeGuestInitramfs(join(into, 'initrd'), {

@@ -10,6 +10,11 @@ import { configureHost, type HostCpus } from './configure.ts';
 import { type Credentials, labCredentials } from './credentials.ts';
 import { makeDisk } from './disk.ts';
 
+/** What it is made by. */
+const SOURCES = ['configure.ts', 'credentials.ts', 'disk.ts', 'host-disk.ts', '../guests/specs.ts'].map(
+  (name) => join(import.meta.dirname, name),
+);
+
 export interface HostDisk {
   readonly key: string;
   /** Raw image that has never been booted. */
@@ -28,14 +33,13 @@ export async function buildHostDisk(
 ): Promise<HostDisk> {
   const credentials = await labCredentials();
   const guests = await guestFiles(base, credentials);
-  const sources = ['configure.ts', 'disk.ts', 'host-disk.ts'].map((name) => join(import.meta.dirname, name));
   const key = keyOf(
     base.key,
     credentials.key,
     guests.key,
     options.vmCpus,
     options.startCpus,
-    await keyOfFiles(options.deb === null ? sources : [...sources, options.deb]),
+    await keyOfFiles(options.deb === null ? SOURCES : [...SOURCES, options.deb]),
   );
   const folder = await cached('host-disk', key, (into) =>
     progress.step('image: lab host disk with the Exuvia package', async () => {

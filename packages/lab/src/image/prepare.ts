@@ -6,12 +6,14 @@ import { endMachine, startMachine, waitForEnd, waitForSsh } from '../host/machin
 import { makeOverlay } from '../host/overlay.ts';
 import { labRun } from '../host/ssh.ts';
 import type { Accelerator } from '../host/state.ts';
-import { cached, keyOf } from '../support/cache.ts';
+import { cached, keyOf, keyOfFiles } from '../support/cache.ts';
 import type { Progress } from '../support/progress.ts';
 import type { Base } from './base.ts';
 import type { HostDisk } from './host-disk.ts';
 import { toolPath } from './toolbox.ts';
 
+/** What it is made by; the machine that it is booted in leaves its mark on it. */
+const SOURCES = ['prepare.ts', '../host/qemu-command.ts'].map((name) => join(import.meta.dirname, name));
 const BOOT_LIMIT_MS = 240_000;
 
 /**
@@ -24,7 +26,8 @@ export async function prepareDisk(
   options: { accelerator: Accelerator; cpus: number; memoryBytes: number; store: string },
   progress: Progress,
 ): Promise<{ readonly image: string; readonly key: string }> {
-  const key = keyOf(2, disk.key, options.memoryBytes, options.store, options.accelerator);
+  const { accelerator, cpus, memoryBytes, store } = options;
+  const key = keyOf(disk.key, memoryBytes, cpus, store, accelerator, await keyOfFiles(SOURCES));
   const folder = await cached('prepared', key, (into) =>
     progress.step(`image: first boot and exuvia setup --memory ${options.store}`, async () => {
       await mkdir(into, { recursive: true });
