@@ -7,6 +7,7 @@ import { labConsole } from './host/console.ts';
 import { labDown } from './host/down.ts';
 import { endLabWhenInterrupted } from './host/interrupted.ts';
 import { withLabLock } from './host/lock.ts';
+import { requireMemory } from './host/machine.ts';
 import { labInteractive } from './host/ssh.ts';
 import { type LabState, labPaths, requireLab, runningLab } from './host/state.ts';
 import { labUp, type UpOptions } from './host/up.ts';
@@ -118,7 +119,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
       const progress = stderrProgress();
       // The first boot of an image is that of a lab host.
       endLabWhenInterrupted(progress);
-      const image = await withLabLock(() => buildImage(upOptions(values), progress));
+      const options = upOptions(values);
+      // Of a lab host that runs the memory is taken, and the image is there.
+      if ((await runningLab()) === null) await requireMemory(options.memoryBytes);
+      const image = await withLabLock(() => buildImage(options, progress));
       const qemu = toolPath(image.base.folder, 'qemu-system-x86_64');
       const { base, disk, accelerator } = image;
       const packages = await basePackages(base);

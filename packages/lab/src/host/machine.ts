@@ -40,7 +40,7 @@ export interface MachineOptions {
  */
 export async function startMachine(options: MachineOptions): Promise<LabState> {
   const paths = labPaths();
-  await requireMemory(paths.ramFile, options.memoryBytes);
+  await requireMemory(options.memoryBytes);
   const [sshPort, agentPort] = await freePorts();
   await mkdir(paths.folder, { recursive: true });
   await rm(paths.consoleLog, { force: true });
@@ -85,8 +85,13 @@ export async function endMachine(state: LabState): Promise<void> {
   await removeLeftovers();
 }
 
-/** The machine's memory is a file that grows: without room for all of it QEMU would die in the middle. */
-async function requireMemory(file: string, bytes: number): Promise<void> {
+/**
+ * The machine's memory is a file that grows: without room for all of it QEMU would die in the middle.
+ *
+ * @throws ExuviaError `lab-no-memory`.
+ */
+export async function requireMemory(bytes: number): Promise<void> {
+  const file = labPaths().ramFile;
   const { bavail, bsize } = await statfs(dirname(file));
   if (bavail * bsize >= bytes) return;
   const wanted = Math.ceil(bytes / 2 ** 20);

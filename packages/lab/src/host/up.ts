@@ -4,7 +4,7 @@ import { buildImage, type ImageOptions } from '../image/image.ts';
 import type { Progress } from '../support/progress.ts';
 import { waitForAgent } from './agent.ts';
 import { withLabLock } from './lock.ts';
-import { endMachine, startMachine, waitForSsh } from './machine.ts';
+import { endMachine, requireMemory, startMachine, waitForSsh } from './machine.ts';
 import { chooseKernel, makeDataDisk, makeOverlay } from './overlay.ts';
 import { type LabState, labPaths, lastLab, removeLeftovers, runningLab } from './state.ts';
 
@@ -32,6 +32,8 @@ export async function labUp(options: UpOptions, progress: Progress): Promise<Lab
     }
     if ((await lastLab()) !== null) progress.say('lab: removing what a lab host that died left behind');
     await removeLeftovers();
+    // Before an image is built, which takes minutes.
+    await requireMemory(options.memoryBytes);
     const image = await buildImage(options, progress);
     const release = kernelOf(options.kernel, Object.values(image.base.pins.kernels));
     const boot = () =>
