@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ExuviaError } from '@exuvia/contract';
 import { run } from '@exuvia/sys';
-import { cached, cacheFolder, isCached, keyOf } from '../support/cache.ts';
+import { runAloud } from '../support/aloud.ts';
+import { cached, cacheFolder, isCached, keyOf, keyOfFiles } from '../support/cache.ts';
+import { patiently } from '../support/patience.ts';
 import type { Progress } from '../support/progress.ts';
 import { KEYRING, openApt, requireKeyring } from './apt.ts';
 import { type Mirror, sourceLines } from './mirror.ts';
@@ -23,6 +25,8 @@ export interface Base {
 }
 
 const INFO = 'base.json';
+/** What it is made by. */
+const SOURCES = ['base.ts', 'packages.ts', 'toolbox.ts'].map((name) => join(import.meta.dirname, name));
 /** Files that exist before packages are installed, so that their scripts find them. */
 const EARLY_FILES: Readonly<Record<string, string>> = {
   // An initramfs with one driver: it is read by the firmware and unpacked by an emulated CPU.
@@ -42,7 +46,7 @@ export async function buildBase(
   options: { mirror: Mirror; refresh: boolean },
   progress: Progress,
 ): Promise<Base> {
-  const key = keyOf(1, options.mirror, HOST_PACKAGES, EARLY_FILES);
+  const key = keyOf(options.mirror, NEW_QEMU_FOLDER, await keyOfFiles(SOURCES));
   if (options.refresh) await rm(join(cacheFolder(), `base-${key}`), { recursive: true, force: true });
   if (!isCached('base', key)) await requireRoot();
   const folder = await cached('base', key, (into) =>
@@ -78,7 +82,7 @@ async function bootstrap(folder: string, mirror: Mirror, progress: Progress): Pr
     const apt = await openApt(work, mirror);
     const pins = await choosePins(apt);
     progress.say(`image: kernels ${pins.kernels.old} and ${pins.kernels.new}, second QEMU ${pins.newQemu}`);
-    await debootstrap(folder, work, mirror, pins);
+    await debootstrap(folder, work, { mirror, pins }, progress);
     if (pins.newQemu !== null) {
       const debs = join(work, 'debs');
       const names = ['qemu-system-x86', 'qemu-system-common', 'qemu-system-data'];
@@ -96,7 +100,7 @@ async function bootstrap(folder: string, mirror: Mirror, progress: Progress): Pr
       pins,
       mirror,
       await readFile(join(folder, 'root/var/lib/dpkg/status'), 'utf8'),
-      EARLY_FILES,
+      await keyOfFiles(SOURCES),
     );
     await writeFile(join(folder, INFO), JSON.stringify({ id, mirror, pins }, null, 2));
   } finally {
@@ -104,7 +108,12 @@ async function bootstrap(folder: string, mirror: Mirror, progress: Progress): Pr
   }
 }
 
-async function debootstrap(folder: string, work: string, mirror: Mirror, pins: Pins): Promise<void> {
+async function debootstrap(
+  folder: string,
+  work: string,
+  { mirror, pins }: Pick<Base, 'mirror' | 'pins'>,
+  progress: Progress,
+): Promise<void> {
   const early = join(work, 'early');
   for (const [path, text] of Object.entries(EARLY_FILES)) {
     const file = join(early, path);
@@ -118,7 +127,7 @@ async function debootstrap(folder: string, work: string, mirror: Mirror, pins: P
   const exclude = ['doc', 'man', 'info', 'locale', 'lintian', 'bug'].map(
     (name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`,
   );
-  await run(
+  await runAloud(
     'mmdebstrap',
     [
       '--variant=minbase',
@@ -133,8 +142,14 @@ async function debootstrap(folder: string, work: string, mirror: Mirror, pins: P
       join(folder, 'root'),
       list,
     ],
-    { timeoutMs: 1_800_000 },
+    { timeoutMs: patiently(1_800_000), line: (text) => tell(text, progress) },
   );
+}
+
+/** mmdebstrap marks what it does, and leaves what its programs say unmarked. */
+function tell(text: string, progress: Progress): void {
+  const said = /^[IWE]: (.*)/.exec(text)?.[1];
+  if (said !== undefined) progress.say(`  | ${said}`);
 }
 
 async function requireRoot(): Promise<void> {
