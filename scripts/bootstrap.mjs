@@ -32,6 +32,7 @@ const LAB_PACKAGES = {
 const TEST_PACKAGES = {
   chromium: 'shows HTML reports to the tests',
   iproute2: 'makes the network namespaces of tests (ip)',
+  procps: 'finds processes of tests (pgrep)',
 };
 
 /** What `npm test` runs (vitest.config.ts); with `--all` it runs every project. */
