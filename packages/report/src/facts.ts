@@ -68,6 +68,25 @@ export function overheadMs(report: Report): number {
     .reduce((sum, phase) => sum + phase.ms, 0);
 }
 
+/** The host's own clock by which the phases are measured. */
+export function phaseClock({ handover }: Report): string {
+  switch (handover) {
+    case 'kexec':
+      return 'the time stamp counter of the CPU';
+    case 'vmm':
+      return "the time stamp counter of the CPU; the host's monotonic clock where a QEMU ended before the next began";
+    case 'reboot':
+      return "the host's real-time clock, the only one that a reset leaves";
+    default:
+      return "the host's monotonic clock";
+  }
+}
+
+/** What the total of a report is: a move of QEMUs stops one VM after the other, and its phases are those of one VM. */
+export function totalIs({ handover }: Report): string {
+  return handover === 'vmm' ? 'pause of the slowest VM' : 'first stop to last resume';
+}
+
 /** One sentence on whether the phases add up; null when the report has no total. */
 export function sumSentence(report: Report): { readonly flagged: boolean; readonly text: string } | null {
   const { deviationPct, phaseSumMs, totalMs } = report;

@@ -1,5 +1,5 @@
 import { KERNEL_PHASES, type Report } from '@exuvia/contract';
-import { orderedPhases, overheadMs, sumSentence } from '../facts.ts';
+import { orderedPhases, overheadMs, phaseClock, sumSentence, totalIs } from '../facts.ts';
 import { formatMs, formatPercent, formatSpan } from '../text/number.ts';
 import { phaseNumber, round, stackedBar } from './bar.ts';
 import { PHASE_COLORS } from './colors.ts';
@@ -23,7 +23,7 @@ export function phaseSection(report: Report): Markup {
 <div class="scroll"><svg viewBox="0 0 ${WIDTH} ${ownMs === 0 ? 70 : 130}" role="img" aria-labelledby="phases-title phases-desc">
 <title id="phases-title">The ten phases of the update, one after the other</title>
 <desc id="phases-desc">${phases.map((phase) => `${phase.name} ${formatMs(phase.ms)} ms`).join(', ')}; ${formatMs(sum)} ms in all.</desc>
-<text class="soft" x="0" y="12">first stop</text><text class="soft" x="${WIDTH}" y="12" text-anchor="end">last resume, ${formatSpan(report.totalMs ?? sum)}</text>
+<text class="soft" x="0" y="12">${report.handover === 'vmm' ? 'stop of the slowest VM' : 'first stop'}</text><text class="soft" x="${WIDTH}" y="12" text-anchor="end">${report.handover === 'vmm' ? 'its resume' : 'last resume'}, ${formatSpan(report.totalMs ?? sum)}</text>
 <g data-bar="all">${stackedBar(phases, { x: 0, y: 20, height: 44, unitsPerMs: WIDTH / sum })}</g>
 ${magnified}</svg></div>
 ${legend(report)}${sumNote(report)}</section>`;
@@ -56,10 +56,10 @@ export function phaseTable(report: Report): Markup {
       html`<tr><th scope="row">${phase.name}</th>${cell(phase.ms)}<td class="number">${formatPercent(phase.ms, sum)}</td>${vms.map((vm) => cell(vm.phases.find((own) => own.name === phase.name)?.ms))}</tr>`,
   );
   return html`<section><h2>Phases in numbers</h2><div class="scroll"><table>
-<caption>Milliseconds, by the time stamp counter of the CPU${vms.length === 0 ? '' : '; a VM has a number where its own time differs'}</caption>
+<caption>Milliseconds, by ${phaseClock(report)}${vms.length === 0 ? '' : '; a VM has a number where its own time differs'}</caption>
 <thead><tr><th scope="col">phase</th><th scope="col" class="number">host</th><th scope="col" class="number">%</th>${vms.map((vm) => html`<th scope="col" class="number">${vm.name}</th>`)}</tr></thead>
 <tbody>${rows}</tbody>
 <tfoot><tr><th scope="row">sum of the phases</th>${cell(round(sum))}<td></td>${vms.map(() => html`<td></td>`)}</tr>
-${report.totalMs === null ? NOTHING : html`<tr><th scope="row">total, first stop to last resume</th>${cell(report.totalMs)}<td></td>${vms.map(() => html`<td></td>`)}</tr>`}</tfoot>
+${report.totalMs === null ? NOTHING : html`<tr><th scope="row">total, ${totalIs(report)}</th>${cell(report.totalMs)}<td></td>${vms.map(() => html`<td></td>`)}</tr>`}</tfoot>
 </table></div></section>`;
 }

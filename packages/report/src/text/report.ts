@@ -6,8 +6,7 @@ import {
   sumSentence,
   type Verdict,
   type VmFacts,
-  vmFacts,
-} from '../facts.ts';
+  vmFacts, totalIs } from '../facts.ts';
 import { cleanStrings } from './clean.ts';
 import { formatMegabytes, formatMs, formatPercent, formatSpan } from './number.ts';
 import { renderTable } from './table.ts';
@@ -61,7 +60,7 @@ function phaseBlocks(report: Report, terminal: Terminal): string[][] {
     terminal.paint('cyan', longest > 0 ? '#'.repeat(Math.round((ms / longest) * barWidth)) : ''),
   ]);
   const total =
-    report.totalMs === null ? [] : [['total', formatMs(report.totalMs), '', 'first stop to last resume']];
+    report.totalMs === null ? [] : [['total', formatMs(report.totalMs), '', totalIs(report)]];
   const all = [...rows, ['sum', formatMs(sum), formatPercent(sum, sum), 'of the phases'], ...total];
   const table = renderTable(['phase', 'ms', '%', ''], all, {
     align: ['left', 'right', 'right', 'left'],
