@@ -102,8 +102,8 @@ function strictlyIncreasing(track: Track, window: Window): boolean {
 }
 
 /**
- * `ok` when the guest verified work both before and after the largest gap and found nothing wrong; a clock
- * that went back is wrong too.
+ * `ok` when the guest found nothing wrong and verified at least one unit of work more after the largest gap (not: all of its
+ * memory; SPECIFICATION.md); a clock that went back is wrong too.
  */
 function integrityOf(track: Track, window: Window, gap: Gap | null): 'ok' | 'failed' | 'unknown' {
   const seen = track.work.filter(({ at }) => at >= window.from && at <= window.to);

@@ -63,11 +63,22 @@ test('an update that paused no VM gives a page without bars', () => {
 
 test.each([
   ['kexec', 'by the time stamp counter of the CPU; a VM', 'First stop to last resume'],
-  ['reboot', 'by the host&#39;s real-time clock, the only one that a reset leaves; a VM', 'First stop to last resume'],
+  [
+    'reboot',
+    'by the host&#39;s real-time clock, the only one that a reset leaves; a VM',
+    'First stop to last resume',
+  ],
   ['module', 'by the host&#39;s monotonic clock; a VM', 'First stop to last resume'],
-  ['vmm', 'the host&#39;s monotonic clock where a QEMU ended before the next began; a VM', 'Pause of the slowest VM'],
-] as const)('the page of an update by %s says by which clock, and what its total is', (handover, clock, total) => {
-  const page = renderReportHtml(exampleReport({ handover }));
-  expect(page).toContain(clock);
-  expect(page).toContain(`<dt>${total}</dt>`);
-});
+  [
+    'vmm',
+    'the host&#39;s monotonic clock where a QEMU ended before the next began; a VM',
+    'Pause of the slowest VM',
+  ],
+] as const)(
+  'the page of an update by %s says by which clock, and what its total is',
+  (handover, clock, total) => {
+    const page = renderReportHtml(exampleReport({ handover }));
+    expect(page).toContain(clock);
+    expect(page).toContain(`<dt>${total}</dt>`);
+  },
+);

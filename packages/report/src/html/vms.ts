@@ -62,7 +62,7 @@ function explanation(report: Report): string {
   const { observation } = report;
   return observation === null
     ? `Nobody outside the host observed this update, so no blackout was measured. ${paused} ${clocks}`
-    : `The blackout is the largest gap between two heartbeats, seen by ${observation.observer} outside the host (clock: ${observation.clock}). ${paused} ${clocks}`;
+    : `The blackout is the largest gap between two heartbeats, seen by ${observation.observer} outside the host (clock: ${observation.clock}). Integrity is ok when the guest found no error and verified some of its work again after that gap, not all of its memory. ${paused} ${clocks}`;
 }
 
 function blackoutWords(vm: VmFacts): string {

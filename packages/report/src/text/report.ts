@@ -4,9 +4,11 @@ import {
   isTrouble,
   orderedPhases,
   sumSentence,
+  totalIs,
   type Verdict,
   type VmFacts,
-  vmFacts, totalIs } from '../facts.ts';
+  vmFacts,
+} from '../facts.ts';
 import { cleanStrings } from './clean.ts';
 import { formatMegabytes, formatMs, formatPercent, formatSpan } from './number.ts';
 import { renderTable } from './table.ts';
@@ -59,8 +61,7 @@ function phaseBlocks(report: Report, terminal: Terminal): string[][] {
     formatPercent(ms, sum),
     terminal.paint('cyan', longest > 0 ? '#'.repeat(Math.round((ms / longest) * barWidth)) : ''),
   ]);
-  const total =
-    report.totalMs === null ? [] : [['total', formatMs(report.totalMs), '', totalIs(report)]];
+  const total = report.totalMs === null ? [] : [['total', formatMs(report.totalMs), '', totalIs(report)]];
   const all = [...rows, ['sum', formatMs(sum), formatPercent(sum, sum), 'of the phases'], ...total];
   const table = renderTable(['phase', 'ms', '%', ''], all, {
     align: ['left', 'right', 'right', 'left'],
