@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '@exuvia/sys';
+import { patiently } from '../support/patience.ts';
 import { kernelArguments } from './configure.ts';
 import type { Pins } from './packages.ts';
 
@@ -59,7 +60,7 @@ export async function makeDisk(root: string, image: string, pins: Pins): Promise
       image,
       String(blocks),
     ],
-    { timeoutMs: 600_000 },
+    { timeoutMs: patiently(600_000) },
   );
 }
 

@@ -4,6 +4,7 @@ import { run } from '@exuvia/sys';
 import { guestFiles } from '../guests/files.ts';
 import { GUEST_FILES } from '../guests/specs.ts';
 import { cached, keyOf, keyOfFiles } from '../support/cache.ts';
+import { patiently } from '../support/patience.ts';
 import type { Progress } from '../support/progress.ts';
 import type { Base } from './base.ts';
 import { configureHost, type HostCpus } from './configure.ts';
@@ -49,7 +50,7 @@ export async function buildHostDisk(
       try {
         const root = join(work, 'root');
         await mkdir(work);
-        await run('cp', ['-a', '--reflink=auto', base.root, root], { timeoutMs: 600_000 });
+        await run('cp', ['-a', '--reflink=auto', base.root, root], { timeoutMs: patiently(600_000) });
         if (options.deb !== null) await installPackage(root, options.deb);
         await configureHost(root, credentials, {
           ...options,
@@ -83,7 +84,7 @@ async function installPackage(root: string, deb: string): Promise<void> {
   try {
     const env = { DEBIAN_FRONTEND: 'noninteractive' };
     const args = ['apt-get', 'install', '-y', '--no-install-recommends', `/tmp/${basename(deb)}`];
-    await run('chroot', [root, ...args], { env, timeoutMs: 600_000 });
+    await run('chroot', [root, ...args], { env, timeoutMs: patiently(600_000) });
   } finally {
     await rm(policy, { force: true });
     await rm(copy, { force: true });

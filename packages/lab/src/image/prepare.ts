@@ -7,6 +7,7 @@ import { makeOverlay } from '../host/overlay.ts';
 import { labRun } from '../host/ssh.ts';
 import type { Accelerator } from '../host/state.ts';
 import { cached, keyOf, keyOfFiles } from '../support/cache.ts';
+import { patiently } from '../support/patience.ts';
 import type { Progress } from '../support/progress.ts';
 import type { Base } from './base.ts';
 import type { HostDisk } from './host-disk.ts';
@@ -48,7 +49,7 @@ export async function prepareDisk(
       }
       const image = join(into, 'disk.raw');
       await run(toolPath(base.folder, 'qemu-img'), ['convert', '-f', 'qcow2', '-O', 'raw', overlay, image], {
-        timeoutMs: 300_000,
+        timeoutMs: patiently(300_000),
       });
       await run('rm', [overlay]);
     }),

@@ -6,6 +6,7 @@ import { KEYRING, openApt } from '../image/apt.ts';
 import type { Base } from '../image/base.ts';
 import { sourceLines } from '../image/mirror.ts';
 import { cached, keyOf } from '../support/cache.ts';
+import { patiently } from '../support/patience.ts';
 import type { Progress } from '../support/progress.ts';
 import { KERNEL_NAMES, KERNEL_SUITES, type Kernels, unpack } from './kernels.ts';
 
@@ -51,7 +52,7 @@ async function bootstrap(folder: string, base: Base, kernels: Kernels): Promise<
         '--dpkgopt=path-exclude=/usr/share/{doc,man,locale,info}/*',
         ...['--dpkgopt=force-unsafe-io', 'trixie', root, list],
       ],
-      { timeoutMs: MMDEBSTRAP_LIMIT_MS },
+      { timeoutMs: patiently(MMDEBSTRAP_LIMIT_MS) },
     );
     const apt = await openApt(join(work, 'apt'), base.mirror, KERNEL_SUITES);
     const releases = KERNEL_NAMES.map((name) => kernels.kernels[name].release);

@@ -6,6 +6,7 @@ import { run } from '@exuvia/sys';
 import { openApt } from '../image/apt.ts';
 import type { Base } from '../image/base.ts';
 import { cached, keyOf } from '../support/cache.ts';
+import { patiently } from '../support/patience.ts';
 import type { Progress } from '../support/progress.ts';
 import { KERNEL_SUITES, type Kernel } from './kernels.ts';
 
@@ -50,7 +51,7 @@ async function fetchSources(folder: string, base: Base, kernel: Kernel): Promise
         `dpkg-deb --fsys-tarfile "$1" | tar xO ${archive} | xz -dc | tar x -C "$2" --strip-components=1 --wildcards ${members}`,
         ...['sh', join(work, 'debs', deb), folder],
       ],
-      { timeoutMs: UNPACK_LIMIT_MS },
+      { timeoutMs: patiently(UNPACK_LIMIT_MS) },
     );
   } finally {
     await rm(work, { recursive: true, force: true });
