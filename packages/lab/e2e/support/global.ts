@@ -1,22 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ExuviaError } from '@exuvia/contract';
 import { labDown } from '../../src/host/down.ts';
-import { labPaths, runningLab } from '../../src/host/state.ts';
+import { labPaths, requireNoOlderLab } from '../../src/host/state.ts';
 
 const END_LAB = join(import.meta.dirname, 'end-lab.ts');
 
 /** Lab hosts that tests started end with the tests, however those end; one that somebody else started is left alone. */
 export async function setup(): Promise<() => Promise<void>> {
   const begin = performance.timeOrigin;
-  const running = await runningLab();
-  if (running !== null && Date.parse(running.startedAt) < begin) {
-    throw new ExuviaError(
-      'lab-running',
-      `A lab host runs already (process ${running.pid}); the tests would end it. End it first: npm run exuvia -- lab down`,
-    );
-  }
+  await requireNoOlderLab(begin);
   // At a signal vitest ends without any teardown, and leaves time for nothing that is not synchronous.
   process.once('exit', () => endSince(begin));
   return async () => {

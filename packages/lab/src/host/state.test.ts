@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { labDown } from './down.ts';
 import { endLabSince } from './interrupted.ts';
-import { labPaths } from './state.ts';
+import { labPaths, processStartTime, requireNoOlderLab, writeLabState } from './state.ts';
 
 let folder: string;
 let child: ChildProcess;
@@ -54,4 +54,35 @@ test('who is interrupted ends such a lab host only if it was started since', asy
   expect(child.signalCode).toBe(null);
   await endLabSince(500_000);
   expect(await signal()).toBe('SIGKILL');
+});
+
+test('a lab host that somebody else started before is named, one that was started since is not', async () => {
+  await unrecorded();
+  const pid = child.pid ?? 0;
+  await requireNoOlderLab(Date.now());
+  await writeLabState({
+    ...{
+      version: 1,
+      pid,
+      startTime: (await processStartTime(pid)) ?? '',
+      startedAt: '2026-01-01T12:00:00.000Z',
+    },
+    ...{
+      accelerator: 'tcg',
+      cpus: 3,
+      memoryBytes: 1,
+      ramFile: '',
+      disk: '',
+      sshPort: 1,
+      agentPort: 2,
+      sshKey: '',
+    },
+    ...{ knownHosts: '', ca: '', clientCert: '', clientKey: '', baseFolder: '', newQemu: null },
+    kernels: { old: '6.12', new: '7.2' },
+  });
+  await requireNoOlderLab(Date.parse('2026-01-01T11:00:00.000Z'));
+  await expect(requireNoOlderLab(Date.parse('2026-01-01T13:00:00.000Z'))).rejects.toMatchObject({
+    code: 'lab-running',
+    message: `A lab host runs already (process ${pid}), which would be ended. To end it: npm run exuvia -- lab down`,
+  });
 });

@@ -80,6 +80,20 @@ export async function requireLab(): Promise<LabState> {
   });
 }
 
+/**
+ * For whoever ends the lab hosts that it meets.
+ *
+ * @throws ExuviaError `lab-running` when one was started before `begin`, by somebody else.
+ */
+export async function requireNoOlderLab(begin: number): Promise<void> {
+  const running = await runningLab();
+  if (running === null || Date.parse(running.startedAt) >= begin) return;
+  throw new ExuviaError(
+    'lab-running',
+    `A lab host runs already (process ${running.pid}), which would be ended. To end it: npm run exuvia -- lab down`,
+  );
+}
+
 /** The last state that was written, whether its lab host lives or not. */
 export async function lastLab(): Promise<LabState | null> {
   const text = await readIfExists(labPaths().state);
