@@ -2,7 +2,7 @@ import { type Report, type Vm, type VmSpec, vmPaths } from '@exuvia/contract';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { GUEST_FILES, guestOfRole } from '../src/guests/specs.ts';
 import { initramfsWithAgent } from '../src/guests/with-agent.ts';
-import { otherKernel } from '../src/host/agent.ts';
+import { otherKernel, waitForAgent } from '../src/host/agent.ts';
 import { waitUntil } from '../src/host/machine.ts';
 import { labCopy, labRun } from '../src/host/ssh.ts';
 import { buildBase } from '../src/image/base.ts';
@@ -12,7 +12,7 @@ import { observeLab } from '../src/observer/lab.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
-import { ask, endOf, progress, sharedLab } from './support/lab.ts';
+import { ask, endOf, progress, sharedLab, untilRebooted } from './support/lab.ts';
 import { clockBehindMs, expectNeverPaused, PROBE, putProbe } from './support/paused.ts';
 
 /** A guest with everything that a VM can have, through every kind of update. */
@@ -184,4 +184,14 @@ test.each<[string, () => Promise<Parameters<typeof observedUpdate>[2]>]>([
 test('console and guest agent answer at the same places', async () => {
   expect(await saidBy(vmPaths('whole').console, '')).toBe('connected');
   expect(await saidBy(vmPaths('whole').guestAgent, PING)).toBe('{"return": {}}');
+});
+
+test('a host that shuts down powers its guests down before their QEMUs end', async () => {
+  const before = await host('mkdir -p /var/log/journal && cat /proc/sys/kernel/random/boot_id');
+  await labRun(lab, 'journalctl --flush; systemctl reboot --no-block', { allowFailure: true });
+  await untilRebooted(lab, before);
+  await waitForAgent(lab, LIMIT_MS);
+  const said = await host('journalctl --boot=-1 --unit=exuvia-guests.service --output=cat');
+  expect(said).toContain('VM plain is stopped.');
+  expect(said).toContain('VM whole is stopped.');
 });
