@@ -97,9 +97,16 @@ static bool device_is(const char *device, const struct file_system *fs) {
   return strcmp(fs->id, fs->by_label ? label : uuid) == 0;
 }
 
-/* Whoever can write to another disk of this host could write this file system's UUID there. */
+/* A kernel may know a disk by another number than the one before (Linux drivers/nvme/host/quirks). */
+#define IDENTITY_TIMEOUT_MS 5000
+static bool identities_hold = true;
+
+/*
+ * Whoever can write to another disk of this host could write this file system's UUID there: the disk counts, as long as it
+ * may appear; then any that no VM has.
+ */
 static bool may_hold(const char *name, const struct file_system *fs) {
-  return fs->disk.kind ? is_device(name, &fs->disk) : !is_of_vm(name);
+  return fs->disk.kind && identities_hold ? is_device(name, &fs->disk) : !is_of_vm(name);
 }
 
 /* Finds the block device of a file system among those that exist now. */
@@ -174,7 +181,13 @@ static void wait_for_block_device(int events) {
 static bool mount_file_system(const struct file_system *fs, int events) {
   char device[256], where[512], data[1024];
   const uint64_t deadline = device_deadline();
+  const uint64_t identified = monotonic_ms() + IDENTITY_TIMEOUT_MS;
   while (!find_device(fs, device, sizeof device)) {
+    if (fs->disk.kind && identities_hold && monotonic_ms() > identified) {
+      logf_kernel("no disk has the %s %s: looking for the UUID alone", fs->disk.kind, fs->disk.value);
+      identities_hold = false;
+      continue;
+    }
     if (monotonic_ms() > deadline) {
       logf_kernel("no device holds the %s file system %s", fs->type, fs->id);
       return false;

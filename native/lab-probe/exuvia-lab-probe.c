@@ -37,14 +37,24 @@ static int ask_vsock(unsigned cid, unsigned port) {
   return 0;
 }
 
-/* The page that moves: a guest that was started again leaves an old one behind. */
+#define MAX_PAGES 64
+#define PATIENCE_S 60
+
+/* The page that moves: a guest that was started again leaves an old one behind. One that gets no processor beats late. */
 static const volatile uint64_t *live_page(const char *memory, size_t size) {
-  for (size_t at = 0; at + PAGE <= size; at += PAGE) {
+  const volatile uint64_t *pages[MAX_PAGES];
+  uint64_t before[MAX_PAGES];
+  size_t count = 0;
+  for (size_t at = 0; at + PAGE <= size && count < MAX_PAGES; at += PAGE) {
     if (memcmp(memory + at, "EXUVIA-", 7) != 0 || memcmp(memory + at + 7, "HEARTBEAT", 9) != 0) continue;
-    const volatile uint64_t *realtime = (const volatile uint64_t *)(const void *)(memory + at + REALTIME_AT);
-    const uint64_t before = *realtime;
-    usleep(200000);
-    if (*realtime != before) return realtime;
+    pages[count] = (const volatile uint64_t *)(const void *)(memory + at + REALTIME_AT);
+    before[count] = *pages[count];
+    count++;
+  }
+  for (int waited = 0; waited < PATIENCE_S * 100; waited++) {
+    usleep(10000);
+    for (size_t i = 0; i < count; i++)
+      if (*pages[i] != before[i]) return pages[i];
   }
   return NULL;
 }
