@@ -45,6 +45,7 @@ test('the package has these files and folders, with these modes, all of them roo
     '-rw-r--r-- /usr/lib/modprobe.d/exuvia.conf',
     '-rw-r--r-- /usr/lib/systemd/system/exuvia-agent.service',
     '-rw-r--r-- /usr/lib/systemd/system/exuvia-guests.service',
+    '-rw-r--r-- /usr/lib/systemd/system/exuvia-vm-.scope.d/guests.conf',
     '-rw-r--r-- /usr/lib/systemd/system/exuvia.slice',
     '-rw-r--r-- /usr/share/bash-completion/completions/exuvia',
     '-rw-r--r-- /usr/share/doc/exuvia/LICENSE.node.gz',

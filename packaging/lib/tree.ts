@@ -19,6 +19,7 @@ export function packageFiles(licenses: string): TreeFile[] {
     text('usr/bin/exuvia', 'files/exuvia.sh', 0o755),
     text('usr/lib/systemd/system/exuvia-agent.service', 'files/exuvia-agent.service'),
     text('usr/lib/systemd/system/exuvia-guests.service', 'files/exuvia-guests.service'),
+    text('usr/lib/systemd/system/exuvia-vm-.scope.d/guests.conf', 'files/exuvia-vm-.scope'),
     text('usr/lib/systemd/system/exuvia.slice', 'files/exuvia.slice'),
     text('usr/lib/modprobe.d/exuvia.conf', 'files/modprobe.conf'),
     text('etc/exuvia/agent.yaml', 'files/agent.yaml'),

@@ -19,9 +19,6 @@ export const STORE_LABEL = 'exuvia-store';
 
 export const SLICE = 'exuvia.slice';
 
-/** Powers down the guests when the host ends, before their scopes do. */
-export const GUESTS_UNIT = 'exuvia-guests.service';
-
 /** Paths of one VM. `name` must have passed the spec's validation: it is used as a path element. */
 export function vmPaths(name: string) {
   const store = `${HOST_PATHS.store}/vms/${name}`;

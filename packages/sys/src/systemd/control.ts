@@ -43,8 +43,6 @@ export interface ScopeRequest {
   readonly slice: string;
   readonly description: string;
   readonly pids: readonly number[];
-  /** A unit that starts after this scope, and stops before it. */
-  readonly before: string;
   /** Properties of resource control, all of which are 64-bit numbers. */
   readonly limits?: readonly { readonly name: string; readonly value: bigint }[];
 }
@@ -58,7 +56,6 @@ export async function adoptIntoScope(request: ScopeRequest): Promise<void> {
     ['Description', 's', request.description],
     ['Slice', 's', request.slice],
     ['PIDs', 'au', String(request.pids.length), ...request.pids.map(String)],
-    ['Before', 'as', '1', request.before],
     ['CollectMode', 's', 'inactive-or-failed'],
     ...(request.limits ?? []).map(({ name, value }) => [name, 't', String(value)]),
   ];

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants, type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ExuviaError, GUESTS_UNIT, parseSize, SLICE, type VmSpec } from '@exuvia/contract';
+import { ExuviaError, parseSize, SLICE, type VmSpec } from '@exuvia/contract';
 import { adoptIntoScope, isUnitActive, unitOfPid } from '@exuvia/sys';
 
 /** A program that has been started and that the agent may outlive or be outlived by. */
@@ -26,8 +26,7 @@ export interface Scopes {
 export const systemdScopes: Scopes = {
   start(scope, command, logFile, limits) {
     const properties = scopeProperties(limits).map(({ name, text }) => `--property=${name}=${text}`);
-    const unit = [`--slice=${SLICE}`, `--unit=${scope}`, `--property=Before=${GUESTS_UNIT}`];
-    const options = ['--scope', '--collect', '--quiet', ...unit, ...properties];
+    const options = ['--scope', '--collect', '--quiet', `--slice=${SLICE}`, `--unit=${scope}`, ...properties];
     return startProgram(
       ['systemd-run', ...options, `--description=${describe(scope)}`, '--', ...command],
       logFile,
@@ -44,7 +43,6 @@ export const systemdScopes: Scopes = {
     await adoptIntoScope({
       name: scope,
       slice: SLICE,
-      before: GUESTS_UNIT,
       description: describe(scope),
       pids: [pid],
       limits: properties,
