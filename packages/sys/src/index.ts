@@ -5,7 +5,6 @@ export * from './bootloader/grub.ts';
 export * from './bootloader/grub-config.ts';
 export * from './bootloader/kernel-install.ts';
 export * from './bootloader/one-time.ts';
-export { oneTimeProblem } from './bootloader/one-time.ts';
 export * from './bootloader/restore-files.ts';
 export * from './files/durable.ts';
 export * from './files/errno.ts';

@@ -1,2 +1,2 @@
-export { readSetupRecord, type SetupRecord, writeSetupRecord } from './record.ts';
+export { isFound, rangeOf, readSetupRecord, type SetupRecord, writeSetupRecord } from './record.ts';
 export { createSetup } from './setup.ts';

@@ -12,10 +12,18 @@ export async function requireBootLoader(host: SetupHost, argument: string): Prom
   });
 }
 
-/** Notes what files hold after a change, beside what they held before it. */
-export async function noteWritten(host: SetupHost, record: SetupRecord): Promise<SetupRecord> {
+/** Notes what files hold after a change and which arguments it added, beside what they held before it. */
+export async function noteWritten(
+  host: SetupHost,
+  record: SetupRecord,
+  added: readonly string[],
+): Promise<SetupRecord> {
   const before = await Promise.all(
-    record.before.map(async (file) => ({ ...file, written: (await readIfExists(file.path)) ?? undefined })),
+    record.before.map(async (file) => ({
+      ...file,
+      written: (await readIfExists(file.path)) ?? undefined,
+      added: [...added],
+    })),
   );
   const noted = { ...record, before };
   await host.writeRecord(noted);
@@ -50,7 +58,7 @@ export async function setFurtherArguments(
   const before = record.before.length > 0 ? record.before : await filesBefore(loader.files);
   await host.writeRecord({ ...record, before });
   const notes = await loader.setArguments(further);
-  await noteWritten(host, { ...record, before });
+  await noteWritten(host, { ...record, before }, further);
   return [`${further.join(' ')} is on the kernel command line from the next boot on.`, ...notes];
 }
 

@@ -18,6 +18,8 @@ const setupRecordSchema = z.strictObject({
       content: z.string().nullable(),
       /** What setup made of it. */
       written: z.string().optional(),
+      /** The arguments that setup put on the kernel's command line. */
+      added: z.array(z.string()).readonly().optional(),
     }),
   ),
 });

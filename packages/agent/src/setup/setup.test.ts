@@ -81,6 +81,7 @@ test('what setup wrote is remembered beside what was there', async () => {
   await setup.run(2 * GIB);
   expect(host.record?.before[0]).toEqual({
     path: host.file('etc/default/grub.d/exuvia.cfg'),
+    added: ['memmap=2G!7G'],
     content: null,
     written: 'memmap=2G!7G',
   });

@@ -98,7 +98,7 @@ async function reserve(
     await takeBack(host, record, previous);
     throw error;
   }
-  return withNotes(await open(store, host, await noteWritten(host, record)), notes);
+  return withNotes(await open(store, host, await noteWritten(host, record, [argument, ...further])), notes);
 }
 
 function withNotes(result: SetupResult, notes: readonly string[]): SetupResult {

@@ -35,6 +35,7 @@ export function bootedCommandLine(
   return (own.find((entry) => entry.isDefault === true) ?? own[0])?.options ?? null;
 }
 
-function boots({ version, linux }: SystemdBootEntry, release: string): boolean {
+/** Whether an entry boots that kernel, in whichever system's folder it is. */
+export function boots({ version, linux }: SystemdBootEntry, release: string): boolean {
   return version === release || linux?.split('/').some((part) => part === release) === true;
 }

@@ -4,6 +4,8 @@ export interface FileBefore {
   readonly content: string | null;
   /** What the change made of it, to tell whether somebody has edited it since. */
   readonly written?: string | undefined;
+  /** The arguments that were added; absent: all that look like those of setup. */
+  readonly added?: readonly string[] | undefined;
 }
 
 /** What brings up a kernel after firmware, and how this distribution configures it. */

@@ -101,6 +101,16 @@ test('a command line that was not there goes again, unless it was edited since',
   expect(await readFile(file, 'utf8')).toBe('root=/dev/vda rw\n');
 });
 
+test('what the entries had of their own stays when the setup is taken back', async () => {
+  await put('usr/lib/kernel/cmdline', 'ro crashkernel=512M memmap=1G!9G\n');
+  await systemdBoot();
+  const file = join(root, 'etc/kernel/cmdline');
+  await put('etc/kernel/cmdline', 'ro crashkernel=512M memmap=1G!9G memmap=2G!5G\n');
+  const own = { path: file, content: null, written: await readFile(file, 'utf8'), added: ['memmap=2G!5G'] };
+  await kernelInstall(root).removeArguments([own]);
+  expect(await readFile(join(root, 'entries', NEW), 'utf8')).toBe('ro crashkernel=512M memmap=1G!9G\n');
+});
+
 test('only a memmap for persistent memory is replaced', () => {
   expect(withArguments('a memmap=1M$2M memmap=1G!4G b\n', ['memmap=2G!5G'])).toBe(
     'a memmap=1M$2M b memmap=2G!5G',

@@ -6,7 +6,13 @@ import { installedKernels } from '../host/kernels.ts';
 import { joinCommandLine, splitCommandLine } from '../kernel/command-line.ts';
 import { withoutOneBoot } from '../kernel/one-boot.ts';
 import { run } from '../process/run.ts';
-import { bootEntryFor, bootedCommandLine, parseBootEntries, type SystemdBootEntry } from './boot-entries.ts';
+import {
+  bootEntryFor,
+  bootedCommandLine,
+  boots,
+  parseBootEntries,
+  type SystemdBootEntry,
+} from './boot-entries.ts';
 import type { BootLoader } from './boot-loader.ts';
 import { hasArguments } from './has-arguments.ts';
 import { restoreFiles } from './restore-files.ts';
@@ -42,7 +48,8 @@ export function kernelInstall(root = '/'): BootLoader {
     const kernels = await installedKernels(root);
     const entries = await bootEntries();
     const missing = kernels.find(
-      ({ release }) => !hasArguments(bootEntryFor(entries, release).options ?? '', args),
+      ({ release }) =>
+        !entries.some((entry) => boots(entry, release) && hasArguments(entry.options ?? '', args)),
     );
     if (kernels.length > 0 && missing === undefined) return;
     throw new ExuviaError(
@@ -79,7 +86,7 @@ export function kernelInstall(root = '/'): BootLoader {
       const was = own?.content ?? null;
       const current = await readIfExists(file);
       const then = was ?? own?.written ?? (await fallbackCommandLine(root));
-      const taken = takenBack(current ?? then, was ?? '');
+      const taken = takenBack(current ?? then, was ?? '', own?.added);
       const isEdited = current !== null && !sameButForAdded(current, then);
       await putBack(isEdited ? taken : was, taken);
     },
@@ -119,8 +126,9 @@ function sameButForAdded(one: string, other: string): boolean {
 }
 
 /** A command line that was edited since, with what was added put back to what it was before. */
-function takenBack(current: string, before: string): string {
-  const others = words(current).filter((word) => !ADDED.test(word));
+function takenBack(current: string, before: string, added: readonly string[] | undefined): string {
+  const isAdded = (word: string) => added?.includes(word) ?? ADDED.test(word);
+  const others = words(current).filter((word) => !isAdded(word));
   const replaced = words(before).filter((word) => ADDED.test(word));
   return `${joinCommandLine([...others, ...replaced])}\n`;
 }

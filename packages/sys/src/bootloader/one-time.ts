@@ -7,15 +7,14 @@ import type { BootLoader } from './boot-loader.ts';
  */
 export async function oneTimeProblem({ kind }: Pick<BootLoader, 'kind'>): Promise<string | null> {
   if (kind !== 'grub') return null;
-  const [fileSystem, abstraction] = await Promise.all(
-    ['fs', 'abstraction'].map(async (target) => {
-      const { stdout } = await run('grub-probe', [`--target=${target}`, '/boot/grub'], {
-        allowFailure: true,
-      });
-      return stdout.trim();
-    }),
-  );
-  return grubKeepsChoice(fileSystem ?? '', abstraction ?? '');
+  const probe = async (target: string) =>
+    (await run('grub-probe', [`--target=${target}`, '/boot/grub'])).stdout.trim();
+  try {
+    return grubKeepsChoice(await probe('fs'), await probe('abstraction'));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return `Whether GRUB forgets the chosen kernel after one boot is not known: ${why}`;
+  }
 }
 
 /**
@@ -27,5 +26,5 @@ export async function oneTimeProblem({ kind }: Pick<BootLoader, 'kind'>): Promis
 export function grubKeepsChoice(fileSystem: string, abstraction: string): string | null {
   const below = [abstraction, /^(btrfs|zfs)$/.test(fileSystem) ? fileSystem : ''].find((name) => name !== '');
   if (below === undefined) return null;
-  return `/boot/grub lies on ${below.replaceAll('\n', ', ')}, where GRUB cannot write: it would start the chosen kernel at every boot until Exuvia's agent takes that back.`;
+  return `/boot/grub lies on ${below.replaceAll('\n', ', ')}, where GRUB cannot write: it starts the chosen kernel at every boot until the update has ended.`;
 }

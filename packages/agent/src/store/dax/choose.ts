@@ -17,11 +17,20 @@ export type Choice =
  * Chooses the device of the store: the one with its label, at the place that setup decided on if it has decided; else a blank
  * one at exactly that place. Nothing else is ever written to.
  *
+ * @param mayMove it is an NVDIMM, whose address is another one when memory is added to the machine
  * @throws ExuviaError `store-ambiguous`; `store-foreign` when the place holds somebody else's data.
  */
-export function chooseDevice(probed: readonly ProbedDevice[], wanted: MemoryRange | null): Choice {
+export function chooseDevice(
+  probed: readonly ProbedDevice[],
+  wanted: MemoryRange | null,
+  mayMove: boolean,
+): Choice {
+  const isAnyAt = wanted !== null && probed.some(({ device }) => isAt(device, wanted));
+  const hasMoved = mayMove && !isAnyAt;
   const labelled = probed.filter(
-    ({ device, content }) => isStore(content) && (wanted === null || isAt(device, wanted)),
+    ({ device, content }) =>
+      isStore(content) &&
+      (wanted === null || isAt(device, wanted) || (hasMoved && device.source === 'nvdimm')),
   );
   const [first, second] = labelled;
   if (first !== undefined && second !== undefined) {
@@ -43,7 +52,7 @@ export function chooseDevice(probed: readonly ProbedDevice[], wanted: MemoryRang
 }
 
 /** Setup's region may be a little larger than the device: an NVDIMM's namespace begins with its own data. */
-export function isAt(device: PmemDevice, wanted: MemoryRange): boolean {
+export function isAt(device: Pick<PmemDevice, 'source' | 'region'>, wanted: MemoryRange): boolean {
   if (device.region === null) return false;
   if (device.source === 'nvdimm') {
     return wanted.start <= device.region.start && device.region.end <= wanted.end;

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { ExuviaError } from '@exuvia/contract';
-import { listIfExists, type Mount, mountAt, type PmemDevice } from '@exuvia/sys';
+import { listIfExists, type Mount, mountAt, type PmemDevice, sizeOf } from '@exuvia/sys';
+import { isFound, rangeOf, type SetupRecord } from '../../setup/index.ts';
 import { chooseDevice, isAt, isTrusted } from './choose.ts';
 import type { StoreHost } from './host.ts';
 import { layoutOf } from './layout.ts';
@@ -32,26 +33,40 @@ export async function openStore(host: StoreHost): Promise<OpenStore | null> {
     // The device is there until the next reboot, but nobody wants it any more.
     if (record?.state === 'undone') return null;
     await host.loadDrivers();
-    const wanted = record === null ? null : rangeOf(record.region);
+    const wanted = record === null ? null : rangeOf(record);
     const devices = await host.devices();
     const probed = await Promise.all(
       devices.map(async (device) => ({ device, content: await host.probe(device) })),
     );
-    const choice = chooseDevice(probed, wanted);
+    const choice = chooseDevice(probed, wanted, record?.source === 'nvdimm');
     if (choice.kind === 'none') return null;
     requireClear(choice.device, await host.iomem());
     // The kernel of a jump may have been given another map, and VMs wait for their memory then.
-    if ((await host.startedByKexec()) === false) requireMemory(choice.device, await host.firmware());
+    const isOurs = record !== null && !isFound(record);
+    if (isOurs && (await host.startedByKexec()) === false)
+      requireMemory(choice.device, await host.firmware());
     content =
       choice.kind === 'format' ? await makeNew(host, choice.device) : await reopen(host, choice.device);
   }
   const device = await verify(host);
   await host.rememberOpened();
   await mkdir(layoutOf(host.mountPoint).vms, { recursive: true, mode: 0o700 });
-  if (record?.state === 'reboot-needed' && isAt(device, rangeOf(record.region))) {
-    await host.writeSetup({ ...record, state: 'ready' });
-  }
+  if (record !== null && record.state !== 'undone') await keepRecord(host, record, device);
   return { device, content };
+}
+
+/** What setup decided on is there now; an NVDIMM may be somewhere else than it was. */
+async function keepRecord(
+  host: StoreHost,
+  record: SetupRecord,
+  { source, region }: PmemDevice,
+): Promise<void> {
+  if (region === null) return;
+  const isThere = isAt({ source, region }, rangeOf(record));
+  if (!isThere && (record.source !== 'nvdimm' || source !== 'nvdimm')) return;
+  if (isThere && record.state === 'ready') return;
+  const place = isThere ? record.region : { start: region.start, size: sizeOf(region) };
+  await host.writeSetup({ ...record, region: place, state: 'ready' });
 }
 
 async function makeNew(host: StoreHost, device: PmemDevice): Promise<StoreContent> {
@@ -100,8 +115,4 @@ async function verify(host: StoreHost): Promise<PmemDevice> {
 
 export async function deviceOf(host: StoreHost, mount: Mount): Promise<PmemDevice | null> {
   return (await host.devices()).find((device) => device.number === mount.device) ?? null;
-}
-
-function rangeOf(region: { readonly start: number; readonly size: number }) {
-  return { start: region.start, end: region.start + region.size };
 }

@@ -306,12 +306,33 @@ test('a region that the firmware no longer calls memory is not used, unless VMs 
   ];
   await expect(createDaxStore(host).open()).rejects.toMatchObject({
     code: 'store-not-memory',
-    message: 'The firmware no longer says that all of /dev/pmem0 is memory: 1M at 0x17ff00000 is not.',
+    message: 'The firmware no longer says that all of /dev/pmem0 is memory: 1M at 0x17ff00000 is reserved.',
   });
   expect(host.done).toEqual([]);
   host.kexec = true;
   await createDaxStore(host).open();
   expect(host.done).toEqual(['mount /dev/pmem0']);
+});
+
+test('memory that was plugged in later, of which the firmware says nothing, is used; so is what was found', async () => {
+  host.record = { ...RECORD, state: 'ready' };
+  host.list = [pmem(0)];
+  host.contents.set('/dev/pmem0', STORE);
+  host.map = [{ start: 0, end: 4 * GIB, type: 'ram' }];
+  await createDaxStore(host).open();
+  host.mounted = [];
+  host.record = { ...RECORD, found: true, state: 'ready' };
+  host.map = [{ start: 4 * GIB, end: 8 * GIB, type: 'reserved' }];
+  await createDaxStore(host).open();
+});
+
+test('an NVDIMM is found by its label when memory was added and its address is another one', async () => {
+  host.record = { ...RECORD, source: 'nvdimm', found: true, state: 'ready', before: [] };
+  const moved = { start: 9 * GIB, end: 10 * GIB };
+  host.list = [{ ...pmem(0), source: 'nvdimm', region: moved }];
+  host.contents.set('/dev/pmem0', STORE);
+  await createDaxStore(host).open();
+  expect(host.record).toMatchObject({ region: { start: 9 * GIB, size: GIB }, state: 'ready' });
 });
 
 test.each<TypedRange['type']>(['ram', 'pmem', 'legacy-pmem', 'soft-reserved'])(

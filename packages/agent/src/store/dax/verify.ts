@@ -10,7 +10,6 @@ import {
   overlaps,
   type PmemDevice,
   sizeOf,
-  subtract,
   type TypedRange,
 } from '@exuvia/sys';
 
@@ -66,14 +65,14 @@ const MEMORY: readonly MemoryType[] = ['ram', 'pmem', 'legacy-pmem', 'soft-reser
  */
 export function requireMemory({ source, region, path }: PmemDevice, firmware: readonly TypedRange[]): void {
   if (source !== 'emulated' || region === null || firmware.length === 0) return;
-  const memory = firmware.filter(({ type }) => MEMORY.includes(type));
-  // Of several answers for one address the stricter counts.
-  const others = firmware.filter(({ type }) => !MEMORY.includes(type));
-  const [missing] = subtract([region], subtract(memory, others));
-  if (missing === undefined) return;
+  // What it says nothing of may be memory that was plugged in later (Linux 6.12 mm/memory_hotplug.c tells the map of it).
+  const other = firmware.find((range) => !MEMORY.includes(range.type) && overlaps(range, region));
+  if (other === undefined) return;
+  const from = Math.max(other.start, region.start);
+  const part = { start: from, end: Math.min(other.end, region.end) };
   throw new ExuviaError(
     'store-not-memory',
-    `The firmware no longer says that all of ${path} is memory: ${formatSize(sizeOf(missing))} at ${formatAddress(missing.start)} is not.`,
+    `The firmware no longer says that all of ${path} is memory: ${formatSize(sizeOf(part))} at ${formatAddress(from)} is ${other.type}.`,
     {
       hint: 'Was the firmware updated, or has it mapped a DIMM out? Run `exuvia setup --undo`, reboot, and set up again.',
     },
