@@ -104,7 +104,8 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       await closeUpdate(closing, plan.id, outcomeOfUndo(reason, problems));
       return;
     }
-    await ledger.flush();
+    // What cannot be written must not keep VMs from being verified, nor the update from ending.
+    await ledger.flush().catch((error: unknown) => log(`Journal: ${sentenceOf(error)}`));
     await finishUpdate(closing, handover, contextWith(new AbortController().signal), gate);
   };
 

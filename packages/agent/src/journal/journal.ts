@@ -12,7 +12,7 @@ export interface Journal {
   /** Every update that the file told of when it was opened. */
   readonly updates: ReadonlyMap<string, UpdateState>;
   /**
-   * Why no update may begin: the file cannot be trusted, and nothing can be appended; or the last record could not be
+   * Why no update may begin: the file cannot be trusted, and nothing can be appended; or an update's end could not be
    * written. `null` for a sound one.
    */
   readonly problem: ExuviaError | null;
@@ -77,14 +77,10 @@ function journalOn(
     append(...records) {
       if (invalid !== null) return Promise.reject(invalid);
       const written = queue.then(() => appendRecords(handle, file, records));
-      queue = written.then(
-        () => {
-          unwritable = null;
-        },
-        (cause: unknown) => {
-          unwritable = journalUnwritable(file, cause);
-        },
-      );
+      queue = written.catch((cause: unknown) => {
+        // The update is at its end, and the file says that it is not.
+        if (records.some(({ kind }) => kind === 'closed')) unwritable = journalUnwritable(file, cause);
+      });
       return written;
     },
     async close() {
