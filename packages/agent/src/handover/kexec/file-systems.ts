@@ -2,8 +2,8 @@ import { type Mount, mounts } from '@exuvia/sys';
 import type { EarlyNeeds } from './needs.ts';
 
 /**
- * Types that hold data on a device: worth unmounting in order. Those of other hosts stay: an abort could not mount them
- * again (credentials, programs in userland), and what is written to them is synced like the rest.
+ * Types that hold data on a device: worth unmounting in order. Those of other hosts and of programs (FUSE) stay: an abort
+ * could not mount them again. What the kernel has not yet written to them is synced while the VMs run.
  */
 const WITH_DATA = /^(ext[234]|xfs|btrfs|vfat|exfat|ntfs3?)$/;
 
@@ -40,6 +40,7 @@ export function selectUnneeded(
     .sort((a, b) => b.mountPoint.length - a.mountPoint.length)
     .map(({ source, mountPoint, type, options, superOptions }) => ({
       ...{ source, mountPoint, type },
-      options: [...new Set([...options, ...superOptions])],
+      // Whether it is writable, the mount itself says: the last one counts for mount(8).
+      options: [...new Set([...options, ...superOptions.filter((one) => !/^r[ow]$/.test(one))])],
     }));
 }

@@ -154,7 +154,7 @@ test('file systems that hold data and that no VM needs are unmounted, the deepes
     device: '8:1',
     root: '/',
     mountPoint,
-    options: ['rw', 'nodev'],
+    options: ['ro', 'nodev'],
     type,
     source,
     superOptions: ['rw', 'usrquota'],
@@ -174,6 +174,6 @@ test('file systems that hold data and that no VM needs are unmounted, the deepes
   };
   // An abort mounts it as it was.
   expect(selectUnneeded(table, needs)).toEqual([
-    { source: '/dev/d', mountPoint: '/srv', type: 'ext4', options: ['rw', 'nodev', 'usrquota'] },
+    { source: '/dev/d', mountPoint: '/srv', type: 'ext4', options: ['ro', 'nodev', 'usrquota'] },
   ]);
 });
