@@ -1,11 +1,14 @@
 import { ExuviaError } from '@exuvia/contract';
 
 /** The most that the agent takes. */
-const MAX_SECONDS = 3600;
+export const MAX_STOP_SECONDS = 3600;
+
+/** The most that a timer of Node takes. */
+const MAX_TIMER_SECONDS = 2_147_483;
 
 /** `--timeout SECONDS` in milliseconds. @throws ExuviaError `usage`. */
-export function timeoutMsOf(text: string): number {
+export function timeoutMsOf(text: string, maxSeconds = MAX_TIMER_SECONDS): number {
   const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-  if (seconds <= MAX_SECONDS) return Math.round(seconds * 1000);
-  throw new ExuviaError('usage', `--timeout '${text}' is not a number of seconds from 0 to ${MAX_SECONDS}.`);
+  if (seconds <= maxSeconds) return Math.round(seconds * 1000);
+  throw new ExuviaError('usage', `--timeout '${text}' is not a number of seconds from 0 to ${maxSeconds}.`);
 }

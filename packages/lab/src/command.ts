@@ -9,13 +9,15 @@ import { endLabWhenInterrupted } from './host/interrupted.ts';
 import { withLabLock } from './host/lock.ts';
 import { requireMemory } from './host/machine.ts';
 import { labInteractive } from './host/ssh.ts';
-import { type LabState, labPaths, requireLab, runningLab } from './host/state.ts';
+import { type LabState, labPaths, requireLab, requireNoLab, runningLab } from './host/state.ts';
 import { labUp, type UpOptions } from './host/up.ts';
 import { basePackages } from './image/base.ts';
 import { buildImage } from './image/image.ts';
+import { PREPARED } from './image/prepare.ts';
 import { toolPath } from './image/toolbox.ts';
 import { runKernelGuest } from './kernel-guests/command.ts';
 import { KERNEL_NAMES } from './kernel-guests/kernels.ts';
+import { wasEverCached } from './support/cache.ts';
 import { type Progress, stderrProgress } from './support/progress.ts';
 
 const HELP = `Usage: exuvia lab COMMAND [options]
@@ -120,9 +122,14 @@ async function dispatch(args: readonly string[]): Promise<number> {
       // The first boot of an image is that of a lab host.
       endLabWhenInterrupted(progress);
       const options = upOptions(values);
-      // Of a lab host that runs the memory is taken, and the image is there.
-      if ((await runningLab()) === null) await requireMemory(options.memoryBytes);
-      const image = await withLabLock(() => buildImage(options, progress));
+      const image = await withLabLock(async () => {
+        // The first image takes minutes, and its boot, at the end of them, this memory.
+        if (!(await wasEverCached(PREPARED))) {
+          await requireNoLab();
+          await requireMemory(options.memoryBytes);
+        }
+        return buildImage(options, progress);
+      });
       const qemu = toolPath(image.base.folder, 'qemu-system-x86_64');
       const { base, disk, accelerator } = image;
       const packages = await basePackages(base);

@@ -5,6 +5,7 @@ import { manyKeepsLimits, manyResult, overlapMs, rankOfFirst } from './many-resu
 
 const run = (handover: 'vmm' | 'kexec', ...times: [number, number][]): ManyRun => ({
   handover,
+  observerPauseMs: 5,
   blackouts: times.map(([fromMs, toMs], index) => ({ name: `guest-${index + 1}`, fromMs, toMs })),
 });
 

@@ -20,6 +20,8 @@ export interface Blackout {
 export interface ManyRun {
   readonly handover: HandoverKind;
   readonly blackouts: readonly Blackout[];
+  /** The longest time in which the observer itself did not look. */
+  readonly observerPauseMs: number;
 }
 
 export interface ManyRuns {
@@ -56,7 +58,8 @@ async function series(state: LabState, guests: number, runs: number, progress: P
         `Update ${seen.update.id} does not count: ${reason ?? end}.`,
       );
     }
-    return { handover, blackouts: blackoutsOf(seen.observation.vms, names) };
+    const { observerPauseMs, observation } = seen;
+    return { handover, blackouts: blackoutsOf(observation.vms, names), observerPauseMs };
   };
   try {
     for (let run = 0; run < runs; run++) {

@@ -81,6 +81,21 @@ export async function requireLab(): Promise<LabState> {
 }
 
 /**
+ * Makes room for a lab host: removes what one that died has left, its memory above all. The lab's lock must be held.
+ *
+ * @throws ExuviaError `lab-running` when one runs.
+ */
+export async function requireNoLab(): Promise<void> {
+  const running = await runningLab();
+  if (running !== null) {
+    throw new ExuviaError('lab-running', `A lab host runs already (process ${running.pid}).`, {
+      hint: 'End it first: npm run exuvia -- lab down',
+    });
+  }
+  await removeLeftovers();
+}
+
+/**
  * For whoever ends the lab hosts that it meets.
  *
  * @throws ExuviaError `lab-running` when one was started before `begin`, by somebody else.

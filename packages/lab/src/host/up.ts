@@ -6,7 +6,7 @@ import { waitForAgent } from './agent.ts';
 import { withLabLock } from './lock.ts';
 import { endMachine, requireMemory, startMachine, waitForSsh } from './machine.ts';
 import { chooseKernel, makeDataDisk, makeOverlay } from './overlay.ts';
-import { type LabState, labPaths, lastLab, removeLeftovers, runningLab } from './state.ts';
+import { type LabState, labPaths, requireNoLab, runningLab } from './state.ts';
 
 export interface UpOptions extends ImageOptions {
   /** A release, or the beginning of one, of the two kernels of the image. */
@@ -24,14 +24,7 @@ const BOOT_LIMIT_MS = 240_000;
  */
 export async function labUp(options: UpOptions, progress: Progress): Promise<LabState> {
   return withLabLock(async () => {
-    const running = await runningLab();
-    if (running !== null) {
-      throw new ExuviaError('lab-running', `A lab host runs already (process ${running.pid}).`, {
-        hint: 'End it first: npm run exuvia -- lab down',
-      });
-    }
-    if ((await lastLab()) !== null) progress.say('lab: removing what a lab host that died left behind');
-    await removeLeftovers();
+    await requireNoLab();
     // Before an image is built, which takes minutes.
     await requireMemory(options.memoryBytes);
     const image = await buildImage(options, progress);

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ExuviaError } from '@exuvia/contract';
 import { run } from '@exuvia/sys';
-import { runAloud } from '../support/aloud.ts';
 import { cached, cacheFolder, isCached, keyOf, keyOfFiles } from '../support/cache.ts';
 import { patiently } from '../support/patience.ts';
 import type { Progress } from '../support/progress.ts';
@@ -127,7 +126,7 @@ async function debootstrap(
   const exclude = ['doc', 'man', 'info', 'locale', 'lintian', 'bug'].map(
     (name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`,
   );
-  await runAloud(
+  await run(
     'mmdebstrap',
     [
       '--variant=minbase',
@@ -142,7 +141,7 @@ async function debootstrap(
       join(folder, 'root'),
       list,
     ],
-    { timeoutMs: patiently(1_800_000), line: (text) => tell(text, progress) },
+    { timeoutMs: patiently(1_800_000), heard: (text) => tell(text, progress) },
   );
 }
 

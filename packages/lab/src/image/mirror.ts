@@ -44,9 +44,9 @@ interface Source {
 const DEBIAN_KEYS = /debian-archive/;
 const DEBIAN_SUITE =
   /^(stretch|buster|bullseye|bookworm|trixie|forky|duke|sid|(old){0,2}stable|testing|unstable)(-(updates|backports|proposed-updates))?$/;
-/** Archives for Debian that are none of Debian's, though their path, suites and components are called as there. */
+/** Hosts of archives that are none of Debian's, though their path, suites and components are called as there. */
 const THIRD_PARTIES =
-  /\/\/[^/]*(cloudsmith|docker|gitlab|influxdata|microsoft|mysql|nodesource|packagecloud|tailscale|virtualbox|zabbix)/i;
+  /\/\/([^/]*\.)?(cloudsmith\.io|docker\.com|gitlab\.com|influxdata\.com|microsoft\.com|mysql\.com|nodesource\.com|packagecloud\.io|tailscale\.com|virtualbox\.org|zabbix\.com)\//i;
 
 /** Other archives end in `/debian` too (docker's, caddy's): what they offer says whose they are. */
 function isDebian({ uri, suites, components }: Source): boolean {

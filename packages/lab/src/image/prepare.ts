@@ -5,7 +5,7 @@ import { waitForAgent } from '../host/agent.ts';
 import { endMachine, startMachine, waitForEnd, waitForSsh } from '../host/machine.ts';
 import { makeOverlay } from '../host/overlay.ts';
 import { labRun } from '../host/ssh.ts';
-import type { Accelerator } from '../host/state.ts';
+import { type Accelerator, requireNoLab } from '../host/state.ts';
 import { cached, keyOf, keyOfFiles } from '../support/cache.ts';
 import { patiently } from '../support/patience.ts';
 import type { Progress } from '../support/progress.ts';
@@ -15,6 +15,8 @@ import { toolPath } from './toolbox.ts';
 
 /** What it is made by; the machine that it is booted in leaves its mark on it. */
 const SOURCES = ['prepare.ts', '../host/qemu-command.ts'].map((name) => join(import.meta.dirname, name));
+/** The kind of these pieces in the cache. */
+export const PREPARED = 'prepared';
 const BOOT_LIMIT_MS = 240_000;
 
 /**
@@ -29,8 +31,9 @@ export async function prepareDisk(
 ): Promise<{ readonly image: string; readonly key: string }> {
   const { accelerator, cpus, memoryBytes, store } = options;
   const key = keyOf(disk.key, memoryBytes, cpus, store, accelerator, await keyOfFiles(SOURCES));
-  const folder = await cached('prepared', key, (into) =>
+  const folder = await cached(PREPARED, key, (into) =>
     progress.step(`image: first boot and exuvia setup --memory ${options.store}`, async () => {
+      await requireNoLab();
       await mkdir(into, { recursive: true });
       const overlay = join(into, 'overlay.qcow2');
       await makeOverlay(base, disk.image, overlay);

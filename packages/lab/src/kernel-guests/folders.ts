@@ -7,7 +7,8 @@ export async function guestFolder(parent: string): Promise<string> {
   for (const name of await readdir(parent)) {
     const owner = /^exuvia-guest-([0-9]+)-/.exec(name)?.[1];
     if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
-    await rm(join(parent, name), { recursive: true, force: true });
+    // That of another user is left to that user.
+    await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined);
   }
   return mkdtemp(join(parent, `exuvia-guest-${process.pid}-`));
 }

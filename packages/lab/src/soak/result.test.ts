@@ -14,6 +14,7 @@ test('what was lost, damaged or grows is 2, whatever ended the soak; a failed up
   expect(exitStatusOf(result({ growth: [] }))).toBe(0);
   expect(exitStatusOf(result({ problem: 'It was refused.' }))).toBe(1);
   expect(exitStatusOf(result({ problem: 'It failed.', vmsLost: 1 }))).toBe(2);
+  expect(exitStatusOf(result({ problem: 'It was refused.', growth: [{ ...growth, grows: true }] }))).toBe(2);
   expect(exitStatusOf(result({ integrityErrors: 1 }))).toBe(2);
   expect(exitStatusOf(result({ growth: [{ ...growth, grows: true }] }))).toBe(2);
 });

@@ -17,11 +17,10 @@ export interface SoakResult {
   readonly sightings: readonly Sighting[];
 }
 
-/** 2: a VM was lost, its work damaged, or something grows; 1: an update failed or was refused, and nothing was lost. */
+/** 2: a VM was lost, its work damaged, or something grows; 1: an update failed or was refused, and nothing of that. */
 export function exitStatusOf({ problem, vmsLost, integrityErrors, growth }: SoakResult): 0 | 1 | 2 {
-  if (vmsLost > 0 || integrityErrors > 0) return 2;
-  if (problem !== undefined) return 1;
-  return growth.some(({ grows }) => grows) ? 2 : 0;
+  if (vmsLost > 0 || integrityErrors > 0 || growth.some(({ grows }) => grows)) return 2;
+  return problem === undefined ? 0 : 1;
 }
 
 export function renderSoak(result: SoakResult): string {

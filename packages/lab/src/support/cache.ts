@@ -43,6 +43,12 @@ export function isCached(kind: string, key: string): boolean {
   return existsSync(join(cacheFolder(), `${kind}-${key}`, COMPLETE));
 }
 
+/** True when a piece of that kind has been built before, whatever it was made of. */
+export async function wasEverCached(kind: string): Promise<boolean> {
+  const pieces = await readdir(cacheFolder()).catch(() => []);
+  return pieces.some((name) => name.startsWith(`${kind}-`));
+}
+
 /** A short key from everything that a piece is made of. Objects count by their JSON. */
 export function keyOf(...parts: readonly unknown[]): string {
   const hash = createHash('sha256');

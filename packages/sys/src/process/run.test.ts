@@ -21,6 +21,15 @@ test('arguments reach the program as they are: there is no shell', async () => {
   expect((await run('printf', ['%s', '$(id) "; rm'])).stdout).toBe('$(id) "; rm');
 });
 
+test('what a long program says is heard line by line, and is in the error when it fails', async () => {
+  const lines: string[] = [];
+  const heard = (line: string) => void lines.push(line);
+  await expect(run('sh', ['-c', 'echo one >&2; echo two >&2; exit 3'], { heard })).rejects.toMatchObject({
+    hint: 'It said: one\ntwo',
+  });
+  expect(lines).toEqual(['one', 'two']);
+});
+
 test('a failure names the command, its exit code and what it said', async () => {
   await expect(run('sh', ['-c', 'echo no such thing >&2; exit 3'])).rejects.toMatchObject({
     code: 'command-failed',

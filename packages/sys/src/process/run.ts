@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Ends the command when it is aborted. */
   readonly signal?: AbortSignal;
+  /** Hears every line that it writes to standard error, when it does. */
+  heard?(line: string): void;
 }
 
 export interface RunResult {
@@ -94,7 +96,16 @@ function execaOptions(options: RunOptions) {
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    ...(options.heard === undefined ? {} : { stderr: handedTo(options.heard) }),
   } as const;
+}
+
+/** A transform of execa's: one line after the other. */
+function handedTo(heard: (line: string) => void) {
+  return function* (line: unknown) {
+    heard(String(line));
+    yield line;
+  };
 }
 
 function exitCodeOf(result: Ended): number | undefined {
