@@ -31,17 +31,19 @@ beforeAll(async () => {
   observer = await watchedGuests(lab);
   await putProbe(lab);
   behind = await clockBehindMs(lab, 'tiny');
+  before = await snapshotOf(lab);
 });
 afterAll(() => observer.stop());
 
 beforeEach(async () => {
-  before = await snapshotOf(lab);
   from = (await observer.peek()).now;
 });
 
 /** A refusal changes nothing: neither the host nor what the guests feel. */
 afterEach(async () => {
-  expect(await snapshotOf(lab)).toEqual(before);
+  const expected = before;
+  before = await snapshotOf(lab);
+  expect(before).toEqual(expected);
   await expectGuestsLivedOn(observer, from);
   // An update that gets as far as the pause stops all of them.
   behind = await expectNeverPaused(lab, 'tiny', behind);
