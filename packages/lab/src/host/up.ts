@@ -1,4 +1,5 @@
-import { rename } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ExuviaError } from '@exuvia/contract';
 import { buildImage, type ImageOptions } from '../image/image.ts';
 import type { Progress } from '../support/progress.ts';
@@ -37,8 +38,10 @@ export async function labUp(options: UpOptions, progress: Progress): Promise<Lab
         const dataDisk = options.withDataDisk === true ? labPaths().dataDisk : undefined;
         if (dataDisk !== undefined) await makeDataDisk(dataDisk);
         const state = await startMachine({ ...image, ...options, disk, dataDisk });
-        if (image.hasAgent) await waitForAgent(state, BOOT_LIMIT_MS, { store: options.store !== null });
-        else await waitForSsh(state, BOOT_LIMIT_MS);
+        const up = image.hasAgent
+          ? waitForAgent(state, BOOT_LIMIT_MS, { store: options.store !== null })
+          : waitForSsh(state, BOOT_LIMIT_MS);
+        await unlessStuck(up);
         return state;
       });
     try {
@@ -55,6 +58,22 @@ export async function labUp(options: UpOptions, progress: Progress): Promise<Lab
       return boot();
     }
   });
+}
+
+/** An emulated processor can lose its timer while it boots, and then waits for ever: its kernel says so. */
+const STUCK = /kthread timer wakeup didn't happen/;
+
+/** Waits for what a boot leads to, and no longer than the kernel has not said that it stands still. */
+async function unlessStuck(up: Promise<unknown>): Promise<void> {
+  const ended = up.then(
+    () => true,
+    () => true,
+  );
+  while (!(await Promise.race([ended, sleep(5000)]))) {
+    const said = await readFile(labPaths().consoleLog, 'utf8').catch(() => '');
+    if (STUCK.test(said)) throw new ExuviaError('lab-not-ready', 'The emulated machine has lost its timer.');
+  }
+  await up;
 }
 
 const isNotReady = (error: unknown) => error instanceof ExuviaError && error.code === 'lab-not-ready';
