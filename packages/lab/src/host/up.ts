@@ -1,13 +1,12 @@
-import { readFile, rename } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ExuviaError } from '@exuvia/contract';
 import { buildImage, type ImageOptions } from '../image/image.ts';
 import type { Progress } from '../support/progress.ts';
 import { waitForAgent } from './agent.ts';
+import { bootedAtLast, unlessStuck } from './boot.ts';
 import { withLabLock } from './lock.ts';
-import { endMachine, requireMemory, startMachine, waitForSsh } from './machine.ts';
+import { requireMemory, startMachine, waitForSsh } from './machine.ts';
 import { chooseKernel, makeDataDisk, makeOverlay } from './overlay.ts';
-import { type LabState, labPaths, requireNoLab, runningLab } from './state.ts';
+import { type LabState, labPaths, requireNoLab } from './state.ts';
 
 export interface UpOptions extends ImageOptions {
   /** A release, or the beginning of one, of the two kernels of the image. */
@@ -19,7 +18,7 @@ export interface UpOptions extends ImageOptions {
 const BOOT_LIMIT_MS = 240_000;
 
 /**
- * Builds what is missing and starts the lab host. An emulated one that does not come up is started once more.
+ * Builds what is missing and starts the lab host.
  *
  * @throws ExuviaError `lab-running` when there is one already.
  */
@@ -44,39 +43,9 @@ export async function labUp(options: UpOptions, progress: Progress): Promise<Lab
         await unlessStuck(up);
         return state;
       });
-    try {
-      return await boot();
-    } catch (error) {
-      const stuck = await runningLab();
-      if (stuck === null || stuck.accelerator !== 'tcg' || !isNotReady(error)) throw error;
-      const { consoleLog, stuckConsoleLog } = labPaths();
-      await rename(consoleLog, stuckConsoleLog);
-      await endMachine(stuck);
-      progress.say(
-        `lab: it did not come up, as an emulated machine may; its console is in ${stuckConsoleLog}`,
-      );
-      return boot();
-    }
+    return bootedAtLast(boot, progress);
   });
 }
-
-/** An emulated processor can lose its timer while it boots, and then waits for ever: its kernel says so. */
-const STUCK = /kthread timer wakeup didn't happen/;
-
-/** Waits for what a boot leads to, and no longer than the kernel has not said that it stands still. */
-async function unlessStuck(up: Promise<unknown>): Promise<void> {
-  const ended = up.then(
-    () => true,
-    () => true,
-  );
-  while (!(await Promise.race([ended, sleep(5000)]))) {
-    const said = await readFile(labPaths().consoleLog, 'utf8').catch(() => '');
-    if (STUCK.test(said)) throw new ExuviaError('lab-not-ready', 'The emulated machine has lost its timer.');
-  }
-  await up;
-}
-
-const isNotReady = (error: unknown) => error instanceof ExuviaError && error.code === 'lab-not-ready';
 
 function kernelOf(wanted: string, releases: readonly string[]): string {
   const found = releases.find((release) => release === wanted || release.startsWith(`${wanted}.`));

@@ -2,10 +2,11 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@exuvia/sys';
 import { waitForAgent } from '../host/agent.ts';
+import { bootedAtLast, unlessStuck } from '../host/boot.ts';
 import { endMachine, startMachine, waitForEnd, waitForSsh } from '../host/machine.ts';
 import { makeOverlay } from '../host/overlay.ts';
 import { labRun } from '../host/ssh.ts';
-import { type Accelerator, requireNoLab } from '../host/state.ts';
+import { type Accelerator, lastLab, requireNoLab } from '../host/state.ts';
 import { cached, keyOf, keyOfFiles } from '../support/cache.ts';
 import { patiently } from '../support/patience.ts';
 import type { Progress } from '../support/progress.ts';
@@ -36,11 +37,18 @@ export async function prepareDisk(
       await requireNoLab();
       await mkdir(into, { recursive: true });
       const overlay = join(into, 'overlay.qcow2');
-      await makeOverlay(base, disk.image, overlay);
-      const state = await startMachine({ base, credentials: disk.credentials, ...options, disk: overlay });
+      const boot = async () => {
+        await makeOverlay(base, disk.image, overlay);
+        const machine = await startMachine({
+          ...{ base, credentials: disk.credentials, disk: overlay },
+          ...options,
+        });
+        const ssh = waitForSsh(machine, BOOT_LIMIT_MS);
+        await unlessStuck(ssh.then(() => waitForAgent(machine, BOOT_LIMIT_MS, { store: false })));
+        return machine;
+      };
       try {
-        await waitForSsh(state, BOOT_LIMIT_MS);
-        await waitForAgent(state, BOOT_LIMIT_MS, { store: false });
+        const state = await bootedAtLast(boot, progress);
         const { stdout } = await labRun(state, `exuvia setup --memory ${options.store}`, {
           timeoutMs: 240_000,
         });
@@ -48,7 +56,8 @@ export async function prepareDisk(
         await labRun(state, 'systemctl poweroff --no-block');
         await waitForEnd(state, BOOT_LIMIT_MS);
       } finally {
-        await endMachine(state);
+        const last = await lastLab();
+        if (last !== null) await endMachine(last);
       }
       const image = join(into, 'disk.raw');
       await run(toolPath(base.folder, 'qemu-img'), ['convert', '-f', 'qcow2', '-O', 'raw', overlay, image], {
