@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 import { patience } from './packages/lab/src/support/patience.ts';
 
-/** What takes some forty minutes in an emulator: other handovers than kexec, and what happens when things go wrong. */
-const LONG = ['packages/lab/e2e/[789]*-*.test.ts', 'packages/lab/e2e/65-*.test.ts'];
+/** What takes some forty minutes in an emulator: other handovers than kexec, guests' patches through updates, and what happens when things go wrong. */
+const LONG = ['packages/lab/e2e/[789]*-*.test.ts', 'packages/lab/e2e/6[56]-*.test.ts'];
 
 const lab = {
   globalSetup: ['packages/lab/e2e/support/global.ts'],
