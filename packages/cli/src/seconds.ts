@@ -1,8 +1,5 @@
 import { ExuviaError } from '@exuvia/contract';
 
-/** The most that the agent takes. */
-export const MAX_STOP_SECONDS = 3600;
-
 /** The most that a timer of Node takes. */
 const MAX_TIMER_SECONDS = 2_147_483;
 

@@ -1,13 +1,11 @@
 import {
   ExuviaError,
   type HandoverKind,
+  MAX_PARALLEL,
   type PlanRequest,
   planRequestSchema,
   type VmmMethod,
 } from '@exuvia/contract';
-
-/** The most that the agent takes. */
-const MAX_PARALLEL = 64;
 
 /** The options that say what an update is to bring. */
 export interface Wishes {

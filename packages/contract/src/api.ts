@@ -56,11 +56,14 @@ export const vmSchema = z.object({
 });
 export type Vm = z.infer<typeof vmSchema>;
 
+/** The longest that a guest is waited for. */
+export const MAX_STOP_MS = 3_600_000;
+
 export const stopRequestSchema = z.strictObject({
   timeoutMs: z
     .int()
     .min(0)
-    .max(3_600_000)
+    .max(MAX_STOP_MS)
     .default(60_000)
     .describe('So long the guest may take to power down; then its QEMU is ended'),
 });

@@ -24,6 +24,9 @@ export const moduleNameSchema = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be the name of a kernel module');
 
+/** The most VMs that change their QEMU at once. */
+export const MAX_PARALLEL = 64;
+
 const wishes = {
   kernel: kernelReleaseSchema.optional().describe('A release, or the beginning of one (`7.2`)'),
   qemu: z
@@ -43,7 +46,7 @@ const wishes = {
   parallel: z
     .int()
     .min(1)
-    .max(64)
+    .max(MAX_PARALLEL)
     .optional()
     .describe('At most so many VMs at once change their QEMU; default: 1'),
 };

@@ -1,10 +1,10 @@
 import type { Client } from '@exuvia/client';
-import { ExuviaError, toErrorBody, type Vm } from '@exuvia/contract';
+import { ExuviaError, MAX_STOP_MS, toErrorBody, type Vm } from '@exuvia/contract';
 import { withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
 import { show } from '../print.ts';
 import type { Invocation } from '../program.ts';
-import { MAX_STOP_SECONDS, timeoutMsOf } from '../seconds.ts';
+import { timeoutMsOf } from '../seconds.ts';
 
 interface StopOptions {
   readonly timeout: string;
@@ -13,7 +13,7 @@ interface StopOptions {
 
 /** `exuvia vm stop NAME`, or `--all`: every VM that runs or is paused. */
 export async function stop({ args, options, io }: Invocation<StopOptions>): Promise<ExitStatus> {
-  const timeoutMs = timeoutMsOf(options.timeout, MAX_STOP_SECONDS);
+  const timeoutMs = timeoutMsOf(options.timeout, MAX_STOP_MS / 1000);
   const [name] = args;
   if ((name !== undefined) === (options.all === true)) {
     throw new ExuviaError('usage', 'Give either the name of a VM, or --all.');
