@@ -12,7 +12,10 @@ export async function requireBootLoader(host: SetupHost, argument: string): Prom
   });
 }
 
-/** Notes what files hold after a change and which arguments it added, beside what they held before it. */
+/**
+ * Notes what files hold after a change and which arguments it added, beside what they held before it. Those that an
+ * earlier change added stay noted: an edited file may still hold them.
+ */
 export async function noteWritten(
   host: SetupHost,
   record: SetupRecord,
@@ -22,7 +25,7 @@ export async function noteWritten(
     record.before.map(async (file) => ({
       ...file,
       written: (await readIfExists(file.path)) ?? undefined,
-      added: [...added],
+      added: [...new Set([...(file.added ?? []), ...added])],
     })),
   );
   const noted = { ...record, before };

@@ -50,6 +50,17 @@ test('on an NVDIMM, too, memory for a crash kernel reaches the boot loader, and 
   expect(await readIfExists(dropIn)).toBeNull();
 });
 
+test('what an earlier setup put on the command line stays noted as added, until setup is undone', async () => {
+  const nvdimm = device({ source: 'nvdimm', region: { start: 16 * GIB, end: 20 * GIB }, sizeBytes: 4 * GIB });
+  host.data = { ...host.data, devices: [{ device: nvdimm, content: null }] };
+  let further = ['crashkernel=256M'];
+  setup = createSetup(storeOf(host), host, () => further);
+  await setup.run(3 * GIB);
+  further = ['nokaslr'];
+  await setup.run(3 * GIB);
+  expect((await host.readRecord())?.before).toMatchObject([{ added: ['crashkernel=256M', 'nokaslr'] }]);
+});
+
 test('an NVDIMM is not taken when the boot loader does not take the arguments', async () => {
   const nvdimm = device({ source: 'nvdimm', region: { start: 16 * GIB, end: 20 * GIB }, sizeBytes: 4 * GIB });
   host.data = { ...host.data, devices: [{ device: nvdimm, content: null }] };
