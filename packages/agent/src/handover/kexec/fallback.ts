@@ -5,6 +5,7 @@ import { detectBootLoader, installedKernels, readIfExists } from '@exuvia/sys';
 import type { Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
+import { forgetNextKernel } from '../shared/default-kernel.ts';
 import { runningVms } from '../shared/running-vms.ts';
 import { parseStamps } from '../shared/stamp-lines.ts';
 import { FALLBACK_ARGUMENT } from './arrival.ts';
@@ -119,7 +120,7 @@ export function armFallback(): Step {
 
 /** Takes back what `arm-fallback` set. Idempotent. */
 export async function disarmFallback(context: StepContext): Promise<void> {
-  if ((await context.recall('next-kernel')) === true) await (await detectBootLoader())?.clearNextKernel();
+  if ((await context.recall('next-kernel')) === true) await forgetNextKernel();
   // A full disk must not make an undo fail: cleared twice is no harm.
   await context.remember('next-kernel', false).catch(() => {});
 }

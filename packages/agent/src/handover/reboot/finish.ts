@@ -1,9 +1,8 @@
 import type { Report } from '@exuvia/contract';
-import { detectBootLoader } from '@exuvia/sys';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
-import { makeDefault } from '../shared/default-kernel.ts';
+import { forgetNextKernel, makeDefault } from '../shared/default-kernel.ts';
 import { buildReport } from '../shared/report.ts';
 import { restoreInTarget } from '../shared/restore-in-target.ts';
 import { verifyVms } from '../shared/verify.ts';
@@ -42,9 +41,4 @@ export async function finishReboot(
   await attempt(context, 'The boot loader may keep its choice for one boot', forgetNextKernel);
   await attempt(context, 'The boot loader keeps its old default', () => makeDefault(plan.target.kernel));
   return buildReport(dependencies, context, await rebootTimings(context), verified);
-}
-
-/** Most boot loaders have forgotten it by themselves; GRUB on LVM or RAID cannot. */
-async function forgetNextKernel(): Promise<void> {
-  await (await detectBootLoader())?.clearNextKernel();
 }

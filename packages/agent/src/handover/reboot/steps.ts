@@ -4,6 +4,7 @@ import { appendDurably, detectBootLoader, run } from '@exuvia/sys';
 import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { commitRecord } from '../shared/commit-record.ts';
+import { forgetNextKernel } from '../shared/default-kernel.ts';
 import { noteVms } from '../shared/note-vms.ts';
 import { savedFile } from './layout.ts';
 import { noteTime } from './times.ts';
@@ -45,9 +46,7 @@ function chooseKernel(release: string): Step {
       }
       await bootLoader.setNextKernel(release);
     },
-    async undo() {
-      await (await detectBootLoader())?.clearNextKernel();
-    },
+    undo: forgetNextKernel,
   };
 }
 

@@ -5,3 +5,8 @@ export async function makeDefault(release: string): Promise<void> {
   if (kernelRelease() !== release) return;
   await (await detectBootLoader())?.setDefaultKernel(release);
 }
+
+/** Takes back the choice for one boot. Most boot loaders have forgotten it by themselves; GRUB on LVM or RAID cannot. */
+export async function forgetNextKernel(): Promise<void> {
+  await (await detectBootLoader())?.clearNextKernel();
+}
