@@ -97,7 +97,7 @@ static bool device_is(const char *device, const struct file_system *fs) {
   return strcmp(fs->id, fs->by_label ? label : uuid) == 0;
 }
 
-/* A kernel may know a disk by another number than the one before (Linux drivers/nvme/host/quirks). */
+/* A kernel may know a disk by another number than the one before (Linux, NVME_QUIRK_BOGUS_NID). */
 #define IDENTITY_TIMEOUT_MS 5000
 static bool identities_hold = true;
 
