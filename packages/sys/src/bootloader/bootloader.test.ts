@@ -1,44 +1,24 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
 import { readIfExists } from '../files/read.ts';
 import { temporaryDirectory } from '../testing/index.ts';
 import { detectBootLoader } from './detect.ts';
 import { grub } from './grub.ts';
 import { grubEntryFor, parseGrubConfig } from './grub-config.ts';
+import { NEW, OLD, TestRoot } from './host.testing.ts';
 
 const FIXTURES = join(import.meta.dirname, 'fixtures');
 const UUID = '6f1c6d3e-0a4b-4a38-9a64-1f0d3f9a2b11';
-const NEW = '7.2.12+deb13-cloud-amd64';
-const OLD = '6.12.117+deb13-cloud-amd64';
 const submenu = await readFile(join(FIXTURES, 'grub-submenu.cfg'), 'utf8');
 const flat = await readFile(join(FIXTURES, 'grub-flat.cfg'), 'utf8');
 
-let root: string;
-const path = process.env.PATH;
+let root: TestRoot;
 let setDefault: () => Promise<string | null>;
 beforeEach(async () => {
-  root = await temporaryDirectory();
-  setDefault = await program('grub-set-default', '');
+  root = new TestRoot(await temporaryDirectory());
+  setDefault = await root.program('grub-set-default', '');
 });
-afterEach(() => {
-  process.env.PATH = path;
-});
-
-async function put(name: string, text: string): Promise<string> {
-  await mkdir(dirname(join(root, name)), { recursive: true });
-  await writeFile(join(root, name), text);
-  return join(root, name);
-}
-
-/** Stands in for a program that would change this machine's boot; keeps what it was called with. */
-async function program(name: string, script: string): Promise<() => Promise<string | null>> {
-  const log = join(root, `${name}.log`);
-  const file = await put(`bin/${name}`, `#!/bin/sh\necho "$@" >> '${log}'\n${script}\n`);
-  await chmod(file, 0o755);
-  process.env.PATH = `${join(root, 'bin')}:${path}`;
-  return () => readIfExists(log);
-}
 
 test('the entries of a generated grub.cfg are read, with those in submenus', () => {
   expect(parseGrubConfig(submenu).map((entry) => [entry.release, entry.path])).toEqual([
@@ -64,13 +44,13 @@ test('the command line of an entry is that of its linux line', () => {
 });
 
 test('GRUB gets a drop-in, and update-grub runs', async () => {
-  await put('boot/grub/grub.cfg', submenu);
-  const log = await program(
+  await root.put('boot/grub/grub.cfg', submenu);
+  const log = await root.program(
     'update-grub',
-    `cp '${join(FIXTURES, 'grub-flat.cfg')}' '${root}/boot/grub/grub.cfg'`,
+    `cp '${join(FIXTURES, 'grub-flat.cfg')}' '${root.path}/boot/grub/grub.cfg'`,
   );
-  await grub(root).setArguments(['memmap=2G!5G']);
-  expect(await readFile(join(root, 'etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe(
+  await grub(root.path).setArguments(['memmap=2G!5G']);
+  expect(await readFile(root.file('etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe(
     `# Written by \`exuvia setup\`; \`exuvia setup --undo\` removes it.
 GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX memmap=2G!5G"
 # So that an update can make the kernel that it brought the one that boots.
@@ -78,24 +58,27 @@ GRUB_DEFAULT=saved
 `,
   );
   expect(await log()).toBe('\n');
-  await grub(root).removeArguments([]);
-  expect(await readIfExists(join(root, 'etc/default/grub.d/exuvia.cfg'))).toBeNull();
+  await grub(root.path).removeArguments([]);
+  expect(await readIfExists(root.file('etc/default/grub.d/exuvia.cfg'))).toBeNull();
 });
 
 test.each([
   ['1>2', ['GRUB_DEFAULT is now saved; the saved entry is "1>2", as it was, until an update changes it.']],
   ['0', []],
 ])('a default of %s stays the default when GRUB gets a saved one', async (entry, notes) => {
-  await put('boot/grub/grub.cfg', submenu.replace('set default="0"', `set default="${entry}"`));
-  await program('update-grub', `cp '${join(FIXTURES, 'grub-flat.cfg')}' '${root}/boot/grub/grub.cfg'`);
-  expect(await grub(root).setArguments(['memmap=2G!5G'])).toEqual(notes);
+  await root.put('boot/grub/grub.cfg', submenu.replace('set default="0"', `set default="${entry}"`));
+  await root.program(
+    'update-grub',
+    `cp '${join(FIXTURES, 'grub-flat.cfg')}' '${root.path}/boot/grub/grub.cfg'`,
+  );
+  expect(await grub(root.path).setArguments(['memmap=2G!5G'])).toEqual(notes);
   expect(await setDefault()).toBe(`${entry}\n`);
-  expect(await grub(root).setArguments(['memmap=2G!5G'])).toEqual([]);
+  expect(await grub(root.path).setArguments(['memmap=2G!5G'])).toEqual([]);
   expect(await setDefault()).toBe(`${entry}\n`);
 });
 
 test("entries of other systems and the administrator's own need not have the arguments", async () => {
-  const others = await put(
+  const others = await root.put(
     'others.cfg',
     `${flat}
 submenu 'Advanced options for Fedora' $menuentry_id_option 'osprober-gnulinux-advanced-1' {
@@ -108,62 +91,58 @@ menuentry 'Rescue' {
 }
 `,
   );
-  await put('boot/grub/grub.cfg', submenu);
-  await program('update-grub', `cp '${others}' '${root}/boot/grub/grub.cfg'`);
-  await grub(root).setArguments(['memmap=2G!5G']);
-  await expect(grub(root).setArguments(['memmap=4G!5G'])).rejects.toMatchObject({
+  await root.put('boot/grub/grub.cfg', submenu);
+  await root.program('update-grub', `cp '${others}' '${root.path}/boot/grub/grub.cfg'`);
+  await grub(root.path).setArguments(['memmap=2G!5G']);
+  await expect(grub(root.path).setArguments(['memmap=4G!5G'])).rejects.toMatchObject({
     code: 'boot-loader-failed',
   });
 });
 
 test('when update-grub fails or does not take the arguments, the drop-in is taken back', async () => {
-  await put('boot/grub/grub.cfg', submenu);
-  await put('etc/default/grub.d/exuvia.cfg', 'old\n');
-  await program('update-grub', 'echo no space left >&2; exit 1');
-  await expect(grub(root).setArguments(['memmap=2G!5G'])).rejects.toMatchObject({
+  await root.put('boot/grub/grub.cfg', submenu);
+  await root.put('etc/default/grub.d/exuvia.cfg', 'old\n');
+  await root.program('update-grub', 'echo no space left >&2; exit 1');
+  await expect(grub(root.path).setArguments(['memmap=2G!5G'])).rejects.toMatchObject({
     code: 'boot-loader-failed',
     message: "GRUB's configuration could not be changed.",
     hint: 'It said: no space left',
   });
-  await program('update-grub', 'true');
-  await expect(grub(root).setArguments(['memmap=2G!5G'])).rejects.toMatchObject({
-    message: `update-grub did not put memmap=2G!5G on the kernel command line in ${root}/boot/grub/grub.cfg.`,
+  await root.program('update-grub', 'true');
+  await expect(grub(root.path).setArguments(['memmap=2G!5G'])).rejects.toMatchObject({
+    message: `update-grub did not put memmap=2G!5G on the kernel command line in ${root.path}/boot/grub/grub.cfg.`,
   });
-  expect(await readFile(join(root, 'etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe('old\n');
+  expect(await readFile(root.file('etc/default/grub.d/exuvia.cfg'), 'utf8')).toBe('old\n');
 });
 
 test('what a shell would expand never reaches the drop-in', async () => {
-  await put('boot/grub/grub.cfg', submenu);
-  await program('update-grub', 'true');
-  await expect(grub(root).setArguments(['a="$(id)"'])).rejects.toMatchObject({
+  await root.put('boot/grub/grub.cfg', submenu);
+  await root.program('update-grub', 'true');
+  await expect(grub(root.path).setArguments(['a="$(id)"'])).rejects.toMatchObject({
     message: 'a="$(id)" cannot be put into GRUB\'s configuration.',
   });
 });
 
 test('the default and the next kernel are set by the path of their entry', async () => {
-  await put('boot/grub/grub.cfg', submenu);
-  const setNext = await program('grub-reboot', '');
-  await grub(root).setDefaultKernel(NEW);
-  await grub(root).setNextKernel(OLD);
+  await root.put('boot/grub/grub.cfg', submenu);
+  const setNext = await root.program('grub-reboot', '');
+  await grub(root.path).setDefaultKernel(NEW);
+  await grub(root.path).setNextKernel(OLD);
   expect(await setDefault()).toBe(`gnulinux-advanced-${UUID}>gnulinux-${NEW}-advanced-${UUID}\n`);
   expect(await setNext()).toBe(`gnulinux-advanced-${UUID}>gnulinux-${OLD}-advanced-${UUID}\n`);
-  await expect(grub(root).setDefaultKernel('5.10')).rejects.toMatchObject({
+  await expect(grub(root.path).setDefaultKernel('5.10')).rejects.toMatchObject({
     code: 'boot-entry-missing',
     message: "GRUB's menu has no entry for kernel 5.10.",
   });
 });
 
 test('the boot loader in use is detected', async () => {
-  expect(await detectBootLoader(root)).toBeNull();
-  await put('boot/efi/loader/loader.conf', '');
-  expect((await detectBootLoader(root))?.kind).toBe('kernel-install');
-  await put('boot/grub/grub.cfg', '');
-  expect((await detectBootLoader(root))?.kind).toBe('grub');
+  expect(await detectBootLoader(root.path)).toBeNull();
+  await root.put('boot/efi/loader/loader.conf', '');
+  expect((await detectBootLoader(root.path))?.kind).toBe('kernel-install');
+  await root.put('boot/grub/grub.cfg', '');
+  expect((await detectBootLoader(root.path))?.kind).toBe('grub');
   const info = 'sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f';
-  await put(info, '');
-  await writeFile(
-    join(root, info),
-    Buffer.concat([Buffer.alloc(4), Buffer.from('systemd-boot 257\0', 'utf16le')]),
-  );
-  expect((await detectBootLoader(root))?.kind).toBe('kernel-install');
+  await root.put(info, Buffer.concat([Buffer.alloc(4), Buffer.from('systemd-boot 257\0', 'utf16le')]));
+  expect((await detectBootLoader(root.path))?.kind).toBe('kernel-install');
 });

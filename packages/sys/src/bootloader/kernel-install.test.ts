@@ -1,34 +1,15 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { mkdir, readFile } from 'node:fs/promises';
+import { beforeEach, expect, test } from 'vitest';
 import { readIfExists } from '../files/read.ts';
 import { temporaryDirectory } from '../testing/index.ts';
 import { bootEntryFor, bootedCommandLine, parseBootEntries } from './boot-entries.ts';
+import { NEW, OLD, TestRoot } from './host.testing.ts';
 import { kernelInstall, withArguments } from './kernel-install.ts';
 
-const NEW = '7.2.12+deb13-cloud-amd64';
-const OLD = '6.12.117+deb13-cloud-amd64';
-
-let root: string;
-const path = process.env.PATH;
+let root: TestRoot;
 beforeEach(async () => {
-  root = await temporaryDirectory();
+  root = new TestRoot(await temporaryDirectory());
 });
-afterEach(() => {
-  process.env.PATH = path;
-});
-
-async function put(name: string, text: string): Promise<string> {
-  await mkdir(dirname(join(root, name)), { recursive: true });
-  await writeFile(join(root, name), text);
-  return join(root, name);
-}
-
-/** Stands in for a program that would change this machine's boot. */
-async function program(name: string, script: string): Promise<void> {
-  await chmod(await put(`bin/${name}`, `#!/bin/sh\n${script}\n`), 0o755);
-  process.env.PATH = `${join(root, 'bin')}:${path}`;
-}
 
 /**
  * Stands in for kernel-install and bootctl of a host with two of Debian's kernels: an entry has the command line that
@@ -36,35 +17,34 @@ async function program(name: string, script: string): Promise<void> {
  */
 async function systemdBoot(): Promise<() => Promise<string | null>> {
   for (const release of [OLD, NEW]) {
-    await put(`boot/vmlinuz-${release}`, '');
-    await mkdir(join(root, 'lib/modules', release), { recursive: true });
+    await root.put(`boot/vmlinuz-${release}`, '');
+    await mkdir(root.file(`lib/modules/${release}`), { recursive: true });
   }
-  await mkdir(join(root, 'entries'), { recursive: true });
-  const log = join(root, 'kernel-install.log');
-  await program(
+  await mkdir(root.file('entries'), { recursive: true });
+  const log = await root.program(
     'kernel-install',
-    `echo "$@" >> '${log}'\n[ "$1" = add ] && cp '${root}/etc/kernel/cmdline' "${root}/entries/$2" 2>/dev/null || true`,
+    `[ "$1" = add ] && cp '${root.path}/etc/kernel/cmdline' "${root.path}/entries/$2" 2>/dev/null || true`,
   );
-  await program(
+  await root.program(
     'bootctl',
-    `cd '${root}/entries'; for one in *; do
+    `cd '${root.path}/entries'; for one in *; do
       printf '%s{"id":"%s.conf","version":"%s","options":"%s"}' "$comma" "$one" "$one" "$(tr '\\n' ' ' <"$one")"; comma=,
     done | sed 's/^/[/; s/$/]/'`,
   );
-  return () => readIfExists(log);
+  return log;
 }
 
 test('kernel-install gets a changed command line, and its old one back', async () => {
-  const file = await put('etc/kernel/cmdline', 'root=/dev/vda ro\n');
+  const file = await root.put('etc/kernel/cmdline', 'root=/dev/vda ro\n');
   const log = await systemdBoot();
-  const loader = kernelInstall(root);
+  const loader = kernelInstall(root.path);
   await loader.setArguments(['memmap=2G!5G']);
   expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro memmap=2G!5G\n');
   await loader.setArguments(['memmap=1G!5G']);
   expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro memmap=1G!5G\n');
   await loader.removeArguments([{ path: file, content: 'root=/dev/vda ro\n' }]);
   expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro\n');
-  const added = `add ${OLD} ${root}/boot/vmlinuz-${OLD}\nadd ${NEW} ${root}/boot/vmlinuz-${NEW}\n`;
+  const added = `add ${OLD} ${root.path}/boot/vmlinuz-${OLD}\nadd ${NEW} ${root.path}/boot/vmlinuz-${NEW}\n`;
   expect(await log()).toBe(added.repeat(3));
 });
 
@@ -83,32 +63,32 @@ test.each([
   ],
   ['another memmap', 'ro\n', 'ro memmap=1M$2M memmap=2G!5G\n', 'ro memmap=1M$2M\n'],
 ])('taking the setup back from kernel-install keeps %s', async (_, was, now, then) => {
-  const file = await put('etc/kernel/cmdline', now);
+  const file = await root.put('etc/kernel/cmdline', now);
   await systemdBoot();
-  await kernelInstall(root).removeArguments([{ path: file, content: was }]);
+  await kernelInstall(root.path).removeArguments([{ path: file, content: was }]);
   expect(await readFile(file, 'utf8')).toBe(then);
 });
 
 test('a command line that was not there goes again, unless it was edited since', async () => {
-  await put('usr/lib/kernel/cmdline', 'root=/dev/vda ro\n');
+  await root.put('usr/lib/kernel/cmdline', 'root=/dev/vda ro\n');
   await systemdBoot();
-  const file = join(root, 'etc/kernel/cmdline');
-  await kernelInstall(root).setArguments(['memmap=2G!5G']);
-  await kernelInstall(root).removeArguments([{ path: file, content: null }]);
+  const file = root.file('etc/kernel/cmdline');
+  await kernelInstall(root.path).setArguments(['memmap=2G!5G']);
+  await kernelInstall(root.path).removeArguments([{ path: file, content: null }]);
   await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' });
-  await put('etc/kernel/cmdline', 'root=/dev/vda rw memmap=2G!5G\n');
-  await kernelInstall(root).removeArguments([{ path: file, content: null }]);
+  await root.put('etc/kernel/cmdline', 'root=/dev/vda rw memmap=2G!5G\n');
+  await kernelInstall(root.path).removeArguments([{ path: file, content: null }]);
   expect(await readFile(file, 'utf8')).toBe('root=/dev/vda rw\n');
 });
 
 test('what the entries had of their own stays when the setup is taken back', async () => {
-  await put('usr/lib/kernel/cmdline', 'ro crashkernel=512M memmap=1G!9G\n');
+  await root.put('usr/lib/kernel/cmdline', 'ro crashkernel=512M memmap=1G!9G\n');
   await systemdBoot();
-  const file = join(root, 'etc/kernel/cmdline');
-  await put('etc/kernel/cmdline', 'ro crashkernel=512M memmap=1G!9G memmap=2G!5G\n');
+  const file = root.file('etc/kernel/cmdline');
+  await root.put('etc/kernel/cmdline', 'ro crashkernel=512M memmap=1G!9G memmap=2G!5G\n');
   const own = { path: file, content: null, written: await readFile(file, 'utf8'), added: ['memmap=2G!5G'] };
-  await kernelInstall(root).removeArguments([own]);
-  expect(await readFile(join(root, 'entries', NEW), 'utf8')).toBe('ro crashkernel=512M memmap=1G!9G\n');
+  await kernelInstall(root.path).removeArguments([own]);
+  expect(await readFile(root.file(`entries/${NEW}`), 'utf8')).toBe('ro crashkernel=512M memmap=1G!9G\n');
 });
 
 test('only a memmap for persistent memory is replaced', () => {
@@ -131,16 +111,16 @@ test('the entry of systemd-boot is found by its version or its path', () => {
 });
 
 test('every kernel in /boot gets a new entry, and one that does not carry the arguments is a failure', async () => {
-  const file = await put('etc/kernel/cmdline', 'root=/dev/vda ro\n');
+  const file = await root.put('etc/kernel/cmdline', 'root=/dev/vda ro\n');
   const log = await systemdBoot();
-  await program('kernel-install', `echo "$@" >> '${root}/kernel-install.log'`);
-  for (const release of [OLD, NEW]) await put(`entries/${release}`, 'root=/dev/vda ro');
-  await expect(kernelInstall(root).setArguments(['memmap=2G!5G'])).rejects.toMatchObject({
+  await root.program('kernel-install', '');
+  for (const release of [OLD, NEW]) await root.put(`entries/${release}`, 'root=/dev/vda ro');
+  await expect(kernelInstall(root.path).setArguments(['memmap=2G!5G'])).rejects.toMatchObject({
     code: 'boot-loader-failed',
     message: `kernel-install did not put memmap=2G!5G into the boot entry of kernel ${OLD}.`,
   });
   expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro\n');
-  expect(await log()).toContain(`add ${NEW} ${root}/boot/vmlinuz-${NEW}\n`);
+  expect(await log()).toContain(`add ${NEW} ${root.path}/boot/vmlinuz-${NEW}\n`);
 });
 
 test('the command line of the default entry counts, and of no other system', () => {
@@ -161,33 +141,31 @@ const JUMP =
   'root=/dev/vda ro quiet cryptomgr.notests tsc_early_khz=2100000 lpj=8400000 panic=10 maxcpus=2 exuvia.update=u1';
 
 test('after a jump the command line of the entry that boots stands in, not that of the running kernel', async () => {
-  await put('proc/cmdline', `${JUMP}\n`);
+  await root.put('proc/cmdline', `${JUMP}\n`);
   await systemdBoot();
-  for (const release of [OLD, NEW]) await put(`entries/${release}`, 'root=/dev/vda ro lpj=8400000');
-  await kernelInstall(root).setArguments(['memmap=2G!5G']);
-  expect(await readFile(join(root, 'etc/kernel/cmdline'), 'utf8')).toBe('root=/dev/vda ro memmap=2G!5G\n');
+  for (const release of [OLD, NEW]) await root.put(`entries/${release}`, 'root=/dev/vda ro lpj=8400000');
+  await kernelInstall(root.path).setArguments(['memmap=2G!5G']);
+  expect(await readFile(root.file('etc/kernel/cmdline'), 'utf8')).toBe('root=/dev/vda ro memmap=2G!5G\n');
 });
 
 test("what an undone setup has left on the running command line is not taken for the host's own", async () => {
-  await put('proc/cmdline', 'root=/dev/vda ro memmap=2G!5G\n');
+  await root.put('proc/cmdline', 'root=/dev/vda ro memmap=2G!5G\n');
   await systemdBoot();
-  for (const release of [OLD, NEW]) await put(`entries/${release}`, 'root=/dev/vda ro');
-  await kernelInstall(root).setArguments(['crashkernel=256M']);
-  expect(await readFile(join(root, 'etc/kernel/cmdline'), 'utf8')).toBe(
-    'root=/dev/vda ro crashkernel=256M\n',
-  );
+  for (const release of [OLD, NEW]) await root.put(`entries/${release}`, 'root=/dev/vda ro');
+  await kernelInstall(root.path).setArguments(['crashkernel=256M']);
+  expect(await readFile(root.file('etc/kernel/cmdline'), 'utf8')).toBe('root=/dev/vda ro crashkernel=256M\n');
 });
 
 test('a command line that setup wrote goes again, also when the running kernel has another one by then', async () => {
-  const file = join(root, 'etc/kernel/cmdline');
-  await put('proc/cmdline', 'BOOT_IMAGE=/linux root=/dev/vda ro\n');
+  const file = root.file('etc/kernel/cmdline');
+  await root.put('proc/cmdline', 'BOOT_IMAGE=/linux root=/dev/vda ro\n');
   await systemdBoot();
-  await kernelInstall(root).setArguments(['memmap=2G!5G']);
+  await kernelInstall(root.path).setArguments(['memmap=2G!5G']);
   const written = await readFile(file, 'utf8');
   expect(written).toBe('root=/dev/vda ro memmap=2G!5G\n');
-  await put('proc/cmdline', `${JUMP}\n`);
-  await kernelInstall(root).removeArguments([{ path: file, content: null, written }]);
+  await root.put('proc/cmdline', `${JUMP}\n`);
+  await kernelInstall(root.path).removeArguments([{ path: file, content: null, written }]);
   expect(await readIfExists(file)).toBeNull();
   // Without the file kernel-install would have taken the running kernel's.
-  expect(await readFile(join(root, 'entries', NEW), 'utf8')).toBe('root=/dev/vda ro\n');
+  expect(await readFile(root.file(`entries/${NEW}`), 'utf8')).toBe('root=/dev/vda ro\n');
 });
