@@ -13,7 +13,7 @@
 #include "crc32.h"
 #include "state.h"
 
-/* The same places as in packages/agent/src/workload/vm/samples.ts. */
+/* The same places as in packages/sys/src/memory/samples.ts. */
 static unsigned long long sample_offset(const struct vm *vm, unsigned long long i) {
   uint32_t scattered = (uint32_t)i * 2654435761u;
   return i * vm->stride + scattered % (vm->stride / SAMPLE_BYTES) * SAMPLE_BYTES;

@@ -11,6 +11,7 @@ import type {
   VmSpec,
 } from '@exuvia/contract';
 import type { GuestClock, OpenImage } from '@exuvia/qemu';
+import type { MemoryChecksum } from '@exuvia/sys';
 
 /**
  * The narrow interfaces between the update engine and what it drives. A handover contributes steps and
@@ -71,8 +72,10 @@ export interface Handover {
   checks(target: PlanTarget, vms: readonly Vm[]): Promise<Check[]>;
   /** What the plan says of each VM for this handover. */
   planVms(vms: Plan['vms'], target: PlanTarget): Promise<Plan['vms']>;
+  /** Where the VMs' memory waits. */
+  planStore(target: PlanTarget): Promise<Plan['store']>;
   /** In order; the last one jumps and does not return when it succeeds, unless the handover stays in the boot. */
-  steps(plan: Pick<Plan, 'id' | 'target' | 'vms' | 'leftOut'>): readonly Step[];
+  steps(plan: Pick<Plan, 'id' | 'target' | 'vms' | 'leftOut' | 'store'>): readonly Step[];
   /** True when this boot is the one that the update's jump led to; false: the machine was reset instead. */
   arrived(plan: Pick<Plan, 'id'>): Promise<boolean>;
   /**
@@ -109,6 +112,29 @@ export interface Store {
   scrub(name: string): Promise<void>;
   /** Finishes scrubs that a crash interrupted, and scrubs what belongs to no VM in `keep`. */
   scrubOrphans(keep: ReadonlySet<string>): Promise<string[]>;
+  /** Whether it outlives the next restart through the firmware: only what has been seen on this machine counts. */
+  resets(): Promise<ResetVerdict>;
+  /**
+   * Fills what is free with a pattern, but for `keepFree` bytes, and notes it: the next boot sees what became of it. Does
+   * nothing without a store.
+   */
+  markForReset(options: { readonly keepFree: number; readonly signal: AbortSignal }): Promise<void>;
+  /** Notes beside it what the memory of VMs is that wait elsewhere. */
+  addToMark(memories: readonly MarkedMemory[]): Promise<void>;
+  /** Notes what became of the mark of another boot. @param whole the VMs that waited in the store were found whole */
+  judgeReset(whole: boolean): Promise<void>;
+  /** The restart does not come. Idempotent. */
+  forgetReset(): Promise<void>;
+}
+
+export interface MarkedMemory extends MemoryChecksum {
+  readonly name: string;
+}
+
+export interface ResetVerdict {
+  readonly outlives: boolean;
+  /** A sentence. */
+  readonly reason: string;
 }
 
 export interface StoreStatus {
@@ -192,10 +218,15 @@ export interface RunningQemu {
   readonly migrationModes: readonly string[];
 }
 
+export interface SaveInPlaceOptions {
+  /** The memory is to outlive a reset of the machine: it is written back from the caches, and all of it is sealed. */
+  readonly throughReset?: boolean;
+}
+
 /** How handovers put VMs away and take them up again by themselves. */
 export interface SavedVms {
   /** Saves a VM's device state into the store, beside its memory, and leaves it paused. */
-  saveInPlace(name: string): Promise<void>;
+  saveInPlace(name: string, options?: SaveInPlaceOptions): Promise<void>;
   /** Takes up a VM whose RAM and device state an update left in the store, when the early restore did not. */
   restoreInPlace(name: string, options?: { readonly binary?: string }): Promise<Vm>;
   /** Saves a VM, RAM included, to a file outside of the store, and leaves it paused. */

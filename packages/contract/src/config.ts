@@ -46,6 +46,12 @@ export const agentConfigSchema = z.strictObject({
     .describe(
       'After a crash of the kernel restart the host and its VMs at once; needs crashkernel= (doctor)',
     ),
+  rebootStore: z
+    .enum(['auto', 'disk'])
+    .default('auto')
+    .describe(
+      'Where VMs wait in an update by reboot: in the store, once their memory has been seen to outlive one; or always on disk',
+    ),
   allowFaultInjection: z
     .boolean()
     .default(false)

@@ -6,6 +6,8 @@ export const HOST_PATHS = {
   journal: '/var/lib/exuvia/journal.jsonl',
   updates: '/var/lib/exuvia/updates',
   setup: '/var/lib/exuvia/setup.json',
+  /** Whether memory outlives a restart of this machine through its firmware, as updates have seen it. */
+  reset: '/var/lib/exuvia/reset.json',
   store: '/var/lib/exuvia/store',
   saved: '/var/lib/exuvia/saved',
   runtime: '/run/exuvia',

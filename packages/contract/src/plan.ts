@@ -100,7 +100,7 @@ export const planSchema = z.object({
   host: z.object({ hostname: z.string(), bootId: z.string(), kernel: z.string(), qemu: z.string() }),
   target: targetSchema,
   handover: handoverKindSchema,
-  store: z.enum(['dax', 'disk']),
+  store: z.enum(['dax', 'disk']).describe('Where the VMs’ memory waits'),
   vms: z.array(
     z.object({
       name: vmNameSchema,

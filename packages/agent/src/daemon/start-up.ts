@@ -46,6 +46,9 @@ export async function startUp(context: StartUp): Promise<void> {
     }),
   );
   if (recovered === null) return;
+  await attempt(log, 'What a restart left in the store could not be removed', () =>
+    parts.store.judgeReset(false),
+  );
   await attempt(log, 'What a crash of the kernel left could not be dealt with', () =>
     parts.crash.takeUp(parts.bootId),
   );

@@ -50,7 +50,7 @@ export function hostChecks(facts: DoctorFacts): Check[] {
   ];
 }
 
-/** What an update over a reboot does without: it saves all of a VM to the disk and boots as ever. */
+/** What an update over a reboot does without: it boots as ever, and saves VMs to disk if need be. */
 const KEXEC_ONLY = new Set([
   'kernel-config',
   'kernel-command-line',

@@ -20,6 +20,7 @@ const inputs: PlanInputs = {
   alternatives: [],
   livepatches: [],
   handover: 'kexec',
+  store: 'dax',
   vms: [],
   leftOut: [],
   checks: [],
@@ -60,10 +61,6 @@ test('a plan is made of what was looked up, and nothing else', () => {
     aptLine: null,
     executable: true,
   });
-});
-
-test('an update over a reboot keeps the VMs on the disk', () => {
-  expect(buildPlan({ ...inputs, handover: 'reboot' }).store).toBe('disk');
 });
 
 test('one failed check makes a plan that cannot be executed, a warning does not', () => {

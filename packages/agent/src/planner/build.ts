@@ -22,6 +22,7 @@ export interface PlanInputs {
   readonly handover: HandoverKind;
   /** Those that run: the others need nothing from an update. */
   readonly vms: Plan['vms'];
+  readonly store: Plan['store'];
   /** Those that cannot be saved, and what their specs say of that. */
   readonly leftOut: Plan['leftOut'];
   readonly parallel: number;
@@ -48,7 +49,7 @@ export function buildPlan(inputs: PlanInputs): Plan {
     },
     target: { kernel: target.kernel, qemu: target.qemu, modules: [...target.modules] },
     handover,
-    store: handover === 'reboot' ? 'disk' : 'dax',
+    store: inputs.store,
     vms: inputs.vms,
     leftOut: inputs.leftOut,
     parallel: inputs.parallel,

@@ -13,6 +13,7 @@ const plan = buildPlan({
   target: { kernel: '7.2.12+deb13-amd64', qemu: null, modules: [] },
   ...{ parallel: 1, leftOut: [], alternatives: [], livepatches: [] },
   handover: 'kexec',
+  store: 'dax',
   vms: plannedVms(vms),
   steps,
   checks: [],

@@ -84,6 +84,7 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
         id,
         leftOut,
         vms: await handover.planVms(plannedVms(chosen.vms, running), target),
+        store: await handover.planStore(target),
         target: { ...target, modules: [...target.modules] },
       };
       const plan = buildPlan({

@@ -77,7 +77,10 @@ const EXPLANATION = {
 async function undo(dependencies: RecoveryDependencies, state: UpdateState): Promise<void> {
   const { engine, vms } = dependencies;
   const handover = handoverOf(dependencies, state);
-  const steps = startedSteps(handover.steps(state.plan), state.begun);
+  // The agent that has begun it may have been an older one: what its plan does not have has not happened.
+  const planned = new Set(state.plan.steps.map(({ name }) => name));
+  const known = handover.steps(state.plan).filter(({ name }) => planned.has(name));
+  const steps = startedSteps(known, state.begun);
   const last = steps.at(-1)?.name;
   const where = last === undefined ? 'before its first step' : `in step ${last}`;
   const reason = state.view.reason ?? `The agent ended ${where}.`;

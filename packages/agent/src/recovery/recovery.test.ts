@@ -69,6 +69,18 @@ test.each(moments)(
   20_000,
 );
 
+test('what an older agent has begun is undone without the steps that this one has beside them', async () => {
+  const { id } = await killedBy({ step: 'save', action: 'kill', when: 'after' });
+  const handover = new FakeHandover('kexec', [
+    ...FAKE_STEPS.slice(0, 4),
+    ['added-since', 'QEMU shutdown'],
+    ...FAKE_STEPS.slice(4),
+  ]);
+  const running = await restart({ handover });
+  expect(handover.events).toEqual(NAMES.toReversed().map((step) => `undo ${step}`));
+  expect(await updateOf(running, id)).toMatchObject({ state: 'aborted' });
+});
+
 test('a commit record in the same boot is no jump: everything is undone', async () => {
   const { id } = await killedBy({ step: 'jump', action: 'kill', when: 'before' });
   await commit(id);

@@ -69,6 +69,7 @@ export class TestHost implements SetupHost {
       async setDefaultKernel() {},
       async setNextKernel() {},
       async clearNextKernel() {},
+      bootsWith: async () => true,
     };
   }
   file(path: string) {

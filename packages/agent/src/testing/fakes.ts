@@ -170,6 +170,18 @@ export class FakeStore implements Store {
     this.kept = [...keep].sort();
     return [];
   }
+
+  async resets() {
+    return { outlives: false, reason: 'Nothing is known.' };
+  }
+
+  async markForReset(): Promise<void> {}
+
+  async addToMark(): Promise<void> {}
+
+  async judgeReset(): Promise<void> {}
+
+  async forgetReset(): Promise<void> {}
 }
 
 /** What a fake step does, besides being written down in `events`. */
@@ -204,6 +216,10 @@ export class FakeHandover implements Handover {
 
   async planVms(vms: Plan['vms']): Promise<Plan['vms']> {
     return vms;
+  }
+
+  async planStore(): Promise<Plan['store']> {
+    return this.kind === 'reboot' ? 'disk' : 'dax';
   }
 
   steps(): Step[] {

@@ -1,5 +1,5 @@
 import type { Client } from '@exuvia/client';
-import { HOST_PATHS, type Plan, parseSize, type Update } from '@exuvia/contract';
+import { HOST_PATHS, type Plan, type PlanRequest, parseSize, type Update } from '@exuvia/contract';
 import { GUEST_NAMES } from '../../src/guests/specs.ts';
 import { startGuests } from '../../src/guests/start.ts';
 import { agentClient, askAgent, otherKernel, waitForAgent } from '../../src/host/agent.ts';
@@ -76,6 +76,8 @@ export interface HostSnapshot {
   readonly kexecLoaded: string;
   /** kernel.panic, which a new kernel is given another one of. */
   readonly panicTimeout: string;
+  /** How the kernel asks the firmware for a restart. */
+  readonly rebootMode: string;
   readonly armedWatchdogs: string;
   /** GRUB's environment: an entry for the next boot only would be among it. */
   readonly bootLoader: readonly string[];
@@ -85,24 +87,31 @@ export interface HostSnapshot {
 
 /** One session: each takes seconds in an emulator. */
 const SNAPSHOT = [
-  'uname -r; cat /proc/sys/kernel/random/boot_id /sys/kernel/kexec_loaded /proc/sys/kernel/panic; cat /sys/class/watchdog/*/state 2>/dev/null | grep -cx active',
+  'uname -r; cat /proc/sys/kernel/random/boot_id /sys/kernel/kexec_loaded /proc/sys/kernel/panic /sys/kernel/reboot/mode; cat /sys/class/watchdog/*/state 2>/dev/null | grep -cx active',
   // A timer or socket is "running" only while what it starts runs: active is what stays the same.
   "{ systemctl list-units --plain --no-legend --state=running --type=service; systemctl list-units --plain --no-legend --state=active --type=socket,timer,path; } | cut -d' ' -f1 | grep -v '^ssh@\\|^session-'",
   "findmnt --raw --noheadings -o TARGET,SOURCE,FSTYPE | grep -v '^/run/credentials'",
   'grub-editenv list',
-  `find ${['vms', 'updates', 'boot-files'].map((name) => `${HOST_PATHS.store}/${name}`).join(' ')} -type f 2>/dev/null`,
+  `find ${['vms', 'updates', 'boot-files', 'reset-pattern'].map((name) => `${HOST_PATHS.store}/${name}`).join(' ')} -type f 2>/dev/null`,
   "ps -C exuvia-tiny,exuvia-disk,exuvia-busy,qemu-system-x86_64 -o pid=,comm= | sed 's/^ *//'",
 ];
 
 export async function snapshotOf(lab: LabState): Promise<HostSnapshot> {
   const { stdout } = await labRun(lab, SNAPSHOT.join('; echo; '));
   const [facts = [], ...lists] = stdout.split('\n\n').map((part) => part.split('\n'));
-  const [kernel = '', bootId = '', kexecLoaded = '', panicTimeout = '', armedWatchdogs = ''] = facts;
+  const [
+    kernel = '',
+    bootId = '',
+    kexecLoaded = '',
+    panicTimeout = '',
+    rebootMode = '',
+    armedWatchdogs = '',
+  ] = facts;
   const [services = [], fileSystems = [], bootLoader = [], storeFiles = [], qemus = []] = lists.map((lines) =>
     lines.sort(),
   );
   return {
-    ...{ kernel, bootId, kexecLoaded, panicTimeout, armedWatchdogs },
+    ...{ kernel, bootId, kexecLoaded, panicTimeout, rebootMode, armedWatchdogs },
     ...{ services, fileSystems, bootLoader, storeFiles, qemus },
   };
 }
@@ -153,10 +162,15 @@ export async function untilHeld(lab: LabState, id: string, step: string): Promis
   throw new Error(`Update ${id} ended before it was held after ${step}.`);
 }
 
-/** The steps of an update to the other kernel, as its plan lists them. */
-export async function plannedSteps(lab: LabState): Promise<Plan['steps']> {
-  const kernel = await otherKernel(lab);
-  const plan = await ask(lab, (client) => client.makePlan({ kernel }));
+/** What an update is asked for, by what the lab host is at that time. */
+export type Change = (lab: LabState) => Promise<PlanRequest>;
+
+export const toOtherKernel: Change = async (lab) => ({ kernel: await otherKernel(lab) });
+
+/** The steps of an update, as its plan lists them. */
+export async function plannedSteps(lab: LabState, change: Change = toOtherKernel): Promise<Plan['steps']> {
+  const request = await change(lab);
+  const plan = await ask(lab, (client) => client.makePlan(request));
   return plan.steps;
 }
 

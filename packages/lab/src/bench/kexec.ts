@@ -97,7 +97,14 @@ async function oneUpdate(
   try {
     const kernel = await otherKernel(state);
     const request = handover === undefined ? { kernel } : { kernel, handover };
-    return asRun(await observedUpdate(state, observer, request, progress), busyMemory);
+    const seen = await observedUpdate(state, observer, request, progress);
+    if (handover === 'reboot' && seen.plan.store !== 'disk') {
+      throw new ExuviaError(
+        'bench-no-baseline',
+        'The VMs waited in the store: that is no baseline. Start with a lab host that has just been booted.',
+      );
+    }
+    return asRun(seen, busyMemory);
   } finally {
     await observer.stop();
   }

@@ -26,6 +26,8 @@ export interface BootLoader {
    * changed since stays. Idempotent.
    */
   removeArguments(before: readonly FileBefore[]): Promise<void>;
+  /** Whether a kernel's entry has each of these arguments. @throws ExuviaError `boot-entry-missing`. */
+  bootsWith(release: string, args: readonly string[]): Promise<boolean>;
   /** Makes a kernel the one that boots from now on. @throws ExuviaError `boot-entry-missing`. */
   setDefaultKernel(release: string): Promise<void>;
   /** Makes a kernel the one that boots next time only. @throws ExuviaError `boot-entry-missing`. */

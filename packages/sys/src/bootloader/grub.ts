@@ -15,9 +15,9 @@ export function grub(root = '/'): BootLoader {
   const dropIn = join(root, 'etc/default/grub.d/exuvia.cfg');
   const config = join(root, 'boot/grub/grub.cfg');
 
-  async function entryPath(release: string): Promise<string> {
+  async function entryFor(release: string): Promise<GrubEntry> {
     const entry = grubEntryFor(parseGrubConfig((await readIfExists(config)) ?? ''), release);
-    if (entry !== null) return entry.path;
+    if (entry !== null) return entry;
     throw new ExuviaError('boot-entry-missing', `GRUB's menu has no entry for kernel ${release}.`, {
       hint: 'Run `update-grub`; if that does not help, install the kernel again.',
     });
@@ -46,11 +46,12 @@ export function grub(root = '/'): BootLoader {
       await restoreFiles(own.length > 0 ? own : [{ path: dropIn, content: null }]);
       await run('update-grub', [], { timeoutMs: UPDATE_TIMEOUT_MS });
     },
+    bootsWith: async (release, args) => hasArguments((await entryFor(release)).arguments, args),
     async setDefaultKernel(release) {
-      await run('grub-set-default', [await entryPath(release)]);
+      await run('grub-set-default', [(await entryFor(release)).path]);
     },
     async setNextKernel(release) {
-      await run('grub-reboot', [await entryPath(release)]);
+      await run('grub-reboot', [(await entryFor(release)).path]);
     },
     async clearNextKernel() {
       await run('grub-editenv', ['-', 'unset', 'next_entry']);

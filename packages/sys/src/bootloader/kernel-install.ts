@@ -90,6 +90,8 @@ export function kernelInstall(root = '/'): BootLoader {
       const isEdited = current !== null && !sameButForAdded(current, then);
       await putBack(isEdited ? taken : was, taken);
     },
+    bootsWith: async (release, args) =>
+      hasArguments(bootEntryFor(await bootEntries(), release).options ?? '', args),
     setDefaultKernel: (release) => select('set-default', release),
     setNextKernel: (release) => select('set-oneshot', release),
     async clearNextKernel() {

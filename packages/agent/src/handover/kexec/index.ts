@@ -23,6 +23,7 @@ export function createKexecHandover(dependencies: HandoverDependencies): Handove
     staysInBoot: false,
     checks: (target, vms) => kexecChecks(dependencies, target, vms),
     planVms: async (vms) => vms,
+    planStore: async () => 'dax',
     steps: (plan) => kexecSteps(dependencies, plan),
     arrived: ({ id }) => arrivedBy(id),
     finish: (context) => finishKexec(dependencies, context),

@@ -3,9 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type QmpClient, startCommandLine, undoSave } from '@exuvia/qemu';
 import { findQemu, makeTestRoom, type TestRoom } from '@exuvia/qemu/testing';
-import { run } from '@exuvia/sys';
+import { run, sampleMemory } from '@exuvia/sys';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { sampleMemory } from '../../workload/vm/samples.ts';
 import { withChecksum } from './checksum.ts';
 import { PAUSE_STEPS, type PauseStep, startPause } from './pause-program.ts';
 

@@ -2,8 +2,8 @@ import type { Report } from '@exuvia/contract';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { buildReport } from '../shared/report.ts';
+import { restoreAll } from '../shared/restore-all.ts';
 import { verifyVms } from '../shared/verify.ts';
-import { restoreAll } from './restore.ts';
 import { moduleTimings } from './times.ts';
 
 /** Takes up what an agent that was killed has left in the store, verifies and reports. */

@@ -16,6 +16,7 @@ export function createModuleHandover(dependencies: HandoverDependencies): Handov
     staysInBoot: true,
     checks: (target, vms) => moduleChecks(dependencies, target, vms),
     planVms: async (vms) => vms,
+    planStore: async () => 'dax',
     steps: (plan) => moduleSteps(dependencies, plan),
     arrived: async () => true,
     finish: (context) => finishModule(dependencies, context),

@@ -2,10 +2,10 @@ import type { Plan } from '@exuvia/contract';
 import { z } from 'zod';
 import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { endSaved, restoreEnded, resumeSaved, saveInStore } from '../shared/in-store.ts';
 import { noteVms } from '../shared/note-vms.ts';
-import { byPriority } from '../shared/parallel.ts';
+import { restoreAll } from '../shared/restore-all.ts';
 import { loadAgain, loadModules, unloadModules, unloadOrder } from './reload.ts';
-import { restoreAll } from './restore.ts';
 import { createMarks, type Marks } from './times.ts';
 
 const namesSchema = z.array(z.string()).catch([]);
@@ -28,45 +28,31 @@ export function moduleSteps(
   ];
 }
 
-/** A saved VM stands still until it is resumed; what a crash leaves behind is taken up by `undo` in the next process. */
-function saveVms({ vms }: HandoverDependencies, marks: Marks): Step {
+function saveVms(dependencies: HandoverDependencies, marks: Marks): Step {
   return {
     name: 'save-vms',
     phase: 'VM save',
     description: 'stop all VMs and save their device state into the store',
     async run({ plan }) {
       marks.set('begin');
-      await allOf(byPriority(plan).map(({ name }) => vms.saveInPlace(name)));
+      await saveInStore(dependencies, plan);
       marks.set('saved');
     },
-    async undo({ plan }) {
-      await allOf(
-        plan.vms.map(async ({ name }) => {
-          if ((await vms.get(name)).pid !== null) await vms.resume(name);
-        }),
-      );
-    },
+    undo: ({ plan }) => resumeSaved(dependencies, plan),
   };
 }
 
-/** Nothing may hold the modules; the VMs' memory and state stay in the store. */
-function endVms({ vms }: HandoverDependencies, marks: Marks): Step {
+/** Nothing may hold the modules. */
+function endVms(dependencies: HandoverDependencies, marks: Marks): Step {
   return {
     name: 'end-vms',
     phase: 'QEMU shutdown',
     description: 'end the QEMUs of the saved VMs',
     async run({ plan }) {
-      await allOf(plan.vms.map(({ name }) => vms.endSaved(name)));
+      await endSaved(dependencies, plan);
       marks.set('ended');
     },
-    async undo({ plan }) {
-      await allOf(
-        plan.vms.map(async ({ name }) => {
-          const { pid, saved } = await vms.get(name);
-          if (pid === null && saved === true) await vms.restoreInPlace(name);
-        }),
-      );
-    },
+    undo: ({ plan }) => restoreEnded(dependencies, plan),
   };
 }
 
@@ -101,10 +87,4 @@ function restoreVms(dependencies: HandoverDependencies, marks: Marks): Step {
       await marks.keep(context);
     },
   };
-}
-
-/** Waits for all, so that nothing is under way any more when one has failed. */
-async function allOf(work: readonly Promise<unknown>[]): Promise<void> {
-  const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }

@@ -2,14 +2,29 @@ import { statfs } from 'node:fs/promises';
 import { type Check, HOST_PATHS, parseSize, type Vm } from '@exuvia/contract';
 import { detectBootLoader, oneTimeProblem } from '@exuvia/sys';
 import type { PlanTarget } from '../../kinds.ts';
-import { kernelInstalled, vmRuns } from '../shared/checks.ts';
-
-/** Device state of a VM on top of its memory; generous. */
-const STATE_BYTES = 16 * 2 ** 20;
+import type { HandoverDependencies } from '../dependencies.ts';
+import { kernelInstalled, STATE_BYTES, storeSpace, vmRuns } from '../shared/checks.ts';
+import { rebootVerdict } from './store.ts';
 
 /** Everything that must hold before an update by reboot may start. Never throws for a failed check. */
-export async function rebootChecks({ kernel }: PlanTarget, vms: readonly Vm[]): Promise<Check[]> {
-  return Promise.all([kernelInstalled(kernel), bootLoaderKnown(), diskSpace(vms), ...vms.map(vmRuns)]);
+export async function rebootChecks(
+  dependencies: HandoverDependencies,
+  { kernel }: PlanTarget,
+  vms: readonly Vm[],
+): Promise<Check[]> {
+  const { outlives, reason } = await rebootVerdict(dependencies, kernel);
+  return Promise.all([
+    kernelInstalled(kernel),
+    bootLoaderKnown(),
+    {
+      id: 'vms-wait',
+      subject: 'host',
+      verdict: 'ok',
+      reason: `The VMs wait ${outlives ? 'in the store' : 'on disk, memory included'}. ${reason}`,
+    },
+    outlives ? storeSpace(vms.length * STATE_BYTES) : diskSpace(vms),
+    ...vms.map(vmRuns),
+  ]);
 }
 
 async function bootLoaderKnown(): Promise<Check> {

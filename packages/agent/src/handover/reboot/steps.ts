@@ -1,27 +1,34 @@
-import { mkdir, rm } from 'node:fs/promises';
-import { ExuviaError, HOST_PATHS, type Plan } from '@exuvia/contract';
-import { appendDurably, detectBootLoader, run } from '@exuvia/sys';
-import type { Step } from '../../kinds.ts';
+import { mkdir } from 'node:fs/promises';
+import { ExuviaError, HOST_PATHS, type Plan, vmPaths } from '@exuvia/contract';
+import { appendDurably, detectBootLoader, rebootMode, run, setRebootMode, settledMemory } from '@exuvia/sys';
+import { z } from 'zod';
+import type { Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { attempt } from '../shared/attempt.ts';
+import { STATE_BYTES } from '../shared/checks.ts';
 import { commitRecord } from '../shared/commit-record.ts';
 import { forgetNextKernel } from '../shared/default-kernel.ts';
+import { allOf, endSaved, restoreEnded, resumeSaved, saveInStore } from '../shared/in-store.ts';
 import { noteVms } from '../shared/note-vms.ts';
 import { savedFile } from './layout.ts';
+import { rebootVerdict } from './store.ts';
 import { noteTime } from './times.ts';
 
 /**
- * The steps of an update by an ordinary reboot: every VM is saved to disk, memory included, and taken up again
- * by the agent of the next boot. Slow, but firmware and boot loader run, and no store has to survive.
+ * The steps of an update by an ordinary reboot: every VM is saved and taken up again by the agent of the next boot. Its
+ * memory goes to disk with it, unless the store has been seen to outlive a restart of this machine. Slow, but firmware and
+ * boot loader run.
  */
 export function rebootSteps(
   dependencies: HandoverDependencies,
-  plan: Pick<Plan, 'target' | 'vms'>,
+  plan: Pick<Plan, 'target' | 'vms' | 'store'>,
 ): readonly Step[] {
   return [
     noteVms(dependencies),
+    markStore(dependencies),
     chooseKernel(plan.target.kernel),
-    saveVms(dependencies),
-    endVms(dependencies),
+    saveVms(dependencies, plan),
+    endVms(dependencies, plan.store),
     commit(),
     restart(),
   ];
@@ -50,50 +57,105 @@ function chooseKernel(release: string): Step {
   };
 }
 
-/** A saved VM stands still until it is resumed; a file that a crash leaves behind is never loaded by itself. */
-function saveVms({ vms }: HandoverDependencies): Step {
+/**
+ * What shows the next boot whether the store outlives this restart. An update does not fail for it: VMs that wait in the
+ * store are sealed by themselves.
+ */
+function markStore({ store, config }: HandoverDependencies): Step {
   return {
-    name: 'save-vms',
-    phase: 'VM save',
-    description: 'stop all VMs and save them to disk, memory included',
+    name: 'mark-store',
+    phase: null,
+    description: 'fill what is free in the store, for the next boot to see whether it outlives the restart',
     async run(context) {
-      await mkdir(HOST_PATHS.saved, { recursive: true, mode: 0o700 });
-      await noteTime(context, 'begin');
-      await Promise.all(
-        context.plan.vms.map(({ name }) => vms.saveTo(name, savedFile(name), { signal: context.signal })),
-      );
-      await noteTime(context, 'saved');
+      if (config().rebootStore === 'disk') return;
+      const { signal, plan } = context;
+      const keepFree = ROOM_BYTES + plan.vms.length * STATE_BYTES;
+      await unlessFailing(context, () => store.markForReset({ keepFree, signal }));
     },
-    async undo({ plan }) {
-      for (const { name } of plan.vms) {
-        // Still without a QEMU: the file is all that there is of this VM.
-        if ((await vms.get(name)).state !== 'running') await vms.resume(name);
-        await rm(savedFile(name), { force: true });
-        await rm(`${savedFile(name)}.instance.json`, { force: true });
-        await rm(`${savedFile(name)}.seal`, { force: true });
-      }
-    },
+    undo: () => store.forgetReset(),
   };
 }
 
-function endVms({ vms }: HandoverDependencies): Step {
+/** What else may be written to the store meanwhile; generous. */
+const ROOM_BYTES = 64 * 2 ** 20;
+
+async function unlessFailing(context: StepContext, work: () => Promise<void>): Promise<void> {
+  await attempt(context, 'The next boot will not know whether the store outlives this restart', work);
+  context.signal.throwIfAborted();
+}
+
+/** A saved VM stands still until it is resumed, which removes what was saved: nobody ever loads a state that is stale. */
+function saveVms(dependencies: HandoverDependencies, plan: Pick<Plan, 'store' | 'target'>): Step {
+  return {
+    name: 'save-vms',
+    phase: 'VM save',
+    description:
+      plan.store === 'dax'
+        ? 'stop all VMs and save their device state into the store'
+        : 'stop all VMs and save them to disk, memory included',
+    async run(context) {
+      if (plan.store === 'dax') await requireOutliving(dependencies, plan.target.kernel);
+      await mkdir(HOST_PATHS.saved, { recursive: true, mode: 0o700 });
+      await noteTime(context, 'begin');
+      if (plan.store === 'dax') await saveInStore(dependencies, context.plan, { throughReset: true });
+      else await saveToFiles(dependencies, context);
+      await noteTime(context, 'saved');
+    },
+    undo: (context) => resumeSaved(dependencies, context.plan),
+  };
+}
+
+/** Their memory is still in the store: the next boot sees what became of it. */
+async function saveToFiles(
+  { vms, store, config }: HandoverDependencies,
+  context: StepContext,
+): Promise<void> {
+  const names = context.plan.vms.map(({ name }) => name);
+  const { signal } = context;
+  await allOf(names.map((name) => vms.saveTo(name, savedFile(name), { signal })));
+  if (config().rebootStore === 'disk') return;
+  await unlessFailing(context, async () => {
+    const memories = names.map(async (name) => ({ name, ...(await settledMemory(vmPaths(name).ram)) }));
+    await store.addToMark(await Promise.all(memories));
+  });
+}
+
+/** What the firmware is asked to do may have changed since the plan was made. */
+async function requireOutliving(dependencies: HandoverDependencies, kernel: string): Promise<void> {
+  const { outlives, reason } = await rebootVerdict(dependencies, kernel);
+  if (outlives) return;
+  throw new ExuviaError('store-not-kept', `The VMs cannot wait in the store. ${reason}`, {
+    hint: 'Make the update anew: its plan will have them wait on disk.',
+  });
+}
+
+function endVms(dependencies: HandoverDependencies, store: Plan['store']): Step {
+  const { vms } = dependencies;
   return {
     name: 'end-vms',
     phase: 'QEMU shutdown',
     description: 'end the QEMUs of the saved VMs',
     async run(context) {
-      await Promise.all(context.plan.vms.map(({ name }) => vms.endSaved(name)));
+      await endSaved(dependencies, context.plan);
       await noteTime(context, 'ended');
     },
     async undo({ plan }) {
-      await Promise.all(
-        plan.vms.map(async ({ name }) => {
-          const { state } = await vms.get(name);
-          if (state !== 'running' && state !== 'paused') await vms.restoreFrom(name, savedFile(name));
-        }),
-      );
+      if (store === 'dax') await restoreEnded(dependencies, plan);
+      else await restoreEndedFromFiles(vms, plan);
     },
   };
+}
+
+async function restoreEndedFromFiles(
+  vms: HandoverDependencies['vms'],
+  plan: Pick<Plan, 'vms'>,
+): Promise<void> {
+  await allOf(
+    plan.vms.map(async ({ name }) => {
+      const { pid, saved } = await vms.get(name);
+      if (pid === null && saved === true) await vms.restoreFrom(name, savedFile(name));
+    }),
+  );
 }
 
 function commit(): Step {
@@ -114,9 +176,18 @@ function restart(): Step {
     description: 'restart the machine through its firmware',
     async run(context) {
       await noteTime(context, 'restart');
+      const mode = await rebootMode();
+      if (mode !== null) {
+        await context.remember('reboot-mode', mode);
+        await setRebootMode('warm');
+      }
       await run('systemctl', ['reboot', '--no-block']);
       // systemd ends this process; whoever started the reboot must not see this step succeed.
       await new Promise<never>(() => {});
+    },
+    async undo(context) {
+      const mode = z.string().safeParse(await context.recall('reboot-mode'));
+      if (mode.success) await setRebootMode(mode.data);
     },
   };
 }

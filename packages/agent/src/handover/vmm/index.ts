@@ -15,6 +15,7 @@ export function createVmmHandover(dependencies: HandoverDependencies): Handover 
     staysInBoot: true,
     checks: (target, vms) => vmmChecks(dependencies, target, vms),
     planVms: (vms, target) => planVmmVms(dependencies, vms, target),
+    planStore: async () => 'dax',
     steps: (plan) => vmmSteps(dependencies, plan),
     arrived: async () => true,
     finish: (context) => finishVmm(dependencies, context),

@@ -10,6 +10,8 @@ export interface StoreFacts {
   /** Why the last attempt to open it failed. */
   readonly problem: ExuviaError | null;
   readonly content: StoreContent | null;
+  /** VMs whose saved states came through a start of the firmware. */
+  readonly saved: readonly string[];
   readonly mount: Mount | null;
   readonly device: PmemDevice | null;
   readonly status: StoreStatus | null;
@@ -31,7 +33,7 @@ export function storeChecks(facts: StoreFacts): Check[] {
     dax(mount, facts.device),
     ...region(facts),
     space(status),
-    ...contentCheck(facts.content),
+    ...contentCheck(facts.saved),
     ...hugePages(facts.hugeShares),
   ];
 }
@@ -96,14 +98,14 @@ function space(status: StoreStatus): Check {
   return check('store-space', 'warn', reason, 'Stop a VM, or set up a larger store.');
 }
 
-function contentCheck(content: StoreContent | null): Check[] {
-  if (content !== 'unverified') return [];
+function contentCheck(saved: readonly string[]): Check[] {
+  if (saved.length === 0) return [];
   return [
     check(
       'store-content',
       'warn',
-      'The host started through its firmware while saved VMs lay in the store; their memory may be damaged.',
-      'Restore them only if you can tell; else give them up: exuvia vm stop NAME',
+      `The host started through its firmware while saved VMs lay in the store (${saved.join(', ')}); their memory may be damaged.`,
+      'exuvia recover takes up those whose state and memory are whole; give the others up: exuvia vm stop NAME',
     ),
   ];
 }

@@ -37,6 +37,10 @@ export class TestHost implements StoreHost {
   kexec: boolean | null = false;
   opened = false;
   sound = true;
+  boot = 'boot-1';
+  bios = 'Some Inc. 1.0';
+  resetProblem: string | null = null;
+  reset: string | null = null;
   done: string[] = [];
 
   constructor(mountPoint: string) {
@@ -85,6 +89,21 @@ export class TestHost implements StoreHost {
   }
   async extents() {
     return '   0:        0..     511:      34816..     35327:    512:             last,eof';
+  }
+  async bootId() {
+    return this.boot;
+  }
+  async firmwareName() {
+    return this.bios;
+  }
+  async memoryResetProblem() {
+    return this.resetProblem;
+  }
+  async readReset() {
+    return this.reset;
+  }
+  async writeReset(text: string) {
+    this.reset = text;
   }
   async readSetup() {
     return this.record;

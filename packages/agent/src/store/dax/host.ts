@@ -2,9 +2,11 @@ import { HOST_PATHS } from '@exuvia/contract';
 import {
   type BlockContent,
   bootId,
+  firmwareName,
   type IomemEntry,
   loadPmemDrivers,
   type Mount,
+  memoryResetProblem,
   mountFileSystem,
   mounts,
   type PmemDevice,
@@ -43,6 +45,12 @@ export interface StoreHost {
   rememberOpened(): Promise<void>;
   /** What `filefrag -v` says of a file; `null` when it cannot tell. */
   extents(path: string): Promise<string | null>;
+  bootId(): Promise<string>;
+  firmwareName(): Promise<string>;
+  memoryResetProblem(): Promise<string | null>;
+  /** What is known of restarts through the firmware; `null`: nothing. */
+  readReset(): Promise<string | null>;
+  writeReset(text: string): Promise<void>;
   readSetup(): Promise<SetupRecord | null>;
   writeSetup(record: SetupRecord): Promise<void>;
 }
@@ -83,6 +91,11 @@ export function storeHost(): StoreHost {
       const { exitCode, stdout } = await run('filefrag', ['-v', path], { allowFailure: true });
       return exitCode === 0 ? stdout : null;
     },
+    bootId,
+    firmwareName: () => firmwareName(),
+    memoryResetProblem: () => memoryResetProblem(),
+    readReset: () => readIfExists(HOST_PATHS.reset),
+    writeReset: (text) => writeFileDurably(HOST_PATHS.reset, text, { mode: 0o600 }),
     readSetup: () => readSetupRecord(),
     writeSetup: (record) => writeSetupRecord(record),
   };

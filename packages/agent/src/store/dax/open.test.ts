@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { TypedRange } from '@exuvia/sys';
 import { temporaryDirectory } from '@exuvia/sys/testing';
 import { beforeEach, expect, test } from 'vitest';
@@ -34,13 +36,20 @@ test('after a start through firmware emulated memory is formatted again, however
   expect(host.done).toEqual(['mount /dev/pmem0', 'unmount', 'format /dev/pmem0', 'mount /dev/pmem0']);
 });
 
-test('a file system that is not even sound is formatted without looking into it', async () => {
+test('one that is not even sound is formatted, but not with saved VMs in it', async () => {
   host.record = { ...RECORD, state: 'ready' };
   host.list = [pmem(0)];
   host.contents.set('/dev/pmem0', STORE);
   host.sound = false;
+  await host.save('tiny');
   await createDaxStore(host).open();
-  expect(host.done).toEqual(['format /dev/pmem0', 'mount /dev/pmem0']);
+  expect(host.done).toEqual(['mount /dev/pmem0']);
+  host.mounted = [];
+  host.opened = false;
+  await rm(join(host.mountPoint, 'vms/tiny/device-state'));
+  host.done = [];
+  await createDaxStore(host).open();
+  expect(host.done).toEqual(['mount /dev/pmem0', 'unmount', 'format /dev/pmem0', 'mount /dev/pmem0']);
 });
 
 test('saved VMs that came through a start of the firmware are kept, with a warning', async () => {

@@ -1,10 +1,12 @@
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ExuviaError } from '@exuvia/contract';
 import { listIfExists, type Mount, mountAt, type PmemDevice, sizeOf } from '@exuvia/sys';
 import { isFound, rangeOf, type SetupRecord } from '../../setup/index.ts';
 import { chooseDevice, isAt, isTrusted } from './choose.ts';
 import type { StoreHost } from './host.ts';
-import { layoutOf } from './layout.ts';
+import { type Layout, layoutOf } from './layout.ts';
+import { judgeMark } from './reset.ts';
 import { requireClear, requireDax, requireKeeping, requireMemory } from './verify.ts';
 
 /**
@@ -49,6 +51,9 @@ export async function openStore(host: StoreHost): Promise<OpenStore | null> {
       choice.kind === 'format' ? await makeNew(host, choice.device) : await reopen(host, choice.device);
   }
   const device = await verify(host);
+  // Those that waited in it are judged when they are taken up, and with them the store.
+  if (content === 'new') await judge(host, null);
+  if (content === 'kept' && !(await hasSavedVms(host))) await judge(host, device);
   await host.rememberOpened();
   await mkdir(layoutOf(host.mountPoint).vms, { recursive: true, mode: 0o700 });
   if (record !== null && record.state !== 'undone') await keepRecord(host, record, device);
@@ -87,20 +92,38 @@ async function reopen(host: StoreHost, device: PmemDevice): Promise<StoreContent
     await host.mount(device);
     return 'kept';
   }
-  if (sound) {
-    await host.mount(device);
+  if (await isMountable(host, device)) {
+    // Not thrown away either: each state is sealed, and not loaded unless it and its memory are whole.
     if (await hasSavedVms(host)) return 'unverified';
+    if (sound) await judge(host, device);
     await host.unmount();
   }
   return makeNew(host, device);
 }
 
-async function hasSavedVms(host: StoreHost): Promise<boolean> {
-  const layout = layoutOf(host.mountPoint);
-  for (const name of await listIfExists(layout.vms)) {
-    if ((await listIfExists(`${layout.vms}/${name}`)).includes('device-state')) return true;
-  }
-  return false;
+async function isMountable(host: StoreHost, device: PmemDevice): Promise<boolean> {
+  return host.mount(device).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** A store that cannot be judged is opened all the same; nothing is then known of it. */
+async function judge(host: StoreHost, device: PmemDevice | null): Promise<void> {
+  await judgeMark(host, layoutOf(host.mountPoint), device).catch(() => {});
+}
+
+async function hasSavedVms({ mountPoint }: StoreHost): Promise<boolean> {
+  return (await savedVms(layoutOf(mountPoint))).length > 0;
+}
+
+/** The VMs of which a saved state lies in the store. */
+export async function savedVms(layout: Layout): Promise<string[]> {
+  const names = await listIfExists(layout.vms);
+  const saved = await Promise.all(
+    names.map(async (name) => (await listIfExists(join(layout.vms, name))).includes('device-state')),
+  );
+  return names.filter((_, index) => saved[index]);
 }
 
 async function verify(host: StoreHost): Promise<PmemDevice> {

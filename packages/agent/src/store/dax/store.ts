@@ -1,13 +1,14 @@
 import { statfs } from 'node:fs/promises';
 import { type Check, ExuviaError } from '@exuvia/contract';
-import { listIfExists, mountAt } from '@exuvia/sys';
-import type { Store, StoreStatus } from '../../kinds.ts';
+import { listIfExists, mountAt, type PmemDevice } from '@exuvia/sys';
+import type { MarkedMemory, Store, StoreStatus } from '../../kinds.ts';
 import { allocateRam, freeBytes } from './allocate.ts';
 import { storeChecks } from './checks.ts';
 import { type StoreHost, storeHost } from './host.ts';
 import { hugeShare } from './huge-pages.ts';
 import { type Layout, layoutOf } from './layout.ts';
-import { deviceOf, openStore, type StoreContent } from './open.ts';
+import { deviceOf, openStore, type StoreContent, savedVms } from './open.ts';
+import { addToMark, forgetMark, judgeMark, leaveMark, verdictOf } from './reset.ts';
 import { finishScrubs, scrubStrangers, scrubVm } from './scrub.ts';
 import { requireDax } from './verify.ts';
 
@@ -31,6 +32,11 @@ export function createDaxStore(host: StoreHost = storeHost()): Store {
       sizeBytes: blocks * bsize,
       freeBytes: await freeBytes(layout),
     };
+  }
+
+  async function mountedDevice(): Promise<PmemDevice | null> {
+    const mount = mountAt(await host.mounts(), host.mountPoint);
+    return mount === null ? null : deviceOf(host, mount);
   }
 
   async function isMounted(): Promise<boolean> {
@@ -74,6 +80,19 @@ export function createDaxStore(host: StoreHost = storeHost()): Store {
       if (!(await isMounted())) return [];
       return [...(await finishScrubs(layout)), ...(await scrubStrangers(layout, keep))];
     }),
+    resets: async () => {
+      const device = await mountedDevice();
+      return device === null
+        ? { outlives: false, reason: 'This host has no store.' }
+        : verdictOf(host, device);
+    },
+    markForReset: inTurn(async (options: Parameters<Store['markForReset']>[0]) => {
+      const device = await mountedDevice();
+      if (device !== null) await leaveMark(host, layout, device, options);
+    }),
+    addToMark: inTurn((memories: readonly MarkedMemory[]) => addToMark(host, memories)),
+    judgeReset: inTurn(async (whole: boolean) => judgeMark(host, layout, await mountedDevice(), whole)),
+    forgetReset: inTurn(() => forgetMark(host, layout)),
     async checks(): Promise<Check[]> {
       const mount = mountAt(await host.mounts(), host.mountPoint);
       return storeChecks({
@@ -83,6 +102,7 @@ export function createDaxStore(host: StoreHost = storeHost()): Store {
         device: mount === null ? null : await deviceOf(host, mount),
         status: await status(),
         setup: await host.readSetup(),
+        saved: content === 'unverified' ? await savedVms(layout) : [],
         hugeShares: mount === null ? new Map() : await hugeShares(layout, host),
       });
     },

@@ -6,7 +6,7 @@ import { writeInstance } from './instance.ts';
 import type { Monitors } from './monitors.ts';
 import { findProcess } from './process.ts';
 import type { Reality } from './reality.ts';
-import { removeState, sealState } from './seal.ts';
+import { removeState, sampledMemory, sealState } from './seal.ts';
 
 /**
  * Lets a VM's QEMU execute another one in its own place (migration mode cpr-exec, since QEMU 10.2): process, control group,
@@ -38,7 +38,8 @@ export async function execInto(
     await loaded(name, monitors, timeoutMs);
   } catch (error) {
     // The state is complete, for the old QEMU has become the new one; memory that nobody runs on stands still.
-    if ((await findProcess(paths(name))) === null) await sealState(name, deviceState, ram);
+    if ((await findProcess(paths(name))) === null)
+      await sealState(name, deviceState, await sampledMemory(ram));
     throw error;
   }
   await writeInstance(file, { ...instance, commandLine });

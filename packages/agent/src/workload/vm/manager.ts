@@ -9,7 +9,7 @@ import {
   setGuestClock,
 } from '@exuvia/qemu';
 import { createHeartbeatReader } from '../../heartbeat/index.ts';
-import type { RunningQemu, Successors, VmManager } from '../../kinds.ts';
+import type { RunningQemu, SaveInPlaceOptions, Successors, VmManager } from '../../kinds.ts';
 import { adoptVm } from './adopt.ts';
 import { checkVm } from './checks.ts';
 import type { VmDependencies } from './dependencies.ts';
@@ -209,10 +209,10 @@ export class QemuVms implements VmManager {
     });
   }
 
-  async saveInPlace(name: string): Promise<void> {
+  async saveInPlace(name: string, options: SaveInPlaceOptions = {}): Promise<void> {
     await this.#inTurn(name, async ({ process }) => {
       if (process === null) throw notRunning(name);
-      await saveVmInPlace(name, this.#dependencies, this.#monitors);
+      await saveVmInPlace(name, this.#dependencies, this.#monitors, options);
     });
   }
 

@@ -1,4 +1,4 @@
-import { access, copyFile, rm } from 'node:fs/promises';
+import { access, readFile, rm } from 'node:fs/promises';
 import { ExuviaError, parseSize } from '@exuvia/contract';
 import {
   commandLineFor,
@@ -7,6 +7,7 @@ import {
   type RestoreOptions,
   restoreCommandLine,
 } from '@exuvia/qemu';
+import { writeFileDurably } from '@exuvia/sys';
 import type { VmDependencies, VmPaths } from './dependencies.ts';
 import { type Instance, instanceBeside, readInstance, writeInstance } from './instance.ts';
 import { endAtOnce, launch } from './launch.ts';
@@ -18,13 +19,13 @@ import { sizeOf } from './text-file.ts';
 
 /** Keeps the instance beside a state file that must be restorable even when the store is gone, and seals the state. */
 export async function keepInstance(name: string, paths: VmPaths, stateFile: string): Promise<void> {
-  await copyFile(paths.instance, instanceBeside(stateFile));
+  await writeFileDurably(instanceBeside(stateFile), await readFile(paths.instance), { mode: 0o600 });
   await sealState(name, stateFile);
 }
 
 /** Removes what `saveTo` wrote. */
 export async function discardSavedFile(paths: VmPaths): Promise<void> {
-  if (await isThere(paths.savedState)) await removeState(paths.savedState);
+  await removeState(paths.savedState);
   await rm(instanceBeside(paths.savedState), { force: true });
 }
 

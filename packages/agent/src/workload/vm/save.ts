@@ -1,11 +1,13 @@
 import { ExuviaError } from '@exuvia/contract';
 import { queryStatus, saveToFile } from '@exuvia/qemu';
+import { settledMemory } from '@exuvia/sys';
+import type { SaveInPlaceOptions } from '../../kinds.ts';
 import type { VmDependencies } from './dependencies.ts';
 import { endAtOnce } from './launch.ts';
 import type { Monitors } from './monitors.ts';
 import { waitForEnd } from './process.ts';
 import { keepInstance } from './restore.ts';
-import { sealState } from './seal.ts';
+import { sampledMemory, sealState } from './seal.ts';
 
 type Needs = Pick<VmDependencies, 'paths' | 'timeoutMs'>;
 
@@ -22,10 +24,15 @@ export async function saveVmTo(
 }
 
 /** Saves a VM's device state beside its memory in the store, and seals both. */
-export async function saveVmInPlace(name: string, { paths }: Needs, monitors: Monitors): Promise<void> {
+export async function saveVmInPlace(
+  name: string,
+  { paths }: Needs,
+  monitors: Monitors,
+  { throughReset = false }: SaveInPlaceOptions,
+): Promise<void> {
   const { deviceState, ram } = paths(name);
   await saveToFile(await monitors.get(name), deviceState, { ram: 'in-place' });
-  await sealState(name, deviceState, ram);
+  await sealState(name, deviceState, await (throughReset ? settledMemory(ram) : sampledMemory(ram)));
 }
 
 /** @throws ExuviaError `vm-not-saved` for a VM that runs: ending it would lose its state. */

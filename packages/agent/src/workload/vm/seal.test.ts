@@ -2,9 +2,9 @@ import { mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { sampleMemory } from '@exuvia/sys';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { sampleMemory } from './samples.ts';
-import { removeState, requireWhole, sealState } from './seal.ts';
+import { removeState, requireWhole, sampledMemory, sealState } from './seal.ts';
 
 const STRIDE = 524288;
 const MEMORY = 4 * STRIDE;
@@ -99,7 +99,7 @@ test('memory that was overwritten somewhere for half a megabyte is not used', as
 });
 
 test('the agent seals the memory with the state where it stays in place', async () => {
-  await sealState('web', state, ram);
+  await sealState('web', state, await sampledMemory(ram));
   const [, ...sealed] = (await readFile(`${state}.seal`, 'utf8')).split('\n');
   await writeManifest('20261121-100000-abcd');
   const manifest = await readFile(join(updates, '20261121-100000-abcd', 'manifest'), 'utf8');

@@ -3,8 +3,15 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { ExuviaError } from '@exuvia/contract';
-import { listIfExists, readIfExists, removeDurably, writeFileDurably } from '@exuvia/sys';
-import { sampleMemory, sampleStride } from './samples.ts';
+import {
+  listIfExists,
+  type MemoryChecksum,
+  readIfExists,
+  removeDurably,
+  sampleMemory,
+  sampleStride,
+  writeFileDurably,
+} from '@exuvia/sys';
 import { sizeOf } from './text-file.ts';
 
 /** What a saved state, and the memory that belongs to it, must look like to be loaded. */
@@ -23,19 +30,22 @@ function sealFile(stateFile: string): string {
 }
 
 /**
- * Writes down, durably, what a state file is: without it nobody ever loads it.
+ * Writes down, durably, what a state file is, and the memory that belongs to it: without it nobody ever loads the state.
  *
- * @param ram the file of the memory that the state belongs to, which must stand still; absent: the state holds it.
+ * @param memory what the memory is; absent: the state holds it
  */
-export async function sealState(name: string, stateFile: string, ram?: string): Promise<void> {
+export async function sealState(name: string, stateFile: string, memory?: MemoryChecksum): Promise<void> {
   const { bytes, crc } = await checksumOf(stateFile);
   const lines = [HEAD, `state ${name} ${bytes} ${hex(crc)}`];
-  if (ram !== undefined) {
-    const { size } = await stat(ram);
-    const stride = sampleStride(size);
-    lines.push(`ram ${name} ${size} ${stride} ${hex(await sampleMemory(ram, size, stride))}`);
-  }
+  if (memory !== undefined) lines.push(`ram ${name} ${memory.bytes} ${memory.stride} ${hex(memory.crc)}`);
   await writeFileDurably(sealFile(stateFile), `${lines.join('\n')}\n`, { mode: 0o600 });
+}
+
+/** Samples of memory that stands still. */
+export async function sampledMemory(ram: string): Promise<MemoryChecksum> {
+  const { size: bytes } = await stat(ram);
+  const stride = sampleStride(bytes);
+  return { bytes, stride, crc: await sampleMemory(ram, bytes, stride) };
 }
 
 /** Removes a saved state that is stale, durably, and then its seal. */

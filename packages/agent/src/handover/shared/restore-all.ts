@@ -1,8 +1,8 @@
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
-import { attempt } from '../shared/attempt.ts';
-import { byPriority } from '../shared/parallel.ts';
-import { restoreInTarget } from '../shared/restore-in-target.ts';
+import { attempt } from './attempt.ts';
+import { byPriority } from './parallel.ts';
+import { restoreInTarget } from './restore-in-target.ts';
 
 /**
  * Takes up every VM that waits in the store, all at once. One that the target's QEMU cannot take up goes back to the one

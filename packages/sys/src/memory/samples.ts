@@ -4,6 +4,9 @@ import { setImmediate } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 
 const SAMPLE_BYTES = 64;
+/** The stride with which every byte is looked at. */
+export const WHOLE = SAMPLE_BYTES;
+const BLOCK_BYTES = 2 ** 20;
 const STRIDE = 524_288;
 const MAX_SAMPLES = 65_536;
 /** Between them other work has its turn. */
@@ -20,6 +23,7 @@ export function sampleStride(bytes: number): number {
  * native/pause/samples.h, which does it while the VM stands still.
  */
 export async function sampleMemory(file: string, bytes: number, stride: number): Promise<number> {
+  if (stride === WHOLE) return wholeMemory(file, bytes);
   const piece = Buffer.alloc(SAMPLE_BYTES);
   const handle = await open(file, 'r');
   try {
@@ -33,6 +37,46 @@ export async function sampleMemory(file: string, bytes: number, stride: number):
       crc = crc32(piece, crc);
     }
     return crc;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function wholeMemory(file: string, bytes: number): Promise<number> {
+  const handle = await open(file, 'r');
+  try {
+    const block = Buffer.alloc(BLOCK_BYTES);
+    let crc = 0;
+    for (let at = 0; at < bytes; ) {
+      const length = readSync(handle.fd, block, 0, Math.min(BLOCK_BYTES, bytes - at), at);
+      if (length === 0) break;
+      crc = crc32(block.subarray(0, length), crc);
+      at += length;
+      await setImmediate();
+    }
+    return crc;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** What memory is that stands still. */
+export interface MemoryChecksum {
+  readonly bytes: number;
+  readonly stride: number;
+  readonly crc: number;
+}
+
+/**
+ * The checksum of every byte of memory that is to outlive a reset, which throws away what is only in the CPUs' caches:
+ * it is written back first. fsync of a file that is mapped directly does that (Linux 6.12, fs/dax.c, dax_writeback_one).
+ */
+export async function settledMemory(file: string): Promise<MemoryChecksum> {
+  const handle = await open(file, 'r+');
+  try {
+    await handle.sync();
+    const { size: bytes } = await handle.stat();
+    return { bytes, stride: WHOLE, crc: await wholeMemory(file, bytes) };
   } finally {
     await handle.close();
   }
