@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
-import { setGuestClock } from './clock.ts';
+import { type GuestClock, setGuestClock } from './clock.ts';
 
 /** Stands for the guest at the other end of the channel: it may say anything. The lab has a real qemu-guest-agent. */
 const path = join(tmpdir(), `exuvia-guest-agent-${process.pid}.sock`);
@@ -56,14 +56,22 @@ test.each([
   ['without a hardware clock', { offsetMs: -500, delayMs: 0, refuses: true }],
 ])('the clock of a guest %s is set right', async (_, clock) => {
   await guest(honest(clock));
+  const before = Math.abs(clock.offsetMs);
   const set = await setGuestClock(path, { timeoutMs: 2000 });
-  expect(Math.abs(clock.offsetMs)).toBeLessThan(10);
-  expect(Math.abs(set.offsetMs)).toBeLessThan(10);
+  expect(Math.abs(clock.offsetMs)).toBeLessThan(before / 10);
+  expectTruth(set, clock);
 });
+
+/** However busy this machine is: the clock is as far off as is said. Both sides know whole milliseconds only. */
+function expectTruth(set: GuestClock, { offsetMs }: { offsetMs: number }): void {
+  expect(Math.abs(set.offsetMs - offsetMs)).toBeLessThanOrEqual(set.uncertaintyMs + 2);
+}
 
 test('behind a channel that takes its time for every byte, it is known better than the channel is fast', async () => {
   const clock = { offsetMs: -3000, delayMs: 0 };
   const answer = honest(clock);
+  let beganAt = 0;
+  let shortestMs = Infinity;
   const reply = async (socket: Socket, command: string) => {
     const said = await answer(JSON.parse(command), socket);
     for (const byte of said instanceof Buffer ? said : Buffer.from(`${JSON.stringify(said)}\n`)) {
@@ -76,10 +84,12 @@ test('behind a channel that takes its time for every byte, it is known better th
     let command = '';
     let passed: Promise<void> = Promise.resolve();
     const pass = async (byte: string) => {
+      if (command === '') beganAt = performance.now();
       await sleep(1);
       command = `${command}${byte}`.replace(/[\xff\n]/, '');
       if (/^\{.*[}0-9"]\}$/.test(command) && command.split('{').length === command.split('}').length) {
         await reply(socket, command);
+        shortestMs = Math.min(shortestMs, performance.now() - beganAt);
         command = '';
       }
     };
@@ -90,9 +100,10 @@ test('behind a channel that takes its time for every byte, it is known better th
   });
   await new Promise<void>((resolve) => server?.listen(path, resolve));
   const set = await setGuestClock(path, { timeoutMs: 30_000 });
-  expect(Math.abs(clock.offsetMs)).toBeLessThan(10);
-  // A question and its answer have more than 50 bytes.
-  expect(set.uncertaintyMs).toBeLessThan(15);
+  expect(Math.abs(clock.offsetMs)).toBeLessThan(300);
+  expectTruth(set, clock);
+  // Half of the way there and back is what it would be without a head.
+  expect(set.uncertaintyMs).toBeLessThan(shortestMs / 2);
 }, 30_000);
 
 test('a clock that is right is left alone', async () => {
