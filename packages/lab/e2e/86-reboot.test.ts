@@ -108,6 +108,17 @@ test.each(['save-vms', 'end-vms'])(
 test('an agent killed after the restart is followed by one that finishes the update', () =>
   expectFinishedAfterKill(lab, observer, 'before', byReboot));
 
+test('a host that comes back with its old kernel brings the VMs back, and the update says so', async () => {
+  const id = await heldAfter('commit');
+  await labRun(lab, 'grub-editenv - unset next_entry');
+  await ask(lab, (client) => client.continue(id));
+  expect(await endOf(lab, id)).toMatchObject({
+    state: 'failed',
+    reason: expect.stringMatching(/^Kernel \S+ did not come up, or was not started: the host runs /),
+  });
+  await allLivedOn();
+});
+
 test('the configuration has them wait on disk; they are brought back from there, too', async () => {
   await configureAgent(lab, 'rebootStore', 'disk');
   expect((await whereVmsWait()).store).toBe('disk');

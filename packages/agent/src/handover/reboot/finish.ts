@@ -1,4 +1,5 @@
 import type { Report } from '@exuvia/contract';
+import { kernelRelease } from '@exuvia/sys';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
@@ -21,5 +22,14 @@ export async function finishReboot(
   await judgeStore(dependencies, context, verified);
   await attempt(context, 'The boot loader may keep its choice for one boot', forgetNextKernel);
   await attempt(context, 'The boot loader keeps its old default', () => makeDefault(plan.target.kernel));
-  return buildReport(dependencies, context, await rebootTimings(context), verified);
+  const report = await buildReport(dependencies, context, await rebootTimings(context), verified);
+  return { ...report, reason: whyNotReached(context.plan.target.kernel) };
+}
+
+/** The boot loader starts the new kernel once: whatever becomes of that, the next restart brings the old one. */
+function whyNotReached(wanted: string): string | null {
+  const running = kernelRelease();
+  return running === wanted
+    ? null
+    : `Kernel ${wanted} did not come up, or was not started: the host runs ${running}.`;
 }
