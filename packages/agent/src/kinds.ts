@@ -119,8 +119,14 @@ export interface Store {
    * nothing without a store.
    */
   markForReset(options: { readonly keepFree: number; readonly signal: AbortSignal }): Promise<void>;
-  /** Notes beside it what the memory of VMs is that wait elsewhere. */
-  addToMark(memories: readonly MarkedMemory[]): Promise<void>;
+  /**
+   * Completes the mark when the VMs have been saved: so many wait in the store, and this is the memory of those that wait
+   * elsewhere. One that is not completed shows nothing.
+   */
+  completeMark(saved: {
+    readonly waiting: number;
+    readonly memories: readonly MarkedMemory[];
+  }): Promise<void>;
   /** Notes what became of the mark of another boot. @param whole the VMs that waited in the store were found whole */
   judgeReset(whole: boolean): Promise<void>;
   /** The restart does not come. Idempotent. */

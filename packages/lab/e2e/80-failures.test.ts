@@ -1,13 +1,13 @@
 import { HOST_PATHS, PHASE_SUM_TOLERANCE_PCT, vmPaths } from '@exuvia/contract';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { otherKernel, waitForAgent } from '../src/host/agent.ts';
+import { configureAgent } from '../src/host/configure-agent.ts';
 import { resetMachine } from '../src/host/reset.ts';
 import { labRun } from '../src/host/ssh.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
 import {
   ask,
-  configureAgent,
   endOf,
   qemusByVm,
   sharedLab,

@@ -1,6 +1,7 @@
 import { HOST_PATHS, vmPaths } from '@exuvia/contract';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { otherKernel } from '../src/host/agent.ts';
+import { configureAgent } from '../src/host/configure-agent.ts';
 import { resetMachine } from '../src/host/reset.ts';
 import { labRun } from '../src/host/ssh.ts';
 import { observedUpdate } from '../src/update/observed-update.ts';
@@ -8,7 +9,6 @@ import { expectGuestsLivedOn } from './support/expect-guests.ts';
 import {
   ask,
   type Change,
-  configureAgent,
   endOf,
   freshLab,
   plannedSteps,
@@ -84,13 +84,15 @@ test('their memory was seen to outlive that: the next time they wait in the stor
   await allLivedOn();
 });
 
-test.each(steps)('an update that is aborted at step %s leaves everything as it was', (step) =>
-  expectUndoneAfterAbort(lab, observer, step, { change: byReboot, endsQemus: true }),
-);
+test.each(steps)('an update that is aborted at step %s leaves everything as it was', async (step) => {
+  expect((await whereVmsWait()).store).toBe('dax');
+  await expectUndoneAfterAbort(lab, observer, step, { change: byReboot, endsQemus: true });
+});
 
-test.each(steps)('an agent killed at step %s undoes the update when it is back', (step) =>
-  expectUndoneAfterKill(lab, observer, step, { change: byReboot, endsQemus: true }),
-);
+test.each(steps)('an agent killed at step %s undoes the update when it is back', async (step) => {
+  expect((await whereVmsWait()).store).toBe('dax');
+  await expectUndoneAfterKill(lab, observer, step, { change: byReboot, endsQemus: true });
+});
 
 test.each(['save-vms', 'end-vms'])(
   'a machine that is reset after step %s, before the update restarts it, brings back every VM',

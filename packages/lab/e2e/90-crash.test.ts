@@ -1,20 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { otherKernel, waitForAgent } from '../src/host/agent.ts';
+import { configureAgent } from '../src/host/configure-agent.ts';
 import { labDown } from '../src/host/down.ts';
 import { waitUntil } from '../src/host/machine.ts';
 import { labRun } from '../src/host/ssh.ts';
 import type { Observer } from '../src/observer/observer.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
-import {
-  ask,
-  configureAgent,
-  endOf,
-  qemusByVm,
-  sharedLab,
-  untilHeld,
-  untilRebooted,
-  watchedGuests,
-} from './support/lab.ts';
+import { ask, endOf, qemusByVm, sharedLab, untilHeld, untilRebooted, watchedGuests } from './support/lab.ts';
 
 /** The running kernel crashes, for real (sysrq-c), on a host with `crashRecovery: true`. */
 const AGENT_LIMIT_MS = 240_000;

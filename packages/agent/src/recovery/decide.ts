@@ -16,8 +16,8 @@ export type Recovery =
  * Decides from the journal and the boot id alone. Pure.
  *
  * A commit record in the same boot is no proof of a jump: the program that would have jumped is gone. A handover that
- * stays in the boot (`staysInBoot`) goes forward from there; its VMs end with the boot. An undo
- * in another boot had begun on the old side, after which the saved states were no longer to be restored.
+ * stays in the boot (`staysInBoot`) goes forward from there; its VMs end with the boot. An undo that was begun before
+ * another boot is not gone on with: its steps were of the old side.
  */
 export function decideRecovery(state: UpdateState, bootIdNow: string, staysInBoot = false): Recovery {
   if (isEnded(state.view.state)) return { kind: 'nothing' };

@@ -177,7 +177,7 @@ export class FakeStore implements Store {
 
   async markForReset(): Promise<void> {}
 
-  async addToMark(): Promise<void> {}
+  async completeMark(): Promise<void> {}
 
   async judgeReset(): Promise<void> {}
 

@@ -116,13 +116,6 @@ export async function snapshotOf(lab: LabState): Promise<HostSnapshot> {
   };
 }
 
-/** Sets a field of the agent's configuration, and waits until an agent serves that goes by it. */
-export async function configureAgent(lab: LabState, field: string, value: string): Promise<void> {
-  const file = '/etc/exuvia/agent.yaml';
-  await labRun(lab, `sed -i '/^${field}:/d; $a ${field}: ${value}' ${file}; systemctl restart exuvia-agent`);
-  await waitForAgent(lab, AGENT_LIMIT_MS);
-}
-
 /** Waits for the end of an update, through the death of an agent or of a kernel. */
 export function endOf(lab: LabState, id: string): Promise<Update> {
   return waitUntil(lab, `The end of update ${id}`, UPDATE_LIMIT_MS, async () => {

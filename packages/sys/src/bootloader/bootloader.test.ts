@@ -43,6 +43,14 @@ test('the command line of an entry is that of its linux line', () => {
   expect(grubEntryFor(parseGrubConfig(flat), NEW)?.arguments).toBe(`root=UUID=${UUID} ro memmap=2G!5G quiet`);
 });
 
+test('what a kernel of GRUB’s menu boots with is known', async () => {
+  await root.put('boot/grub/grub.cfg', flat);
+  expect(await grub(root.path).bootsWith(NEW, ['memmap=2G!5G'])).toBe(true);
+  expect(await grub(root.path).bootsWith(NEW, ['memmap=4G!5G'])).toBe(false);
+  expect(await grub(root.path).bootsWith(NEW, [])).toBe(true);
+  await expect(grub(root.path).bootsWith('5.10', [])).rejects.toMatchObject({ code: 'boot-entry-missing' });
+});
+
 test('GRUB gets a drop-in, and update-grub runs', async () => {
   await root.put('boot/grub/grub.cfg', submenu);
   const log = await root.program(

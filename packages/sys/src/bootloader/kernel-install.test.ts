@@ -40,6 +40,8 @@ test('kernel-install gets a changed command line, and its old one back', async (
   const loader = kernelInstall(root.path);
   await loader.setArguments(['memmap=2G!5G']);
   expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro memmap=2G!5G\n');
+  expect(await loader.bootsWith(NEW, ['memmap=2G!5G'])).toBe(true);
+  expect(await loader.bootsWith(NEW, ['memmap=1G!5G'])).toBe(false);
   await loader.setArguments(['memmap=1G!5G']);
   expect(await readFile(file, 'utf8')).toBe('root=/dev/vda ro memmap=1G!5G\n');
   await loader.removeArguments([{ path: file, content: 'root=/dev/vda ro\n' }]);

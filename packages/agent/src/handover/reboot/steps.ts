@@ -30,7 +30,7 @@ export function rebootSteps(
     saveVms(dependencies, plan),
     endVms(dependencies, plan.store),
     commit(),
-    restart(),
+    restart(dependencies),
   ];
 }
 
@@ -99,24 +99,27 @@ function saveVms(dependencies: HandoverDependencies, plan: Pick<Plan, 'store' | 
       await noteTime(context, 'begin');
       if (plan.store === 'dax') await saveInStore(dependencies, context.plan, { throughReset: true });
       else await saveToFiles(dependencies, context);
+      await completeMark(dependencies, context);
       await noteTime(context, 'saved');
     },
     undo: (context) => resumeSaved(dependencies, context.plan),
   };
 }
 
-/** Their memory is still in the store: the next boot sees what became of it. */
-async function saveToFiles(
-  { vms, store, config }: HandoverDependencies,
-  context: StepContext,
-): Promise<void> {
-  const names = context.plan.vms.map(({ name }) => name);
-  const { signal } = context;
-  await allOf(names.map((name) => vms.saveTo(name, savedFile(name), { signal })));
+async function saveToFiles({ vms }: HandoverDependencies, { plan, signal }: StepContext): Promise<void> {
+  await allOf(plan.vms.map(({ name }) => vms.saveTo(name, savedFile(name), { signal })));
+}
+
+/** Wherever the VMs wait, their memory is still in the store: the next boot sees what became of it. */
+async function completeMark({ store, config }: HandoverDependencies, context: StepContext): Promise<void> {
   if (config().rebootStore === 'disk') return;
+  const { plan } = context;
+  const elsewhere = plan.store === 'dax' ? [] : plan.vms;
   await unlessFailing(context, async () => {
-    const memories = names.map(async (name) => ({ name, ...(await settledMemory(vmPaths(name).ram)) }));
-    await store.addToMark(await Promise.all(memories));
+    const memories = await Promise.all(
+      elsewhere.map(async ({ name }) => ({ name, ...(await settledMemory(vmPaths(name).ram)) })),
+    );
+    await store.completeMark({ memories, waiting: plan.vms.length - memories.length });
   });
 }
 
@@ -152,8 +155,8 @@ async function restoreEndedFromFiles(
 ): Promise<void> {
   await allOf(
     plan.vms.map(async ({ name }) => {
-      const { pid, saved } = await vms.get(name);
-      if (pid === null && saved === true) await vms.restoreFrom(name, savedFile(name));
+      const { saved } = await vms.get(name);
+      if (saved === true) await vms.restoreFrom(name, savedFile(name));
     }),
   );
 }
@@ -169,17 +172,17 @@ function commit(): Step {
   };
 }
 
-function restart(): Step {
+function restart({ config }: HandoverDependencies): Step {
   return {
     name: 'jump',
     phase: 'kernel shutdown',
     description: 'restart the machine through its firmware',
     async run(context) {
       await noteTime(context, 'restart');
-      const mode = await rebootMode();
-      if (mode !== null) {
-        await context.remember('reboot-mode', mode);
-        await setRebootMode('warm');
+      if (config().rebootStore === 'auto') {
+        await attempt(context, 'The firmware is not asked to leave memory alone', () =>
+          askForWarmReset(context),
+        );
       }
       await run('systemctl', ['reboot', '--no-block']);
       // systemd ends this process; whoever started the reboot must not see this step succeed.
@@ -190,4 +193,11 @@ function restart(): Step {
       if (mode.success) await setRebootMode(mode.data);
     },
   };
+}
+
+async function askForWarmReset(context: StepContext): Promise<void> {
+  const mode = await rebootMode();
+  if (mode === null) return;
+  await context.remember('reboot-mode', mode);
+  await setRebootMode('warm');
 }

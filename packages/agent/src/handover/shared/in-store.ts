@@ -33,12 +33,12 @@ export async function endSaved({ vms }: Vms, plan: Planned): Promise<void> {
   await allOf(plan.vms.map(({ name }) => vms.endSaved(name)));
 }
 
-/** Takes up those whose QEMU has ended. */
+/** Takes up those whose QEMU has ended, or was still loading when an agent was killed here. */
 export async function restoreEnded({ vms }: Vms, plan: Planned): Promise<void> {
   await allOf(
     plan.vms.map(async ({ name }) => {
-      const { pid, saved } = await vms.get(name);
-      if (pid === null && saved === true) await vms.restoreInPlace(name);
+      const { saved } = await vms.get(name);
+      if (saved === true) await vms.restoreInPlace(name);
     }),
   );
 }

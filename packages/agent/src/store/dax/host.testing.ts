@@ -37,6 +37,8 @@ export class TestHost implements StoreHost {
   kexec: boolean | null = false;
   opened = false;
   sound = true;
+  /** Why the next mount fails. */
+  mountProblem: Error | null = null;
   boot = 'boot-1';
   bios = 'Some Inc. 1.0';
   resetProblem: string | null = null;
@@ -71,6 +73,7 @@ export class TestHost implements StoreHost {
     return this.sound;
   }
   async mount(device: PmemDevice) {
+    if (this.mountProblem !== null) throw this.mountProblem;
     this.done.push(`mount ${device.path}`);
     this.mounted.push(mountOf(device, this.mountPoint));
   }

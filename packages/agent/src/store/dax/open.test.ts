@@ -63,6 +63,15 @@ test('saved VMs that came through a start of the firmware are kept, with a warni
   expect((await store.checks()).find((check) => check.id === 'store-content')?.verdict).toBe('warn');
 });
 
+test('one that this kernel cannot mount is left as it is', async () => {
+  host.record = { ...RECORD, state: 'ready' };
+  host.list = [pmem(0)];
+  host.contents.set('/dev/pmem0', STORE);
+  host.mountProblem = new Error('unknown filesystem type');
+  await expect(createDaxStore(host).open()).rejects.toThrow('unknown filesystem type');
+  expect(host.done).toEqual([]);
+});
+
 test('a store that this boot has opened before is mounted again', async () => {
   host.record = { ...RECORD, state: 'ready' };
   host.list = [pmem(0)];

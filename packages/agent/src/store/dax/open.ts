@@ -92,20 +92,28 @@ async function reopen(host: StoreHost, device: PmemDevice): Promise<StoreContent
     await host.mount(device);
     return 'kept';
   }
-  if (await isMountable(host, device)) {
-    // Not thrown away either: each state is sealed, and not loaded unless it and its memory are whole.
-    if (await hasSavedVms(host)) return 'unverified';
-    if (sound) await judge(host, device);
-    await host.unmount();
-  }
+  if (!sound) return (await isWorthKeeping(host, device)) ? 'unverified' : makeNew(host, device);
+  // One that cannot be mounted is left as it is: another kernel may be able to.
+  await host.mount(device);
+  if (await hasSavedVms(host)) return 'unverified';
+  await judge(host, device);
+  await host.unmount();
   return makeNew(host, device);
 }
 
-async function isMountable(host: StoreHost, device: PmemDevice): Promise<boolean> {
-  return host.mount(device).then(
-    () => true,
-    () => false,
-  );
+/**
+ * Whether saved VMs lie in a file system that e2fsck could not repair. It stays mounted then: each state is sealed, and not
+ * loaded unless it and its memory are whole.
+ */
+async function isWorthKeeping(host: StoreHost, device: PmemDevice): Promise<boolean> {
+  try {
+    await host.mount(device);
+  } catch {
+    return false;
+  }
+  if (await hasSavedVms(host).catch(() => false)) return true;
+  await host.unmount();
+  return false;
 }
 
 /** A store that cannot be judged is opened all the same; nothing is then known of it. */

@@ -43,12 +43,15 @@ async function boot(kexec = false): Promise<void> {
 
 /** A little of what is free, and memory of VMs that wait elsewhere. */
 async function mark(...names: string[]): Promise<void> {
+  await fill();
+  const memories = names.map(async (name) => ({ name, ...(await settledMemory(ramOf(name))) }));
+  await store.completeMark({ memories: await Promise.all(memories), waiting: names.length === 0 ? 1 : 0 });
+}
+
+async function fill(): Promise<void> {
   const { bavail, bsize } = await statfs(host.mountPoint);
   const { signal } = new AbortController();
   await store.markForReset({ keepFree: bavail * bsize - 2 ** 23, signal });
-  await store.addToMark(
-    await Promise.all(names.map(async (name) => ({ name, ...(await settledMemory(ramOf(name))) }))),
-  );
 }
 
 const ramOf = (name: string) => join(host.mountPoint, 'vms', name, 'ram');
@@ -121,16 +124,15 @@ test('what fills the store is gone when the restart does not come, or has come',
   await expect(access(pattern())).rejects.toThrow();
 });
 
-test.each<[string, () => void]>([
-  ['is gone', () => host.contents.set('/dev/pmem0', null)],
-  ['is not sound', () => (host.sound = false)],
-  ['was found by another firmware', () => (host.bios = 'Some Inc. 2.0')],
-  ['was left by a nameless firmware', () => (host.bios = '')],
-])('a store that %s after a restart does not outlive the next one', async (_, happens) => {
+test.each<[string, () => void, string]>([
+  ['is gone', () => host.contents.set('/dev/pmem0', null), 'was not whole'],
+  ['is not sound', () => (host.sound = false), 'was not whole'],
+  ['was found by another firmware', () => (host.bios = 'Some Inc. 2.0'), 'are others'],
+])('a store that %s after a restart does not outlive the next one', async (_, happens, why) => {
   await mark('web');
   happens();
   await boot();
-  expect((await store.resets()).outlives).toBe(false);
+  expect(await reason()).toContain(why);
 });
 
 test.each<[string, () => void, string]>([
@@ -171,4 +173,14 @@ test('a damaged record says nothing', async () => {
   await boot();
   host.reset = '{"version":1,"found":';
   expect(await reason()).toContain('No update by reboot has shown');
+});
+
+test('a mark that was not completed shows nothing, and leaves nothing behind', async () => {
+  await fill();
+  await boot();
+  expect(await reason()).toContain('No update by reboot has shown');
+  await fill();
+  host.reset = null;
+  await boot(true);
+  await expect(access(pattern())).rejects.toThrow();
 });

@@ -24,7 +24,10 @@ const markSchema = z.strictObject({
   firmware: z.string(),
   region: regionSchema,
   pattern: z.strictObject(checksum),
-  memories: z.array(z.strictObject({ name: vmNameSchema, ...checksum })),
+  /** Of the VMs that wait elsewhere; `null`: the VMs were not saved yet, and the mark shows nothing. */
+  memories: z.array(z.strictObject({ name: vmNameSchema, ...checksum })).nullable(),
+  /** So many VMs wait in the store. */
+  waiting: z.int(),
 });
 
 const recordSchema = z.strictObject({
@@ -69,13 +72,16 @@ export async function leaveMark(
   const firmware = await host.firmwareName();
   if (region === null || firmware === '') return;
   const file = patternFile(layout);
-  await fill(file, (await freeBytes(layout)) - keepFree, signal);
-  const [pattern, bootId, { found }] = [
-    await settledMemory(file),
-    await host.bootId(),
-    await readRecord(host),
-  ];
-  await writeRecord(host, { version: 1, mark: { bootId, firmware, region, pattern, memories: [] }, found });
+  try {
+    await fill(file, (await freeBytes(layout)) - keepFree, signal);
+    const pattern = await settledMemory(file);
+    signal.throwIfAborted();
+    const mark = { bootId: await host.bootId(), firmware, region, pattern, memories: null, waiting: 0 };
+    await writeRecord(host, { ...(await readRecord(host)), mark });
+  } catch (error) {
+    await rm(file, { force: true });
+    throw error;
+  }
 }
 
 const BLOCK = 2 ** 20;
@@ -97,18 +103,21 @@ async function fill(path: string, bytes: number, signal: AbortSignal): Promise<v
   }
 }
 
-/** Does nothing where there is no mark. */
-export async function addToMark(host: StoreHost, memories: readonly MarkedMemory[]): Promise<void> {
+/** Completes the mark, where there is one, when the VMs stand still. */
+export async function completeMark(
+  host: StoreHost,
+  { memories, waiting }: { readonly memories: readonly MarkedMemory[]; readonly waiting: number },
+): Promise<void> {
   const record = await readRecord(host);
   if (record.mark === null) return;
-  await writeRecord(host, { ...record, mark: { ...record.mark, memories: [...memories] } });
+  await writeRecord(host, { ...record, mark: { ...record.mark, memories: [...memories], waiting } });
 }
 
-/** The restart does not come, or what became of the mark is known. */
+/** The restart does not come. */
 export async function forgetMark(host: StoreHost, layout: Layout): Promise<void> {
+  await rm(patternFile(layout), { force: true });
   const record = await readRecord(host);
   if (record.mark !== null) await writeRecord(host, { ...record, mark: null });
-  await rm(patternFile(layout), { force: true });
 }
 
 /**
@@ -124,7 +133,11 @@ export async function judgeMark(
   whole = true,
 ): Promise<void> {
   const { mark, found } = await readRecord(host);
-  if (mark === null || mark.bootId === (await host.bootId())) return;
+  if (mark?.bootId === (await host.bootId())) return;
+  if (mark?.memories == null) {
+    await forgetMark(host, layout);
+    return;
+  }
   const judged = (await host.startedByKexec()) === false;
   const kept = judged && whole && device !== null && (await isWhole(host, layout, device, mark));
   const at = new Date().toISOString();
@@ -141,18 +154,18 @@ async function isWhole(
   host: StoreHost,
   layout: Layout,
   device: PmemDevice,
-  { firmware, region, pattern, memories }: z.infer<typeof markSchema>,
+  { firmware, region, pattern, memories, waiting }: z.infer<typeof markSchema>,
 ): Promise<boolean> {
   if (firmware !== (await host.firmwareName()) || !isSameRegion(region, regionOf(device))) return false;
   const files = [
     { path: patternFile(layout), ...pattern },
-    ...memories.map(({ name, ...checksum }) => ({ path: layout.ram(name), ...checksum })),
+    ...(memories ?? []).map(({ name, ...checksum }) => ({ path: layout.ram(name), ...checksum })),
   ];
   for (const { path, bytes, stride, crc } of files) {
     const found = await sampleMemory(path, bytes, stride).catch(() => null);
     if (found !== crc) return false;
   }
-  return files.some(({ bytes }) => bytes > 0);
+  return waiting > 0 || files.some(({ bytes }) => bytes > 0);
 }
 
 /** What is known of the next restart through the firmware. */
@@ -170,7 +183,7 @@ export async function verdictOf(host: StoreHost, device: PmemDevice): Promise<Re
   if (!isSame) return no(`Store or firmware are others than at the last update by reboot (${found.at}).`);
   if (!found.kept) {
     return no(
-      `The store was not whole after the last update by reboot (${found.at}), or the firmware had changed.`,
+      `The store, or a VM in it, was not whole after the last update by reboot (${found.at}), or the firmware had changed.`,
     );
   }
   const problem = await host.memoryResetProblem();

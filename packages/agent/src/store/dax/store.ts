@@ -1,14 +1,14 @@
 import { statfs } from 'node:fs/promises';
 import { type Check, ExuviaError } from '@exuvia/contract';
 import { listIfExists, mountAt, type PmemDevice } from '@exuvia/sys';
-import type { MarkedMemory, Store, StoreStatus } from '../../kinds.ts';
+import type { Store, StoreStatus } from '../../kinds.ts';
 import { allocateRam, freeBytes } from './allocate.ts';
 import { storeChecks } from './checks.ts';
 import { type StoreHost, storeHost } from './host.ts';
 import { hugeShare } from './huge-pages.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { deviceOf, openStore, type StoreContent, savedVms } from './open.ts';
-import { addToMark, forgetMark, judgeMark, leaveMark, verdictOf } from './reset.ts';
+import { completeMark, forgetMark, judgeMark, leaveMark, verdictOf } from './reset.ts';
 import { finishScrubs, scrubStrangers, scrubVm } from './scrub.ts';
 import { requireDax } from './verify.ts';
 
@@ -90,7 +90,7 @@ export function createDaxStore(host: StoreHost = storeHost()): Store {
       const device = await mountedDevice();
       if (device !== null) await leaveMark(host, layout, device, options);
     }),
-    addToMark: inTurn((memories: readonly MarkedMemory[]) => addToMark(host, memories)),
+    completeMark: inTurn((saved: Parameters<Store['completeMark']>[0]) => completeMark(host, saved)),
     judgeReset: inTurn(async (whole: boolean) => judgeMark(host, layout, await mountedDevice(), whole)),
     forgetReset: inTurn(() => forgetMark(host, layout)),
     async checks(): Promise<Check[]> {
