@@ -49,16 +49,20 @@ function honest(clock: { offsetMs: number; delayMs: number; refuses?: boolean })
   };
 }
 
+/** What is measured here is measured again when this machine had no time for it. */
+const BUSY = { retry: 3, timeout: 30_000 };
+
 test.each([
   ['that is behind', { offsetMs: -8000, delayMs: 0 }],
   ['that is slow to answer', { offsetMs: -8000, delayMs: 10 }],
   ['that is ahead', { offsetMs: 60_000, delayMs: 5 }],
   ['without a hardware clock', { offsetMs: -500, delayMs: 0, refuses: true }],
-])('the clock of a guest %s is set right', async (_, clock) => {
+])('the clock of a guest %s is set right', BUSY, async (_, start) => {
+  const clock = { ...start };
   await guest(honest(clock));
-  const before = Math.abs(clock.offsetMs);
   const set = await setGuestClock(path, { timeoutMs: 2000 });
-  expect(Math.abs(clock.offsetMs)).toBeLessThan(before / 10);
+  expect(Math.abs(clock.offsetMs)).toBeLessThan(10);
+  expect(Math.abs(set.offsetMs)).toBeLessThan(10);
   expectTruth(set, clock);
 });
 
@@ -67,44 +71,44 @@ function expectTruth(set: GuestClock, { offsetMs }: { offsetMs: number }): void 
   expect(Math.abs(set.offsetMs - offsetMs)).toBeLessThanOrEqual(set.uncertaintyMs + 2);
 }
 
-test('behind a channel that takes its time for every byte, it is known better than the channel is fast', async () => {
-  const clock = { offsetMs: -3000, delayMs: 0 };
-  const answer = honest(clock);
-  let beganAt = 0;
-  let shortestMs = Infinity;
-  const reply = async (socket: Socket, command: string) => {
-    const said = await answer(JSON.parse(command), socket);
-    for (const byte of said instanceof Buffer ? said : Buffer.from(`${JSON.stringify(said)}\n`)) {
-      socket.write(Buffer.of(byte));
-      await sleep(1);
-    }
-  };
-  server = createServer((socket) => {
-    sockets.add(socket);
-    let command = '';
-    let passed: Promise<void> = Promise.resolve();
-    const pass = async (byte: string) => {
-      if (command === '') beganAt = performance.now();
-      await sleep(1);
-      command = `${command}${byte}`.replace(/[\xff\n]/, '');
-      if (/^\{.*[}0-9"]\}$/.test(command) && command.split('{').length === command.split('}').length) {
-        await reply(socket, command);
-        shortestMs = Math.min(shortestMs, performance.now() - beganAt);
-        command = '';
+test(
+  'behind a channel that takes its time for every byte, it is known better than the channel is fast',
+  BUSY,
+  async () => {
+    const clock = { offsetMs: -3000, delayMs: 0 };
+    const answer = honest(clock);
+    const reply = async (socket: Socket, command: string) => {
+      const said = await answer(JSON.parse(command), socket);
+      for (const byte of said instanceof Buffer ? said : Buffer.from(`${JSON.stringify(said)}\n`)) {
+        socket.write(Buffer.of(byte));
+        await sleep(1);
       }
     };
-    socket.on('error', () => {});
-    socket.on('data', (chunk) => {
-      for (const byte of chunk.toString('latin1')) passed = passed.then(() => pass(byte));
+    server = createServer((socket) => {
+      sockets.add(socket);
+      let command = '';
+      let passed: Promise<void> = Promise.resolve();
+      const pass = async (byte: string) => {
+        await sleep(1);
+        command = `${command}${byte}`.replace(/[\xff\n]/, '');
+        if (/^\{.*[}0-9"]\}$/.test(command) && command.split('{').length === command.split('}').length) {
+          await reply(socket, command);
+          command = '';
+        }
+      };
+      socket.on('error', () => {});
+      socket.on('data', (chunk) => {
+        for (const byte of chunk.toString('latin1')) passed = passed.then(() => pass(byte));
+      });
     });
-  });
-  await new Promise<void>((resolve) => server?.listen(path, resolve));
-  const set = await setGuestClock(path, { timeoutMs: 30_000 });
-  expect(Math.abs(clock.offsetMs)).toBeLessThan(300);
-  expectTruth(set, clock);
-  // Half of the way there and back is what it would be without a head.
-  expect(set.uncertaintyMs).toBeLessThan(shortestMs / 2);
-}, 30_000);
+    await new Promise<void>((resolve) => server?.listen(path, resolve));
+    const set = await setGuestClock(path, { timeoutMs: 30_000 });
+    expect(Math.abs(clock.offsetMs)).toBeLessThan(10);
+    expectTruth(set, clock);
+    // A question and its answer have more than 50 bytes.
+    expect(set.uncertaintyMs).toBeLessThan(15);
+  },
+);
 
 test('a clock that is right is left alone', async () => {
   const clock = { offsetMs: 0, delayMs: 0 };
@@ -147,9 +151,11 @@ test.each<[string, Answer]>([
       }
     },
   ],
-])('a guest that %s costs no more than the time that it is given', async (_, answer) => {
+])('a guest that %s costs no more than the time that it is given', BUSY, async (_, answer) => {
   await guest(answer);
+  const begin = performance.now();
   await expect(setGuestClock(path, { timeoutMs: 300 })).rejects.toMatchObject(SILENT);
+  expect(performance.now() - begin).toBeLessThan(2000);
 });
 
 test.each([
