@@ -11,7 +11,6 @@ import type {
   VmSpec,
 } from '@exuvia/contract';
 import type { GuestClock, OpenImage } from '@exuvia/qemu';
-import type { MemoryChecksum } from '@exuvia/sys';
 
 /**
  * The narrow interfaces between the update engine and what it drives. A handover contributes steps and
@@ -120,21 +119,14 @@ export interface Store {
    */
   markForReset(options: { readonly keepFree: number; readonly signal: AbortSignal }): Promise<void>;
   /**
-   * Completes the mark when the VMs have been saved: so many wait in the store, and this is the memory of those that wait
-   * elsewhere. One that is not completed shows nothing.
+   * Completes the mark, if there is one, when the VMs have been saved: with the memory of those that wait elsewhere, which
+   * still lies in the store. One that is not completed shows nothing.
    */
-  completeMark(saved: {
-    readonly waiting: number;
-    readonly memories: readonly MarkedMemory[];
-  }): Promise<void>;
+  completeMark(elsewhere: readonly string[]): Promise<void>;
   /** Notes what became of the mark of another boot. @param whole the VMs that waited in the store were found whole */
   judgeReset(whole: boolean): Promise<void>;
   /** The restart does not come. Idempotent. */
   forgetReset(): Promise<void>;
-}
-
-export interface MarkedMemory extends MemoryChecksum {
-  readonly name: string;
 }
 
 export interface ResetVerdict {

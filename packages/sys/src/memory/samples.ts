@@ -23,10 +23,10 @@ export function sampleStride(bytes: number): number {
  * native/pause/samples.h, which does it while the VM stands still.
  */
 export async function sampleMemory(file: string, bytes: number, stride: number): Promise<number> {
-  if (stride === WHOLE) return wholeMemory(file, bytes);
   const piece = Buffer.alloc(SAMPLE_BYTES);
   const handle = await open(file, 'r');
   try {
+    if (stride === WHOLE) return await wholeMemory(handle.fd, bytes);
     let crc = 0;
     for (let index = 0; index < Math.floor(bytes / stride); index++) {
       const scattered = Math.imul(index, 2654435761) >>> 0;
@@ -42,22 +42,17 @@ export async function sampleMemory(file: string, bytes: number, stride: number):
   }
 }
 
-async function wholeMemory(file: string, bytes: number): Promise<number> {
-  const handle = await open(file, 'r');
-  try {
-    const block = Buffer.alloc(BLOCK_BYTES);
-    let crc = 0;
-    for (let at = 0; at < bytes; ) {
-      const length = readSync(handle.fd, block, 0, Math.min(BLOCK_BYTES, bytes - at), at);
-      if (length === 0) break;
-      crc = crc32(block.subarray(0, length), crc);
-      at += length;
-      await setImmediate();
-    }
-    return crc;
-  } finally {
-    await handle.close();
+async function wholeMemory(fd: number, bytes: number): Promise<number> {
+  const block = Buffer.alloc(BLOCK_BYTES);
+  let crc = 0;
+  for (let at = 0; at < bytes; ) {
+    const length = readSync(fd, block, 0, Math.min(BLOCK_BYTES, bytes - at), at);
+    if (length === 0) break;
+    crc = crc32(block.subarray(0, length), crc);
+    at += length;
+    await setImmediate();
   }
+  return crc;
 }
 
 /** What memory is that stands still. */
@@ -76,7 +71,7 @@ export async function settledMemory(file: string): Promise<MemoryChecksum> {
   try {
     await handle.sync();
     const { size: bytes } = await handle.stat();
-    return { bytes, stride: WHOLE, crc: await wholeMemory(file, bytes) };
+    return { bytes, stride: WHOLE, crc: await wholeMemory(handle.fd, bytes) };
   } finally {
     await handle.close();
   }

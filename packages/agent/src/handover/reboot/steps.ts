@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import { ExuviaError, HOST_PATHS, type Plan, vmPaths } from '@exuvia/contract';
-import { appendDurably, detectBootLoader, rebootMode, run, setRebootMode, settledMemory } from '@exuvia/sys';
+import { ExuviaError, HOST_PATHS, type Plan } from '@exuvia/contract';
+import { appendDurably, detectBootLoader, rebootMode, run, setRebootMode } from '@exuvia/sys';
 import { z } from 'zod';
 import type { Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
@@ -8,8 +8,9 @@ import { attempt } from '../shared/attempt.ts';
 import { STATE_BYTES } from '../shared/checks.ts';
 import { commitRecord } from '../shared/commit-record.ts';
 import { forgetNextKernel } from '../shared/default-kernel.ts';
-import { allOf, endSaved, restoreEnded, resumeSaved, saveInStore } from '../shared/in-store.ts';
+import { endSaved, restoreEnded, resumeSaved, saveInStore } from '../shared/in-store.ts';
 import { noteVms } from '../shared/note-vms.ts';
+import { allOf } from '../shared/parallel.ts';
 import { savedFile } from './layout.ts';
 import { rebootVerdict } from './store.ts';
 import { noteTime } from './times.ts';
@@ -99,7 +100,8 @@ function saveVms(dependencies: HandoverDependencies, plan: Pick<Plan, 'store' | 
       await noteTime(context, 'begin');
       if (plan.store === 'dax') await saveInStore(dependencies, context.plan, { throughReset: true });
       else await saveToFiles(dependencies, context);
-      await completeMark(dependencies, context);
+      const elsewhere = plan.store === 'dax' ? [] : context.plan.vms.map(({ name }) => name);
+      await unlessFailing(context, () => dependencies.store.completeMark(elsewhere));
       await noteTime(context, 'saved');
     },
     undo: (context) => resumeSaved(dependencies, context.plan),
@@ -108,19 +110,6 @@ function saveVms(dependencies: HandoverDependencies, plan: Pick<Plan, 'store' | 
 
 async function saveToFiles({ vms }: HandoverDependencies, { plan, signal }: StepContext): Promise<void> {
   await allOf(plan.vms.map(({ name }) => vms.saveTo(name, savedFile(name), { signal })));
-}
-
-/** Wherever the VMs wait, their memory is still in the store: the next boot sees what became of it. */
-async function completeMark({ store, config }: HandoverDependencies, context: StepContext): Promise<void> {
-  if (config().rebootStore === 'disk') return;
-  const { plan } = context;
-  const elsewhere = plan.store === 'dax' ? [] : plan.vms;
-  await unlessFailing(context, async () => {
-    const memories = await Promise.all(
-      elsewhere.map(async ({ name }) => ({ name, ...(await settledMemory(vmPaths(name).ram)) })),
-    );
-    await store.completeMark({ memories, waiting: plan.vms.length - memories.length });
-  });
 }
 
 /** What the firmware is asked to do may have changed since the plan was made. */

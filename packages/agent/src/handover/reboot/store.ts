@@ -46,5 +46,5 @@ async function kernelProblem(kernel: string): Promise<string | null> {
   }
   const loader = await detectBootLoader();
   if (await loader?.bootsWith(kernel, wanted).catch(() => false)) return null;
-  return `The boot loader's entry of kernel ${kernel} does not have ${wanted.join(' ')}.`;
+  return `The boot loader has no entry of kernel ${[kernel, ...wanted].join(' with ')}.`;
 }

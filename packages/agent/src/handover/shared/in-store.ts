@@ -1,7 +1,7 @@
 import type { Plan } from '@exuvia/contract';
 import type { SaveInPlaceOptions } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
-import { byPriority } from './parallel.ts';
+import { allOf, byPriority } from './parallel.ts';
 
 /**
  * What steps do that put VMs away in the store, and their undos. A saved VM stands still until it is resumed; what a crash
@@ -41,10 +41,4 @@ export async function restoreEnded({ vms }: Vms, plan: Planned): Promise<void> {
       if (saved === true) await vms.restoreInPlace(name);
     }),
   );
-}
-
-/** Waits for all, so that nothing is under way any more when one has failed. */
-export async function allOf(work: readonly Promise<unknown>[]): Promise<void> {
-  const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }

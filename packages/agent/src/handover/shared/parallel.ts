@@ -21,3 +21,9 @@ export async function inParallel<Item, Result>(
 export function byPriority({ vms }: Pick<Plan, 'vms'>): Plan['vms'] {
   return vms.toSorted((a, b) => a.priority - b.priority || a.name.localeCompare(b.name));
 }
+
+/** Waits for all, so that nothing is under way any more when one has failed. */
+export async function allOf(work: readonly Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}

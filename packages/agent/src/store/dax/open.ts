@@ -13,7 +13,7 @@ import { requireClear, requireDax, requireKeeping, requireMemory } from './verif
  * How the content came to be.
  *
  * - `kept`: it is what was there before. - `new`: the file system was made now. - `unverified`: saved VMs
- * were found after a start through firmware; the file system is sound, their memory may not be.
+ * were found after a start through firmware; neither their memory nor the file system need be whole.
  */
 export type StoreContent = 'kept' | 'new' | 'unverified';
 

@@ -1,6 +1,5 @@
 import { access, mkdir, open, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { settledMemory } from '@exuvia/sys';
 import { temporaryDirectory } from '@exuvia/sys/testing';
 import { beforeEach, expect, test } from 'vitest';
 import type { Store } from '../../kinds.ts';
@@ -44,8 +43,7 @@ async function boot(kexec = false): Promise<void> {
 /** A little of what is free, and memory of VMs that wait elsewhere. */
 async function mark(...names: string[]): Promise<void> {
   await fill();
-  const memories = names.map(async (name) => ({ name, ...(await settledMemory(ramOf(name))) }));
-  await store.completeMark({ memories: await Promise.all(memories), waiting: names.length === 0 ? 1 : 0 });
+  await store.completeMark(names);
 }
 
 async function fill(): Promise<void> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { vmNameSchema } from '@exuvia/contract';
 import { isErrno, type PmemDevice, sampleMemory, settledMemory, sizeOf } from '@exuvia/sys';
 import { z } from 'zod';
-import type { MarkedMemory, ResetVerdict } from '../../kinds.ts';
+import type { ResetVerdict } from '../../kinds.ts';
 import { freeBytes } from './allocate.ts';
 import type { StoreHost } from './host.ts';
 import type { Layout } from './layout.ts';
@@ -26,8 +26,6 @@ const markSchema = z.strictObject({
   pattern: z.strictObject(checksum),
   /** Of the VMs that wait elsewhere; `null`: the VMs were not saved yet, and the mark shows nothing. */
   memories: z.array(z.strictObject({ name: vmNameSchema, ...checksum })).nullable(),
-  /** So many VMs wait in the store. */
-  waiting: z.int(),
 });
 
 const recordSchema = z.strictObject({
@@ -76,7 +74,7 @@ export async function leaveMark(
     await fill(file, (await freeBytes(layout)) - keepFree, signal);
     const pattern = await settledMemory(file);
     signal.throwIfAborted();
-    const mark = { bootId: await host.bootId(), firmware, region, pattern, memories: null, waiting: 0 };
+    const mark = { bootId: await host.bootId(), firmware, region, pattern, memories: null };
     await writeRecord(host, { ...(await readRecord(host)), mark });
   } catch (error) {
     await rm(file, { force: true });
@@ -103,14 +101,14 @@ async function fill(path: string, bytes: number, signal: AbortSignal): Promise<v
   }
 }
 
-/** Completes the mark, where there is one, when the VMs stand still. */
-export async function completeMark(
-  host: StoreHost,
-  { memories, waiting }: { readonly memories: readonly MarkedMemory[]; readonly waiting: number },
-): Promise<void> {
+/** Completes the mark, where there is one, with the memory of VMs that stand still and wait elsewhere. */
+export async function completeMark(host: StoreHost, layout: Layout, names: readonly string[]): Promise<void> {
   const record = await readRecord(host);
   if (record.mark === null) return;
-  await writeRecord(host, { ...record, mark: { ...record.mark, memories: [...memories], waiting } });
+  const memories = await Promise.all(
+    names.map(async (name) => ({ name, ...(await settledMemory(layout.ram(name))) })),
+  );
+  await writeRecord(host, { ...record, mark: { ...record.mark, memories } });
 }
 
 /** The restart does not come. */
@@ -154,7 +152,7 @@ async function isWhole(
   host: StoreHost,
   layout: Layout,
   device: PmemDevice,
-  { firmware, region, pattern, memories, waiting }: z.infer<typeof markSchema>,
+  { firmware, region, pattern, memories }: z.infer<typeof markSchema>,
 ): Promise<boolean> {
   if (firmware !== (await host.firmwareName()) || !isSameRegion(region, regionOf(device))) return false;
   const files = [
@@ -165,7 +163,7 @@ async function isWhole(
     const found = await sampleMemory(path, bytes, stride).catch(() => null);
     if (found !== crc) return false;
   }
-  return waiting > 0 || files.some(({ bytes }) => bytes > 0);
+  return true;
 }
 
 /** What is known of the next restart through the firmware. */

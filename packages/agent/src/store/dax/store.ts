@@ -90,7 +90,7 @@ export function createDaxStore(host: StoreHost = storeHost()): Store {
       const device = await mountedDevice();
       if (device !== null) await leaveMark(host, layout, device, options);
     }),
-    completeMark: inTurn((saved: Parameters<Store['completeMark']>[0]) => completeMark(host, saved)),
+    completeMark: inTurn((elsewhere: readonly string[]) => completeMark(host, layout, elsewhere)),
     judgeReset: inTurn(async (whole: boolean) => judgeMark(host, layout, await mountedDevice(), whole)),
     forgetReset: inTurn(() => forgetMark(host, layout)),
     async checks(): Promise<Check[]> {
