@@ -3,7 +3,7 @@ import type { Fault, Report, Update } from '@exuvia/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startTestAgent, type TestAgent } from '../testing/agent.ts';
 import { ask } from '../testing/ask.ts';
-import { FAKE_STEPS } from '../testing/fakes.ts';
+import { FAKE_STEPS } from '../testing/fake-handover.ts';
 import { untilState, untilStep } from '../testing/until.ts';
 
 let agent: TestAgent;

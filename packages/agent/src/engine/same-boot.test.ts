@@ -4,7 +4,8 @@ import type { Fault, PhaseName, Update } from '@exuvia/contract';
 import { afterEach, expect, test } from 'vitest';
 import { startTestAgent, type TestAgent } from '../testing/agent.ts';
 import { ask } from '../testing/ask.ts';
-import { FakeHandover, FakeVms, fakeReport, fakeVm } from '../testing/fakes.ts';
+import { FakeHandover } from '../testing/fake-handover.ts';
+import { FakeVms, fakeReport, fakeVm } from '../testing/fakes.ts';
 import { temporaryFolder } from '../testing/folder.ts';
 import { untilState } from '../testing/until.ts';
 

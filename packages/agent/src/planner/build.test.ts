@@ -1,6 +1,7 @@
 import type { Check, Doctor, Report } from '@exuvia/contract';
 import { expect, test } from 'vitest';
-import { FAKE_STEPS, fakeHost, fakeReport, fakeVm } from '../testing/fakes.ts';
+import { FAKE_STEPS } from '../testing/fake-handover.ts';
+import { fakeHost, fakeReport, fakeVm } from '../testing/fakes.ts';
 import {
   buildPlan,
   checksFor,

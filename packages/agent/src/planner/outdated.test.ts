@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { FAKE_STEPS, fakeHost, fakeVm } from '../testing/fakes.ts';
+import { FAKE_STEPS } from '../testing/fake-handover.ts';
+import { fakeHost, fakeVm } from '../testing/fakes.ts';
 import { buildPlan, plannedVms } from './build.ts';
 import { planDeviations, requireExecutable } from './outdated.ts';
 

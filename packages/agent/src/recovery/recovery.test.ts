@@ -8,7 +8,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { renderRecord } from '../journal/index.ts';
 import { startTestAgent, type TestAgent, type TestAgentOptions } from '../testing/agent.ts';
 import { ask } from '../testing/ask.ts';
-import { FAKE_STEPS, FakeHandover, FakeVms, fakeReport, fakeVm } from '../testing/fakes.ts';
+import { FAKE_STEPS, FakeHandover } from '../testing/fake-handover.ts';
+import { FakeVms, fakeReport, fakeVm } from '../testing/fakes.ts';
 import { temporaryFolder } from '../testing/folder.ts';
 
 let folder: string;

@@ -7,7 +7,8 @@ import {
   type Host,
 } from '@exuvia/contract';
 import { type Agent, type AgentPaths, startAgent } from '../daemon/agent.ts';
-import { FakeHandover, FakeStore, FakeVms, fakeHost, fakeVm } from './fakes.ts';
+import { FakeHandover } from './fake-handover.ts';
+import { FakeStore, FakeVms, fakeHost, fakeVm } from './fakes.ts';
 import { temporaryFolder } from './folder.ts';
 
 export interface TestAgent extends Agent {

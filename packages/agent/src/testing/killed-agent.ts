@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Fault } from '@exuvia/contract';
 import { startTestAgent } from './agent.ts';
 import { ask } from './ask.ts';
-import { FakeHandover } from './fakes.ts';
+import { FakeHandover } from './fake-handover.ts';
 
 /**
  * An agent in a process of its own that begins an update which a fault ends by SIGKILL. What its handover did
