@@ -17,6 +17,8 @@ static void fault_at(const char *moment) {
   } else if (strcmp(fault, "hang") == 0) {
     stop_guardian(guardian);
     for (;;) pause();
+  } else if (strcmp(fault, "stall") == 0) {
+    for (;;) pause();
   } else if (strcmp(fault, "fail") == 0 && record->resumed == 0) {
     fall_back("a fault was injected");
   }

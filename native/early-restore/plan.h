@@ -24,7 +24,7 @@
  *   failure FILE                               written before going there: why
  *   at-once fallback                           nothing is restored here: go there at once (a crash kernel), with
  *                                              images that lie in this initramfs
- *   fault MOMENT panic|hang|fail [VM]          for tests (fault.h)
+ *   fault MOMENT panic|hang|stall|fail [VM]    for tests (fault.h)
  *   checksum CRC32                             of everything before it
  * Paths are those of the running host.
  */

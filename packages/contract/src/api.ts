@@ -108,10 +108,10 @@ export const faultSchema = z.strictObject({
   step: z.string(),
   /**
    * `hold`: wait in front of the step until aborted or continued; `fail`: make it fail; `kill`: SIGKILL the agent.
-   * In `early-restore`: `panic` the kernel, `hang`, `fail` as a whole, `kill` the QEMU of `vm`, or every one,
-   * `hold` it when it is restored, as one that refuses to let the guest run on.
+   * In `early-restore`: `panic` the kernel, `hang` with its guardian, `stall` (hang without it), `fail` as a
+   * whole, `kill` the QEMU of `vm`, or every one, `hold` it when it is restored, as one that refuses to let the guest run on.
    */
-  action: z.enum(['hold', 'fail', 'kill', 'panic', 'hang']),
+  action: z.enum(['hold', 'fail', 'kill', 'panic', 'hang', 'stall']),
   when: z.enum(['before', 'after']).default('after'),
   /** Of `early-restore`: at its start, before the VMs are restored, or when they run. */
   at: z.enum(['start', 'restore', 'resumed']).optional(),

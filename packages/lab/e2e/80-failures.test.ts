@@ -9,11 +9,11 @@ import { expectGuestsLivedOn } from './support/expect-guests.ts';
 import {
   ask,
   endOf,
+  heldAfter,
   qemusByVm,
   sharedLab,
   snapshotOf,
   untilAtStep,
-  untilHeld,
   watchedGuests,
 } from './support/lab.ts';
 
@@ -40,22 +40,13 @@ async function allLivedOn(): Promise<void> {
   await expectGuestsLivedOn(observer, from);
 }
 
-/** Starts an update to the other kernel that is held behind `step`. */
-async function heldAfter(step: string): Promise<string> {
-  const kernel = await otherKernel(lab);
-  const fault = { step, action: 'hold', when: 'after' } as const;
-  const { id } = await ask(lab, (client) => client.startUpdate({ kernel, fault }));
-  await untilHeld(lab, id, step);
-  return id;
-}
-
 async function bootLoaderIsAsItWas(): Promise<void> {
   expect((await labRun(lab, 'grub-editenv list')).stdout).not.toContain('next_entry');
 }
 
 test('a disk that is full from the middle of the preparations on: aborted, every VM runs on', async () => {
   const snapshot = await snapshotOf(lab);
-  const id = await heldAfter('copy-qemu');
+  const id = await heldAfter(lab, 'copy-qemu');
   await labRun(lab, 'dd if=/dev/zero of=/filler bs=1M 2>/dev/null; sync; true', { timeoutMs: 240_000 });
   await ask(lab, (client) => client.continue(id));
   const update = await endOf(lab, id);
@@ -146,7 +137,7 @@ test.each([
 );
 
 test('a machine that is reset inside the pause, all states sealed, brings every VM back', async () => {
-  const id = await heldAfter('seal-state');
+  const id = await heldAfter(lab, 'seal-state');
   await resetMachine();
   expect(await endOf(lab, id)).toMatchObject({
     state: 'failed',
@@ -169,7 +160,7 @@ test.each([
 });
 
 test('damaged states are never loaded: the other VMs run on, these are kept until they are given up', async () => {
-  const id = await heldAfter('seal-state');
+  const id = await heldAfter(lab, 'seal-state');
   const stateOf = (name: string) => vmPaths(name).deviceState;
   await labRun(lab, `printf X | dd of=${stateOf('disk')} bs=1 seek=5000 conv=notrunc 2>/dev/null`);
   await labRun(lab, `truncate -s -1 ${stateOf('tiny')}`);

@@ -129,10 +129,12 @@ async function planOf(request: UpdateRequest, planner: Planner): Promise<string>
   );
 }
 
+const ONLY_EARLY: ReadonlySet<Fault['action']> = new Set(['panic', 'hang', 'stall']);
+
 function requireStep(plan: Plan, fault: Fault): void {
   const early = plan.handover === 'kexec' ? [EARLY_RESTORE] : [];
   const names = [...plan.steps.map((step) => step.name), ...early, FINISH];
-  if ((fault.action === 'panic' || fault.action === 'hang') && fault.step !== EARLY_RESTORE) {
+  if (ONLY_EARLY.has(fault.action) && fault.step !== EARLY_RESTORE) {
     throw new ExuviaError('request-invalid', `Only ${EARLY_RESTORE} can ${fault.action}.`);
   }
   // A step may have points of its own: `switch-vms/web`.

@@ -1,5 +1,6 @@
-import { realpath, stat } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { ExuviaError } from '@exuvia/contract';
+import { madeOfFiles } from '@exuvia/sys';
 import { argumentValues, qmpSchemaSchema } from '../qmp/introspection.ts';
 import { checked } from '../qmp/queries.ts';
 import { machinesSchema, propertiesSchema, versionSchema } from '../qmp/replies.ts';
@@ -28,35 +29,23 @@ const REQUESTS = [
   { execute: 'qom-list-properties', arguments: { typename: 'machine' } },
 ];
 
-const cache = new Map<string, Promise<QemuFeatures>>();
+const featuresOf = madeOfFiles<QemuFeatures>();
 
 /**
- * Asks a QEMU binary what it can do. Asked once per binary file (path, size, modification time); a package
- * upgrade is noticed.
+ * Asks a QEMU binary what it can do, once while its file stays what it is: a package upgrade is noticed.
  *
  * @throws ExuviaError `qemu-missing` when there is no such file, `qemu-unusable` when it does not answer.
  */
 export async function probeQemu(binary: string): Promise<QemuFeatures> {
-  const key = await fileKey(binary);
-  const known = cache.get(key);
-  if (known !== undefined) return known;
-  const probing = probe(binary);
-  cache.set(key, probing);
-  probing.catch(() => cache.delete(key));
-  return probing;
-}
-
-async function fileKey(binary: string): Promise<string> {
   try {
-    const path = await realpath(binary);
-    const { size, mtimeMs } = await stat(path);
-    return `${path} ${size} ${mtimeMs}`;
+    await access(binary);
   } catch (cause) {
     throw new ExuviaError('qemu-missing', `There is no QEMU at ${binary}.`, {
       cause,
       hint: 'Install it: apt install qemu-system-x86',
     });
   }
+  return featuresOf(binary, [binary], () => probe(binary));
 }
 
 async function probe(binary: string): Promise<QemuFeatures> {

@@ -4,21 +4,25 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { isErrno } from '../files/errno.ts';
 import { readIfExists } from '../files/read.ts';
+import { madeOfFiles } from '../files/unchanged.ts';
 import { kernelRelease } from './machine.ts';
 
 /** Options of a kernel build without their CONFIG_ prefix: `y`, `m`, or the value as written. */
 export type KernelConfig = ReadonlyMap<string, string>;
+
+const configOf = madeOfFiles<KernelConfig | null>();
 
 /**
  * The configuration that a kernel was built with: /boot/config-RELEASE, the copy among its modules, or, for
  * the running kernel, /proc/config.gz. `null` when none of them exists.
  */
 export async function kernelConfig(release: string): Promise<KernelConfig | null> {
-  const text =
-    (await readIfExists(join('/boot', `config-${release}`))) ??
-    (await readIfExists(join('/lib/modules', release, 'config'))) ??
-    (release === kernelRelease() ? await runningConfig() : null);
-  return text === null ? null : parseKernelConfig(text);
+  const files = [join('/boot', `config-${release}`), join('/lib/modules', release, 'config')];
+  return configOf(release, files, async () => {
+    const [boot, modules] = await Promise.all(files.map(readIfExists));
+    const text = boot ?? modules ?? (release === kernelRelease() ? await runningConfig() : null);
+    return text === null ? null : parseKernelConfig(text);
+  });
 }
 
 export function parseKernelConfig(text: string): KernelConfig {

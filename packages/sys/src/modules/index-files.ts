@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { readIfExists } from '../files/read.ts';
+import { madeOfFiles } from '../files/unchanged.ts';
 
 /** What depmod wrote about the modules of one kernel. Names have underscores, never hyphens. */
 export interface ModuleIndex {
@@ -16,25 +17,26 @@ export interface ModuleIndex {
   readonly aliases: readonly (readonly [pattern: string, module: string])[];
 }
 
-/** Reads depmod's text indexes of an installed kernel. `root` is for tests. */
+const INDEX_FILES = ['modules.dep', 'modules.softdep', 'modules.builtin', 'modules.alias'] as const;
+const indexOf = madeOfFiles<ModuleIndex>();
+
+/** Reads depmod's text indexes of an installed kernel, once while they stay what they are. `root` is for tests. */
 export async function readModuleIndex(release: string, root = '/'): Promise<ModuleIndex> {
   const base = join(root, 'lib/modules', release);
-  const read = async (name: string) => (await readIfExists(join(base, name))) ?? '';
-  const [dep, softdep, builtin, alias] = await Promise.all([
-    read('modules.dep'),
-    read('modules.softdep'),
-    read('modules.builtin'),
-    read('modules.alias'),
-  ]);
-  const soft = parseSoftDependencies(softdep);
-  return {
-    release,
-    ...parseDependencies(dep, base),
-    softPre: soft.pre,
-    softPost: soft.post,
-    builtin: new Set(lines(builtin).map(moduleName)),
-    aliases: parseAliases(alias),
-  };
+  const files = INDEX_FILES.map((name) => join(base, name));
+  return indexOf(base, files, async () => {
+    const texts = await Promise.all(files.map(readIfExists));
+    const [dep = '', softdep = '', builtin = '', alias = ''] = texts.map((text) => text ?? '');
+    const soft = parseSoftDependencies(softdep);
+    return {
+      release,
+      ...parseDependencies(dep, base),
+      softPre: soft.pre,
+      softPost: soft.post,
+      builtin: new Set(lines(builtin).map(moduleName)),
+      aliases: parseAliases(alias),
+    };
+  });
 }
 
 /** A module's name as the kernel says it: without folder, `.ko` and compression, with underscores. */
