@@ -1,8 +1,19 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { patience } from './packages/lab/src/support/patience.ts';
 
 /** What takes some forty minutes in an emulator: other handovers than kexec, guests' patches through updates, and what happens when things go wrong. */
 const LONG = ['packages/lab/e2e/[789]*-*.test.ts', 'packages/lab/e2e/6[56]-*.test.ts'];
+
+/** What drives the lab host runs in the order of the files' names: most take the host that the one before has left. */
+class LabInOrder extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const drivesLab = ({ project }: TestSpecification) => project.name.startsWith('lab');
+    const labs = sorted.filter(drivesLab).sort((a, b) => a.moduleId.localeCompare(b.moduleId));
+    return [...sorted.filter((file) => !drivesLab(file)), ...labs];
+  }
+}
 
 const lab = {
   globalSetup: ['packages/lab/e2e/support/global.ts'],
@@ -16,6 +27,7 @@ const lab = {
 // `lab-long`, which `npm test` leaves out and `npm test -- --all` does not.
 export default defineConfig({
   test: {
+    sequence: { sequencer: LabInOrder },
     projects: [
       {
         test: {

@@ -13,7 +13,16 @@
 #include <unistd.h>
 
 #define GUEST_AGENT "/usr/sbin/qemu-ga"
+#define CHRONYD "/usr/sbin/chronyd"
 #define VSOCK_PORT 1024
+
+static void start_daemon(const char *const *arguments) {
+  mkdir("/run", 0755);
+  if (fork() != 0) return;
+  execv(arguments[0], (char *const *)arguments);
+  perror(arguments[0]);
+  _exit(127);
+}
 
 /* Starts the agent of the initramfs, if it has one, on the virtio port, else on the second serial port. */
 static void start_guest_agent(void) {
@@ -21,12 +30,13 @@ static void start_guest_agent(void) {
   if (access(GUEST_AGENT, X_OK) != 0) return;
   const bool virtio = glob("/dev/vport*p1", 0, NULL, &ports) == 0;
   const char *method = virtio ? "virtio-serial" : "isa-serial", *port = virtio ? ports.gl_pathv[0] : "/dev/ttyS1";
-  mkdir("/run", 0755);
-  if (fork() == 0) {
-    execl(GUEST_AGENT, GUEST_AGENT, "-m", method, "-p", port, "-t", "/run", "-f", "/run/qga.pid", NULL);
-    perror(GUEST_AGENT);
-    _exit(127);
-  }
+  start_daemon((const char *const[]){GUEST_AGENT, "-m", method, "-p", port, "-t", "/run", "-f", "/run/qga.pid", NULL});
+}
+
+/* Starts the chronyd of the initramfs, if it has one: its clock follows the host's (ptp_kvm). */
+static void start_chrony(void) {
+  if (access(CHRONYD, X_OK) != 0) return;
+  start_daemon((const char *const[]){CHRONYD, "-d", "-u", "root", "-f", "/etc/chrony.conf", NULL});
 }
 
 /* Says the guest's name and its own idea of its address to whoever connects. */

@@ -100,6 +100,7 @@ int main(void) {
   load_modules();
   if (heartbeat_start(name, boot_id, strcmp(beat, "steady") == 0) != 0) perror("heartbeat");
   start_guest_agent();
+  start_chrony();
   printf("%s: role %s, boot id %s\n", name, role, boot_id);
   lan_start(address, peer);
   pthread_t thread;

@@ -169,32 +169,25 @@ test('a second update while one runs', async () => {
   expect((await endOf(lab, id)).state).toBe('aborted');
 });
 
-test.each(['../evil', 'a/b', 'a;reboot', 'a b', 'A', '$(id)', 'x'.repeat(32), ''])(
-  'a VM that is named %j',
-  async (name) => {
+test('VMs whose names are paths, or shell', async () => {
+  for (const name of ['../evil', 'a/b', 'a;reboot', 'a b', 'A', '$(id)', 'x'.repeat(32), '']) {
     const { code } = await refusal(ask(lab, (client) => client.createVm(tinyNamed(name))));
-    expect(code).toMatch(/^(request|spec|body)-invalid$/);
-    expect(await labRun(lab, `ls ${HOST_PATHS.specs}`)).toMatchObject({
-      stdout: 'busy.yaml\ndisk.yaml\ntiny.yaml',
-    });
-  },
-);
-
-test.each(['../agent', '%2e%2e', 'a;reboot'])('a question about a VM that is named %j', async (name) => {
-  const { code } = await refusal(ask(lab, (client) => client.vm(name)));
-  expect(code).toMatch(/^(request-invalid|vm-name-invalid|vm-unknown|route-unknown)$/);
+    expect(code, name).toMatch(/^(request|spec|body)-invalid$/);
+  }
+  expect((await labRun(lab, `ls ${HOST_PATHS.specs}`)).stdout).toBe('busy.yaml\ndisk.yaml\ntiny.yaml');
 });
 
-test('a client without a certificate', async () => {
+test('questions about VMs whose names are paths, or shell', async () => {
+  for (const name of ['../agent', '%2e%2e', 'a;reboot']) {
+    const { code } = await refusal(ask(lab, (client) => client.vm(name)));
+    expect(code, name).toMatch(/^(request-invalid|vm-name-invalid|vm-unknown|route-unknown)$/);
+  }
+});
+
+test('clients without a certificate, and with one of another authority; one with the right certificate is let in', async () => {
   await expect(statusWith({})).rejects.toThrow(/certificate required|socket hang up|ECONNRESET/);
-});
-
-test('a client with a certificate of another authority', async () => {
   const other = await foreignCertificate();
   await expect(statusWith(other)).rejects.toThrow(/unknown ca|certificate|socket hang up|ECONNRESET/);
-});
-
-test('a client with the right certificate is let in', async () => {
   const [cert, key] = await Promise.all([readFile(lab.clientCert), readFile(lab.clientKey)]);
   expect(await statusWith({ cert, key })).toBe(200);
 });

@@ -1,7 +1,7 @@
 import { type Report, type Vm, type VmSpec, vmPaths } from '@exuvia/contract';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { GUEST_FILES, guestOfRole } from '../src/guests/specs.ts';
-import { initramfsWithAgent } from '../src/guests/with-agent.ts';
+import { CHRONY, GUEST_AGENT, initramfsWith } from '../src/guests/with-daemon.ts';
 import { otherKernel, waitForAgent } from '../src/host/agent.ts';
 import { waitUntil } from '../src/host/machine.ts';
 import { labCopy, labRun } from '../src/host/ssh.ts';
@@ -25,11 +25,15 @@ const host = async (command: string) => (await labRun(lab, command, { timeoutMs:
 
 beforeAll(async () => {
   const base = await buildBase({ mirror: await machineMirror(), refresh: false }, progress);
-  await labCopy(lab, await initramfsWithAgent(base), `${GUEST_FILES}/initrd-agent`);
+  await labCopy(lab, await initramfsWith(GUEST_AGENT, base), `${GUEST_FILES}/initrd-agent`);
+  await labCopy(lab, await initramfsWith(CHRONY, base), `${GUEST_FILES}/initrd-chrony`);
   await putProbe(lab);
   await start(guestOfRole('tiny', { name: 'plain', memory: '128M', priority: 20 }));
-  await start(withAgent({ name: 'serial', guestAgent: 'isa-serial', nice: -3, limits: { cpuWeight: 40 } }));
-  observer = await watch(['plain', 'serial']);
+  await start(withDaemon('chrony', { name: 'ptp', memory: '160M' }));
+  await start(
+    withDaemon('agent', { name: 'serial', guestAgent: 'isa-serial', nice: -3, limits: { cpuWeight: 40 } }),
+  );
+  observer = await watch(['plain', 'ptp', 'serial']);
   await untilAgentAnswers('serial');
 });
 afterAll(async () => {
@@ -39,11 +43,12 @@ afterAll(async () => {
   }
 });
 
-/** A guest in which qemu-guest-agent runs, from Debian's package. */
-function withAgent(part: { name: string } & Record<string, unknown>): VmSpec {
+/** A guest in which a daemon of Debian's runs: qemu-guest-agent, or chrony with the clock of ptp_kvm. */
+function withDaemon(daemon: 'agent' | 'chrony', part: { name: string } & Record<string, unknown>): VmSpec {
   const cmdline = `console=ttyS0 quiet panic=-1 role=tiny name=${part.name}`;
   const { boot, ...rest } = guestOfRole('tiny', { memory: '224M', priority: 10, ...part });
-  return { ...rest, boot: { ...boot, initrd: `${GUEST_FILES}/initrd-agent`, cmdline } as VmSpec['boot'] };
+  const initrd = `${GUEST_FILES}/initrd-${daemon}`;
+  return { ...rest, boot: { ...boot, initrd, cmdline } as VmSpec['boot'] };
 }
 
 async function watch(names: readonly string[]): Promise<Observer> {
@@ -104,6 +109,12 @@ const untilAgentAnswers = (name: string) =>
 
 const behindMs = (name: string) => clockBehindMs(lab, name);
 
+/** Less than what a guest is behind without it, after any update: chrony looks every four seconds. */
+const followsHost = (name: string) =>
+  waitUntil(lab, `The clock of ${name}, within 10 ms of its host's`, LIMIT_MS, async () =>
+    Math.abs(await behindMs(name)) < 10 ? name : null,
+  );
+
 const clockOf = (report: Report, name: string) => report.vms.find((vm) => vm.name === name)?.clock ?? null;
 
 /** One update, through which the VM keeps everything, and after which its clock is right. */
@@ -123,6 +134,7 @@ async function keepsAll(name: string, request: Parameters<typeof observedUpdate>
   expect(clock).not.toBeNull();
   // Seen in its memory, whatever its agent says.
   expect(Math.abs(await behindMs(name)), JSON.stringify(clock)).toBeLessThan(10);
+  await followsHost('ptp');
   // Without an agent: by as much as the report says that it was paused, or, but for a kexec, by no more.
   const paused = report.vms.find((vm) => vm.name === 'plain')?.pausedMs ?? Number.NaN;
   expect(clockOf(report, 'plain')).toBeNull();
@@ -145,9 +157,9 @@ test('a guest agent on a serial port is there in another QEMU, and in the old on
 test('a VM has what its spec says', async () => {
   const limits = { cpuWeight: 250, cpuQuota: '180%', memoryHigh: '1G' };
   const own = { guestAgent: 'virtio-serial', vsockCid: CID, nice: 5, cpuAffinity: '2', limits };
-  await start(withAgent({ name: 'whole', ...own }));
+  await start(withDaemon('agent', { name: 'whole', ...own }));
   await observer.stop();
-  observer = await watch(['plain', 'whole']);
+  observer = await watch(['plain', 'ptp', 'whole']);
   await untilAgentAnswers('whole');
   expect(await everything('whole')).toMatchObject({
     scope: expect.stringContaining('CPUWeight=250'),
@@ -167,7 +179,7 @@ test('what two builds of QEMU do not agree on is found before anything is paused
     'aborted',
     expect.stringContaining('VM whole could not be restored in a rehearsal'),
   ]);
-  await expectGuestsLivedOn(observer, from, ['plain', 'whole']);
+  await expectGuestsLivedOn(observer, from, ['plain', 'ptp', 'whole']);
   await expectNeverPaused(lab, 'plain', behind);
 });
 

@@ -66,6 +66,25 @@ test.each([
   expectTruth(set, clock);
 });
 
+test(
+  'a clock that each attempt misses by another while is tried for longer, and is not said to be refused',
+  BUSY,
+  async () => {
+    const clock = { offsetMs: -9000, delayMs: 0, refuses: true };
+    const misses = [70, -60, 90, -50, 80];
+    const answer = honest(clock);
+    await guest(async (command, socket) => {
+      const said = await answer(command, socket);
+      if (command.execute === 'guest-set-time') clock.offsetMs += misses.shift() ?? 0;
+      return said;
+    });
+    const set = await setGuestClock(path, { timeoutMs: 10_000 });
+    expect(misses).toEqual([]);
+    expect(Math.abs(set.offsetMs)).toBeLessThan(10);
+    expectTruth(set, clock);
+  },
+);
+
 /** However busy this machine is: the clock is as far off as is said. Both sides know whole milliseconds only. */
 function expectTruth(set: GuestClock, { offsetMs }: { offsetMs: number }): void {
   expect(Math.abs(set.offsetMs - offsetMs)).toBeLessThanOrEqual(set.uncertaintyMs + 2);
