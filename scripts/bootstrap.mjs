@@ -4,13 +4,19 @@
 //
 //     node scripts/bootstrap.mjs demo|test|bench|soak|fuzz|package|exuvia -- ARGUMENTS
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const NODE = join(ROOT, 'node_modules/.bin/node');
+/** Where the project's programs run. */
+const SURROUNDINGS = {
+  cwd: ROOT,
+  env: { ...process.env, PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}` },
+};
 
 /** Debian packages and what for. */
 const BUILD_PACKAGES = {
@@ -39,36 +45,36 @@ const TEST_PACKAGES = {
 const TEST_PROJECTS = ['unit', 'guest', 'lab'];
 
 const COMMANDS = {
-  package: { packages: BUILD_PACKAGES, run: (args) => node(['packaging/build.ts', ...args]) },
+  package: { packages: BUILD_PACKAGES, run: (args) => handOver(['packaging/build.ts', ...args]) },
   exuvia: {
     packages: { ...BUILD_PACKAGES, ...LAB_PACKAGES },
     run: (args) => {
       if (args[0] === 'lab' && ['up', 'image'].includes(args[1])) buildPackage();
-      return node(['packages/cli/src/main.ts', ...args]);
+      return handOver(['packages/cli/src/main.ts', ...args]);
     },
   },
   demo: {
     packages: { ...BUILD_PACKAGES, ...LAB_PACKAGES },
     run: (args) => {
       buildPackage();
-      return node(['packages/lab/src/demo/main.ts', ...args]);
+      return handOver(['packages/lab/src/demo/main.ts', ...args]);
     },
   },
   bench: {
     packages: { ...BUILD_PACKAGES, ...LAB_PACKAGES },
     run: (args) => {
       buildPackage();
-      return node(['packages/lab/src/bench/main.ts', ...args]);
+      return handOver(['packages/lab/src/bench/main.ts', ...args]);
     },
   },
   soak: {
     packages: { ...BUILD_PACKAGES, ...LAB_PACKAGES },
     run: (args) => {
       buildPackage();
-      return node(['packages/lab/src/soak/main.ts', ...args]);
+      return handOver(['packages/lab/src/soak/main.ts', ...args]);
     },
   },
-  fuzz: { packages: BUILD_PACKAGES, run: (args) => node(['packages/guest/src/fuzz/main.ts', ...args]) },
+  fuzz: { packages: BUILD_PACKAGES, run: (args) => handOver(['packages/guest/src/fuzz/main.ts', ...args]) },
   test: {
     packages: { ...BUILD_PACKAGES, ...LAB_PACKAGES, ...TEST_PACKAGES },
     run: (args) => {
@@ -83,7 +89,7 @@ const COMMANDS = {
       const projects =
         chosen || args.includes('--all') ? [] : TEST_PROJECTS.map((name) => `--project=${name}`);
       const rest = args.filter((arg) => arg !== '--all');
-      return node(['node_modules/vitest/vitest.mjs', 'run', ...projects, ...rest]);
+      return handOver(['node_modules/vitest/vitest.mjs', 'run', ...projects, ...rest]);
     },
   },
 };
@@ -121,7 +127,7 @@ Examples:
 };
 
 const startedAt = Date.now();
-process.exitCode = main(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2));
 
 function main([name, ...rest]) {
   const command = Object.hasOwn(COMMANDS, name ?? '') ? COMMANDS[name] : undefined;
@@ -218,15 +224,30 @@ function buildPackage() {
   });
 }
 
-/** Runs a program of the project with the project's Node; its output goes where ours goes. */
+/** Runs a program of the project with the project's Node; its output goes where ours goes, or nowhere. */
 function node(args, { stdout = 'inherit' } = {}) {
-  const env = { ...process.env, PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}` };
-  const child = spawnSync(NODE, ['--disable-warning=ExperimentalWarning', ...args], {
-    cwd: ROOT,
-    env,
-    stdio: ['inherit', stdout, 'inherit'],
+  return (
+    spawnSync(NODE, nodeArguments(args), { ...SURROUNDINGS, stdio: ['inherit', stdout, 'inherit'] }).status ??
+    1
+  );
+}
+
+/**
+ * The same for the program that the command is about: it may have a lab host to end when it is interrupted. A terminal
+ * interrupts it by itself.
+ */
+function handOver(args) {
+  const child = spawn(NODE, nodeArguments(args), { ...SURROUNDINGS, stdio: 'inherit' });
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => {});
+  return new Promise((resolve) => {
+    child.on('error', () => resolve(1));
+    child.on('exit', (status, signal) => resolve(status ?? 128 + constants.signals[signal]));
   });
-  return child.status ?? 1;
+}
+
+function nodeArguments(args) {
+  return ['--disable-warning=ExperimentalWarning', ...args];
 }
 
 /** Runs a program whose output is no result of ours: it goes to stderr. Ends this program when it fails. */
