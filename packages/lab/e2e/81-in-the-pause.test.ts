@@ -2,6 +2,7 @@ import { HOST_PATHS } from '@exuvia/contract';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { otherKernel } from '../src/host/agent.ts';
 import { configureAgent } from '../src/host/configure-agent.ts';
+import { resetMachine } from '../src/host/reset.ts';
 import { labRun } from '../src/host/ssh.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
 import { ask, endOf, heldAfter, qemusByVm, sharedLab, snapshotOf, watchedGuests } from './support/lab.ts';
@@ -70,7 +71,10 @@ test('a QEMU that is killed when its state is sealed: its VM is restored from th
 });
 
 test('a new QEMU that refuses every VM after the jump: the old kernel restores them with the old one', async () => {
-  const id = await heldAfter(lab, 'seal-state', { qemu: '11.1' });
+  const id = await heldAfter(lab, 'seal-state', async () => ({
+    kernel: await otherKernel(lab),
+    qemu: '11.1',
+  }));
   // Not what was rehearsed: it is given another machine, and refuses it.
   const wrapper = `#!/bin/sh
 for word; do shift; set -- "$@" "$(echo "$word" | sed s/pc-q35/pc-i440fx/)"; done
@@ -88,6 +92,16 @@ exec "$0.whole" "$@"
   expect((await ask(lab, (client) => client.vms())).map(({ qemu }) => qemu)).toEqual(
     Array(3).fill(expect.stringMatching(/^10\./)),
   );
+});
+
+test('a machine that is reset while its modules are loaded anew brings every VM back', async () => {
+  const id = await heldAfter(lab, 'end-vms', async () => ({ modules: ['kvm'] }));
+  await resetMachine();
+  expect(await endOf(lab, id)).toMatchObject({
+    state: 'failed',
+    reason: 'The machine went down in the update. All 3 VMs run.',
+  });
+  await allLivedOn();
 });
 
 test('an early restore that hangs goes back to the old kernel by itself', async () => {

@@ -21,6 +21,11 @@ export function kpatchModule(bed: Bed): Promise<string> {
   return built(bed, '6.12', 'livepatch-version', ['fs/proc/version.c', 'fs/proc/internal.h'], KPATCH);
 }
 
+/** A livepatch after which /proc/version says "patched". */
+export function versionLivepatch(bed: Bed, kernel: KernelName): Promise<string> {
+  return built(bed, kernel, 'exuvia-version', [], VERSION);
+}
+
 /** Runs a script in the build root, in a folder with some source files; it leaves NAME.ko there. */
 async function built(
   bed: Bed,
@@ -49,6 +54,32 @@ async function built(
 }
 
 const SAMPLE = `echo 'obj-m := livepatch-sample.o' > Makefile
+make -C "$1" M="$PWD" modules
+`;
+
+const VERSION = `cat > exuvia-version.c <<'END'
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+
+static int say_patched(struct seq_file *file, void *unused) {
+  seq_puts(file, "patched\\n");
+  return 0;
+}
+
+static struct klp_func functions[] = {{.old_name = "version_proc_show", .new_func = say_patched}, {}};
+static struct klp_object objects[] = {{.funcs = functions}, {}};
+static struct klp_patch livepatch = {.mod = THIS_MODULE, .objs = objects};
+
+static int __init begin(void) { return klp_enable_patch(&livepatch); }
+static void __exit end(void) {}
+
+module_init(begin);
+module_exit(end);
+MODULE_LICENSE("GPL");
+MODULE_INFO(livepatch, "Y");
+END
+echo 'obj-m := exuvia-version.o' > Makefile
 make -C "$1" M="$PWD" modules
 `;
 

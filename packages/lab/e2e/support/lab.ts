@@ -155,23 +155,23 @@ export async function untilHeld(lab: LabState, id: string, step: string): Promis
   throw new Error(`Update ${id} ended before it was held after ${step}.`);
 }
 
-/** Starts an update to the other kernel, and to what else is wanted, that is held behind `step`. */
-export async function heldAfter(
-  lab: LabState,
-  step: string,
-  wanted: Pick<PlanRequest, 'qemu'> = {},
-): Promise<string> {
-  const kernel = await otherKernel(lab);
-  const fault = { step, action: 'hold', when: 'after' } as const;
-  const { id } = await ask(lab, (client) => client.startUpdate({ kernel, ...wanted, fault }));
-  await untilHeld(lab, id, step);
-  return id;
-}
-
 /** What an update is asked for, by what the lab host is at that time. */
 export type Change = (lab: LabState) => Promise<PlanRequest>;
 
 export const toOtherKernel: Change = async (lab) => ({ kernel: await otherKernel(lab) });
+
+/** Starts an update that is held behind `step`. */
+export async function heldAfter(
+  lab: LabState,
+  step: string,
+  change: Change = toOtherKernel,
+): Promise<string> {
+  const request = await change(lab);
+  const fault = { step, action: 'hold', when: 'after' } as const;
+  const { id } = await ask(lab, (client) => client.startUpdate({ ...request, fault }));
+  await untilHeld(lab, id, step);
+  return id;
+}
 
 /** The steps of an update, as its plan lists them. */
 export async function plannedSteps(lab: LabState, change: Change = toOtherKernel): Promise<Plan['steps']> {

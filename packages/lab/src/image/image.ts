@@ -66,7 +66,7 @@ function startCpus(accelerator: Accelerator, cpus: number): number | null {
 }
 
 /** The .deb that `npm run package` built last; `null` when there is none. */
-async function builtPackage(): Promise<string | null> {
+export async function builtPackage(): Promise<string | null> {
   const folder = join(REPOSITORY, 'build');
   const names = (await readdir(folder).catch(() => [])).filter((name) => /^exuvia_.*_amd64\.deb$/.test(name));
   let newest: { path: string; at: number } | null = null;

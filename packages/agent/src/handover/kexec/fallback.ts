@@ -6,6 +6,7 @@ import type { Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
 import { forgetNextKernel } from '../shared/default-kernel.ts';
+import { withOwnQemus } from '../shared/own-qemus.ts';
 import { runningVms } from '../shared/running-vms.ts';
 import { parseStamps } from '../shared/stamp-lines.ts';
 import { FALLBACK_ARGUMENT } from './arrival.ts';
@@ -14,7 +15,7 @@ import { buildInitramfs } from './initramfs.ts';
 import { handoverFiles } from './layout.ts';
 import { earlyNeeds, restored } from './needs.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { installRuntimes, withOwnQemus } from './runtimes.ts';
+import { installRuntimes } from './runtimes.ts';
 
 /**
  * Where the new kernel's early restore jumps back to when it cannot restore a single VM: the kernel that runs now,

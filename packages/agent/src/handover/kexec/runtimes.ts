@@ -19,11 +19,6 @@ export async function installRuntimes(
   return runtimes;
 }
 
-/** The same plan with each VM in the QEMU that it was started with, whatever the plan brings. Pure. */
-export function withOwnQemus(plan: Plan): Plan {
-  return { ...plan, target: { ...plan.target, qemu: null } };
-}
-
 /**
  * The QEMU that will save a VM, when it is another build than the one that will restore it: asked for by the plan, or
  * because its file was replaced since the VM was started. `null`: the same build.

@@ -4,6 +4,7 @@ import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
 import { mayTry, TRIED_ENOUGH } from '../shared/attempts.ts';
 import { startLeftOut } from '../shared/left-out.ts';
+import { withOwnQemus } from '../shared/own-qemus.ts';
 import { buildReport } from '../shared/report.ts';
 import { parseStamps } from '../shared/stamp-lines.ts';
 import { verifyVms } from '../shared/verify.ts';
@@ -14,7 +15,6 @@ import { disarmFallback, whyGoneBack } from './fallback.ts';
 import { RESTORE_RECORD } from './layout.ts';
 import { restorePanicTimeout } from './panic-timeout.ts';
 import { restoreTheRest } from './restore-rest.ts';
-import { withOwnQemus } from './runtimes.ts';
 import { timingsOf } from './timings.ts';
 import { stopJumpWatchdog } from './watchdog.ts';
 

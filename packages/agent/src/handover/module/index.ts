@@ -1,5 +1,6 @@
 import type { Handover } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { salvageWaiting } from '../shared/salvage-waiting.ts';
 import { moduleChecks } from './checks.ts';
 import { finishModule } from './finish.ts';
 import { moduleSteps } from './steps.ts';
@@ -20,5 +21,6 @@ export function createModuleHandover(dependencies: HandoverDependencies): Handov
     steps: (plan) => moduleSteps(dependencies, plan),
     arrived: async () => true,
     finish: (context) => finishModule(dependencies, context),
+    salvage: (context) => salvageWaiting(dependencies, context),
   };
 }

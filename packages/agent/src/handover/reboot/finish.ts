@@ -4,6 +4,7 @@ import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
 import { forgetNextKernel, makeDefault } from '../shared/default-kernel.ts';
+import { loadLivepatches } from '../shared/livepatches.ts';
 import { buildReport } from '../shared/report.ts';
 import { verifyVms } from '../shared/verify.ts';
 import { judgeStore, restoreWaiting } from './restore.ts';
@@ -20,10 +21,12 @@ export async function finishReboot(
   await noteTime(context, 'restored');
   const verified = await verifyVms(dependencies, context);
   await judgeStore(dependencies, context, verified);
+  const problem = whyNotReached(plan.target.kernel);
+  if (problem === null) await loadLivepatches(context);
   await attempt(context, 'The boot loader may keep its choice for one boot', forgetNextKernel);
   await attempt(context, 'The boot loader keeps its old default', () => makeDefault(plan.target.kernel));
   const report = await buildReport(dependencies, context, await rebootTimings(context), verified);
-  return { ...report, reason: whyNotReached(context.plan.target.kernel) };
+  return { ...report, reason: problem };
 }
 
 /** The boot loader starts the new kernel once: whatever becomes of that, the next restart brings the old one. */

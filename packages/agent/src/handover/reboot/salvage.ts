@@ -3,6 +3,7 @@ import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from '../shared/attempt.ts';
 import { mayTry, TRIED_ENOUGH } from '../shared/attempts.ts';
 import { forgetNextKernel } from '../shared/default-kernel.ts';
+import { withOwnQemus } from '../shared/own-qemus.ts';
 import { buildReport } from '../shared/report.ts';
 import { verifyVms } from '../shared/verify.ts';
 import { whatBecame } from '../shared/what-became.ts';
@@ -16,10 +17,8 @@ export async function salvageReboot(
   dependencies: HandoverDependencies,
   context: StepContext,
 ): Promise<Salvage> {
-  const { plan } = context;
-  const own = { ...context, plan: { ...plan, target: { ...plan.target, qemu: null } } };
   const tries = await mayTry(context);
-  if (tries) await restoreWaiting(dependencies, own);
+  if (tries) await restoreWaiting(dependencies, { ...context, plan: withOwnQemus(context.plan) });
   const verified = await verifyVms(dependencies, context);
   await judgeStore(dependencies, context, verified);
   await attempt(context, 'The boot loader may keep its choice for one boot', forgetNextKernel);

@@ -1,5 +1,6 @@
 import type { Handover } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { salvageWaiting } from '../shared/salvage-waiting.ts';
 import { vmmChecks } from './checks.ts';
 import { finishVmm } from './finish.ts';
 import { planVmmVms } from './plan-vms.ts';
@@ -19,5 +20,6 @@ export function createVmmHandover(dependencies: HandoverDependencies): Handover 
     steps: (plan) => vmmSteps(dependencies, plan),
     arrived: async () => true,
     finish: (context) => finishVmm(dependencies, context),
+    salvage: (context) => salvageWaiting(dependencies, context),
   };
 }
