@@ -183,7 +183,10 @@ function addWishes(command: Command): Command {
         vmmMethodSchema.options,
       ),
     )
-    .option('--parallel <n>', 'at most so many VMs at once get another QEMU (default: 1)');
+    .option(
+      '--parallel <n>',
+      'at most so many VMs at once get another QEMU (default: 1; half as many as VMs have processors at most)',
+    );
 }
 
 const EXAMPLES = `

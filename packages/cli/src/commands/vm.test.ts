@@ -30,6 +30,17 @@ test.each(['vm-running', 'update-running', 'host-busy'])(
   },
 );
 
+test('a VM whose QEMU does not start is not left behind', async () => {
+  agent.vms.start = async () => {
+    throw new ExuviaError('vm-start-failed', 'VM new did not start: no such file.');
+  };
+  expect(await createAndStart()).toMatchObject({
+    status: 1,
+    err: 'exuvia: VM new did not start: no such file.\n',
+  });
+  expect(agent.vms.table.has('new')).toBe(false);
+});
+
 test('why a VM cannot be started is said even if it cannot be destroyed either', async () => {
   agent.vms.unstartable.add('new');
   agent.vms.destroy = async () => {

@@ -1,6 +1,6 @@
 import { text as readAll } from 'node:stream/consumers';
 import { type Client, Refused } from '@exuvia/client';
-import { parseVmSpec, type Vm, vmSpecJsonSchema } from '@exuvia/contract';
+import { ExuviaError, parseVmSpec, type Vm, vmSpecJsonSchema } from '@exuvia/contract';
 import { withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
 import { readGivenFile } from '../given-file.ts';
@@ -28,10 +28,14 @@ async function startCreated(client: Client, { name }: Vm, tell: (text: string) =
   try {
     return await client.startVm(name);
   } catch (error) {
-    const isUseless = error instanceof Refused && !NOT_THE_VMS_FAULT.has(error.code);
-    if (!isUseless || !(await isDestroyed(client, name))) tell(`VM ${name} is created.\n`);
+    if (!isUseless(error) || !(await isDestroyed(client, name))) tell(`VM ${name} is created.\n`);
     throw error;
   }
+}
+
+function isUseless(error: unknown): boolean {
+  if (error instanceof Refused) return !NOT_THE_VMS_FAULT.has(error.code);
+  return error instanceof ExuviaError && error.code === 'vm-start-failed';
 }
 
 async function isDestroyed(client: Client, name: string): Promise<boolean> {
