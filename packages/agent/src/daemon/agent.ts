@@ -5,6 +5,7 @@ import type { Log } from '../http/services.ts';
 import { openJournal } from '../journal/index.ts';
 import { journalCheck, remoteCheck, withChecks } from './checks.ts';
 import { createCore } from './core.ts';
+import { watchLogs } from './log-watch.ts';
 import type { Parts } from './parts.ts';
 import { createRemoteAccess, type RemoteAccess } from './remote.ts';
 import { startUp } from './start-up.ts';
@@ -71,6 +72,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   started.resolve(
     startUp({ parts, journal, engine, reports, runtime: paths.runtime, log, allowFaultInjection }),
   );
+  const endLogWatch = watchLogs({ cutLogs: () => parts.cutLogs(), isBusy: () => engine.current !== null });
 
   return {
     socket: local.address,
@@ -84,6 +86,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await parts.crash.arm();
     },
     async stop() {
+      endLogWatch();
       // The listeners stay open meanwhile: somebody may follow the abort.
       await engine.stop();
       await Promise.all([local.close(), remote?.close()]);

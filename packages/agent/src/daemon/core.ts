@@ -67,6 +67,7 @@ export function createCore(options: CoreOptions): Core {
     updates: updates.list,
     reports: pastReports,
     vms: () => vms.list({ answerWithinMs: SCRAPE_LIMIT_MS }),
+    store: () => parts.store.status(),
     kernel: () => parts.kernel,
     currentUpdate: () => engine.current,
   });

@@ -20,6 +20,8 @@ export interface Parts {
   /** Keeps copies of the modules that VMs hold, as they are loaded. */
   keepModules(): Promise<void>;
   readonly crash: CrashRecovery;
+  /** Cuts the logs of VMs that have become too long. Never rejects. */
+  cutLogs(): Promise<void>;
   /** Ends this process as SIGKILL does (fault injection). */
   kill(): void;
   /** Lets go of what the parts hold; VMs run on. */

@@ -16,7 +16,7 @@ import type { Handover } from '../kinds.ts';
 import { aptLineForKernel } from '../planner/index.ts';
 import { createSetup } from '../setup/index.ts';
 import { createDaxStore } from '../store/dax/index.ts';
-import { createHostVms, QEMU_BINARY } from '../workload/vm/index.ts';
+import { createHostVms, cutLogs, QEMU_BINARY, VM_LOGS } from '../workload/vm/index.ts';
 import { livepatchCheck, specChecks, withChecks } from './checks.ts';
 import type { Parts } from './parts.ts';
 
@@ -66,6 +66,7 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     software: createSoftware({ qemu: QEMU_BINARY, config }),
     keepModules: async () => keepLoadedModules(await heldModules()),
     aptLine: aptLineForKernel,
+    cutLogs: () => cutLogs(VM_LOGS, log),
     kill: () => process.kill(process.pid, 'SIGKILL'),
   };
 }

@@ -1,15 +1,18 @@
 import { handoverKindSchema, type Report, type Update, VERSION, type Vm } from '@exuvia/contract';
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { StoreStatus } from '../kinds.ts';
 
 export interface MetricsSource {
   updates(): readonly Update[];
   reports(): Promise<readonly Report[]>;
   vms(): Promise<readonly Vm[]>;
+  /** `null` when the host has none. */
+  store(): Promise<StoreStatus | null>;
   kernel(): string;
   currentUpdate(): string | null;
 }
 
-/** Renders what Prometheus scrapes. Everything is computed from journal and reports at each scrape. */
+/** Renders what Prometheus scrapes. Everything is computed anew at each scrape; there is no sample for what is not known. */
 export interface Metrics {
   readonly contentType: string;
   render(): Promise<string>;
@@ -47,12 +50,29 @@ export function createMetrics(source: MetricsSource): Metrics {
     labelNames: ['vm', 'handover'],
     registers,
   });
+  const pauses = new Gauge({
+    name: 'exuvia_vm_paused_seconds',
+    help: 'How long the host held a VM in the newest update that says so: a lower bound of the blackout.',
+    labelNames: ['vm', 'handover'],
+    registers,
+  });
   const vms = new Gauge({ name: 'exuvia_vms', help: 'VMs by state.', labelNames: ['state'], registers });
+  const saved = new Gauge({
+    name: 'exuvia_vms_saved',
+    help: 'VMs of which a state is kept that was not restored.',
+    registers,
+  });
+  const storeBytes = new Gauge({ name: 'exuvia_store_bytes', help: 'Size of the store.', registers });
+  const storeFreeBytes = new Gauge({
+    name: 'exuvia_store_free_bytes',
+    help: 'What is free of the store.',
+    registers,
+  });
 
   return {
     contentType: registry.contentType,
     async render() {
-      const [reports, all] = await Promise.all([source.reports(), source.vms()]);
+      const [reports, all, store] = await Promise.all([source.reports(), source.vms(), source.store()]);
       registry.resetMetrics();
       info.set({ version: VERSION, kernel: source.kernel() }, 1);
       running.set(source.currentUpdate() === null ? 0 : 1);
@@ -60,11 +80,17 @@ export function createMetrics(source: MetricsSource): Metrics {
       for (const state of ['running', 'paused', 'stopped', 'failed'] as const) {
         vms.set({ state }, all.filter((vm) => vm.state === state).length);
       }
+      saved.set(all.filter((vm) => vm.saved === true).length);
+      setIfKnown(storeBytes, store?.sizeBytes);
+      setIfKnown(storeFreeBytes, store?.freeBytes);
       // Oldest first, so that the newest one is what stays.
       for (const report of reports) {
         const { handover } = report;
         if (report.outcome === 'completed') {
           for (const { name, ms } of report.phases) phases.set({ handover, phase: name }, ms / 1000);
+        }
+        for (const { name, pausedMs } of report.vms) {
+          if (pausedMs !== null) pauses.set({ vm: name, handover }, pausedMs / 1000);
         }
         for (const { name, blackoutMs } of report.observation?.vms ?? []) {
           blackouts.set({ vm: name, handover }, blackoutMs / 1000);
@@ -73,6 +99,12 @@ export function createMetrics(source: MetricsSource): Metrics {
       return await registry.metrics();
     },
   };
+}
+
+/** A gauge without labels has the value 0 when it was reset. */
+function setIfKnown(gauge: Gauge, value: number | undefined): void {
+  if (value === undefined) gauge.remove();
+  else gauge.set(value);
 }
 
 function countUpdates(counter: Counter<'handover' | 'outcome'>, updates: readonly Update[]): void {

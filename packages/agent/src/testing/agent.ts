@@ -99,6 +99,7 @@ export async function startTestAgent(options: TestAgentOptions = {}): Promise<Te
         livepatches: async () => [],
       },
       keepModules: async () => {},
+      cutLogs: async () => {},
       aptLine: async (kernel) => (kernel.startsWith('7.') ? `apt install linux-image-${kernel}-amd64` : null),
       crash: { takeUp: async () => {}, arm: async () => {}, checks: async () => [] },
       close: async () => {},

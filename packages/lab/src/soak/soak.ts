@@ -10,7 +10,7 @@ import type { Observer } from '../observer/observer.ts';
 import type { Progress } from '../support/progress.ts';
 import { type ObservedUpdate, observedUpdate } from '../update/observed-update.ts';
 import { footprintOf, growthOf, type Sighting } from './growth.ts';
-import type { SoakResult } from './result.ts';
+import { type LongestBlackouts, longestOf, NO_BLACKOUTS, type SoakResult, withBlackouts } from './result.ts';
 
 /** Handovers in turn, most of them by kexec. */
 const KINDS = [
@@ -35,7 +35,7 @@ export async function soak(
   const sightings: Sighting[] = [];
   let vmsLost = 0;
   let integrityErrors = 0;
-  let maxBlackoutMs = 0;
+  let maxBlackoutMsByHandover: LongestBlackouts = NO_BLACKOUTS;
   let problem: string | null = null;
   let done = 0;
   try {
@@ -56,7 +56,7 @@ export async function soak(
       else {
         done += 1;
         byHandover[kind] = (byHandover[kind] ?? 0) + 1;
-        if (kind === 'kexec') maxBlackoutMs = Math.max(maxBlackoutMs, ...blackouts(seen));
+        maxBlackoutMsByHandover = withBlackouts(maxBlackoutMsByHandover, kind, blackouts(seen));
         if (lost.length > 0) problem = `Update ${done} has lost ${lost.join(', ')}.`;
         else sightings.push(await sighting(state, kind));
       }
@@ -72,7 +72,8 @@ export async function soak(
     byHandover,
     vmsLost,
     integrityErrors,
-    maxBlackoutMs,
+    maxBlackoutMs: longestOf(maxBlackoutMsByHandover),
+    maxBlackoutMsByHandover,
     growth: growthOf(sightings),
     sightings,
   };

@@ -5,7 +5,7 @@ import type { Services } from '../services.ts';
 const getMetrics = createRoute({
   method: 'get',
   path: '/metrics',
-  summary: 'Updates, phases, blackouts and VMs, for Prometheus',
+  summary: 'Updates, phases, pauses, blackouts, VMs and store, for Prometheus',
   tags: ['host'],
   responses: {
     200: { description: 'Prometheus text format', content: { 'text/plain': { schema: z.string() } } },

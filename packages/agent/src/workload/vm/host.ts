@@ -8,6 +8,9 @@ import { systemdScopes } from './scopes.ts';
 /** The QEMU that VMs are started with: Debian's. */
 export const QEMU_BINARY = '/usr/bin/qemu-system-x86_64';
 
+/** Where {@link vmPaths} has their logs. */
+export const VM_LOGS = dirname(vmPaths('any').consoleLog);
+
 /** The VMs of the host that the agent runs on. */
 export function createHostVms(given: Pick<VmDependencies, 'store' | 'config' | 'log'>): QemuVms {
   return new QemuVms({

@@ -1,1 +1,2 @@
-export { createHostVms, QEMU_BINARY } from './host.ts';
+export { createHostVms, QEMU_BINARY, VM_LOGS } from './host.ts';
+export { cutLogs } from './logs.ts';

@@ -1,5 +1,5 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { QmpClient } from '@exuvia/qemu';
 import { countingGuest, findQemu, TEST_BOOT_ID } from '@exuvia/qemu/testing';
 import { run } from '@exuvia/sys';
@@ -43,7 +43,11 @@ describe.skipIf('missing' in qemu)('the VMs of a host with a real QEMU', () => {
 
     expect(await vms.stop('one', { timeoutMs: 0 })).toMatchObject({ state: 'stopped', pid: null });
     expect(await readdir(host.dependencies.instances)).toEqual([]);
+    await writeFile(`${paths('one').consoleLog}.1`, 'what was cut of its log');
     await vms.destroy('one');
+    expect(await readdir(dirname(paths('one').consoleLog))).not.toContainEqual(
+      expect.stringMatching(/\.log/),
+    );
     expect(await readdir(host.dependencies.specs)).toEqual([]);
     expect(await vms.list()).toEqual([]);
     await expect(vms.get('one')).rejects.toMatchObject({

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { type Check, ExuviaError, type Heartbeat, type Vm, type VmSpec } from '@exuvia/contract';
 import {
   describeQemu,
@@ -14,6 +13,7 @@ import { adoptVm } from './adopt.ts';
 import { checkVm } from './checks.ts';
 import type { VmDependencies } from './dependencies.ts';
 import { type Instance, listInstances } from './instance.ts';
+import { removeLogs } from './logs.ts';
 import { Monitors } from './monitors.ts';
 import { checkedName, nothingToRecover, notRunning, vmUnknown } from './names.ts';
 import { waitForEnd } from './process.ts';
@@ -118,8 +118,7 @@ export class QemuVms implements VmManager {
       if (!problems.has(name)) await this.get(name);
       await stopVm(name, 0, reality, this.#dependencies, this.#monitors);
       await removeSpec(specs, name);
-      await rm(paths(name).consoleLog, { force: true });
-      await rm(paths(name).qemuLog, { force: true });
+      await removeLogs(paths(name));
       log.info({ vm: name }, 'A VM was destroyed.');
     });
   }

@@ -3,13 +3,13 @@ import { isErrno } from '@exuvia/sys';
 
 const TAIL_BYTES = 2000;
 
-/** The end of a log file from byte `since` on, at most 2 kB of it; empty when there is none. */
+/** The end of a log file from byte `since` on, at most 2 kB of it; empty when there is none. Of one that was cut since: of all. */
 export async function tail(path: string, since = 0): Promise<string> {
   try {
     const file = await open(path, 'r');
     try {
       const { size } = await file.stat();
-      const start = Math.max(since, size - TAIL_BYTES);
+      const start = Math.max(since > size ? 0 : since, size - TAIL_BYTES);
       const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(TAIL_BYTES), position: start });
       return printable(buffer.toString('utf8', 0, bytesRead)).trim();
     } finally {
