@@ -1,5 +1,3 @@
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { demoOptions } from './options.ts';
 
@@ -21,30 +19,4 @@ test.each([
   expect(() => demoOptions(line.split(' '))).toThrow(
     expect.objectContaining({ code: 'usage', message: `${message} See npm run demo -- --help.` }),
   );
-});
-
-const bootstrap = (...args: readonly string[]) => {
-  const script = join(import.meta.dirname, '../../../../scripts/bootstrap.mjs');
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args]);
-  return { status, stdout: String(stdout), stderr: String(stderr) };
-};
-
-test('an unknown option ends the command before anything is built', () => {
-  for (const name of ['demo', 'fuzz']) {
-    expect(bootstrap(name, '--', '--deep')).toEqual({
-      status: 2,
-      stdout: '',
-      stderr: `Unknown option '--deep'. See npm run ${name} -- --help.\n`,
-    });
-  }
-});
-
-test.each([
-  ['demo', ['--kernel', '--busy-memory', '--keep', '--json']],
-  ['fuzz', ['--seconds', '--seed', '--target', '--keep']],
-])('the help of %s has its options and examples', (name, options) => {
-  const { status, stdout, stderr } = bootstrap(name, '--', '--help');
-  expect([status, stderr]).toEqual([0, '']);
-  expect([...new Set(stdout.match(/--[a-z][a-z-]*/g))]).toEqual(options);
-  expect(stdout).toContain(`\nExamples:\n  npm run ${name}\n`);
 });
