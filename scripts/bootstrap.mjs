@@ -49,7 +49,8 @@ const COMMANDS = {
   exuvia: {
     packages: { ...BUILD_PACKAGES, ...LAB_PACKAGES },
     run: (args) => {
-      if (args[0] === 'lab' && ['up', 'image'].includes(args[1])) buildPackage();
+      const isHelp = args.includes('--help') || args.includes('-h');
+      if (args[0] === 'lab' && ['up', 'image'].includes(args[1]) && !isHelp) buildPackage();
       return handOver(['packages/cli/src/main.ts', ...args]);
     },
   },
