@@ -109,7 +109,7 @@ A lab host with three VMs gets another kernel while they live on. What is missin
 
 Examples:
   npm run demo
-  npm run demo -- --busy-memory 2G --keep
+  npm run demo -- --busy-memory 1G --keep
 `,
   bench: `Usage: npm run bench -- kexec|abort|vmm|many|guest [--runs N] [--guests N] [--pairs N] [--toggles N] [--json]
 

@@ -1,7 +1,10 @@
-import { parseSize } from '@exuvia/contract';
+import { memoryProblem } from '../guests/memory.ts';
+import { GUEST_NAMES } from '../guests/specs.ts';
 import { readArguments, usage } from '../support/usage.ts';
 
 const HELP = 'npm run demo -- --help';
+/** The lab host's. */
+export const DEMO_STORE = '2G';
 
 export interface DemoOptions {
   /** The kernel that the lab host is updated to, or the beginning of its release; null: the newer one of its two. */
@@ -27,8 +30,7 @@ export function demoOptions(args: readonly string[]): DemoOptions {
   } as const;
   const { values } = readArguments({ args: [...args], options }, HELP);
   const { 'busy-memory': busyMemory, kernel = null, ...others } = values;
-  if (parseSize(busyMemory) === null) {
-    throw usage(`--busy-memory ${busyMemory} is no size such as 512M.`, HELP);
-  }
+  const problem = memoryProblem(GUEST_NAMES, busyMemory, DEMO_STORE);
+  if (problem !== null) throw usage(problem, HELP);
   return { ...others, kernel, busyMemory };
 }
