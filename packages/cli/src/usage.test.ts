@@ -10,6 +10,8 @@ test.each([
   ['vm show --json', "Missing required argument 'name'."],
   ['plan --kernel 7.2 --handover magic --json', /^Option '--handover <kind>' argument 'magic' is invalid\. /],
   ['vm --json', 'A command is missing.'],
+  ['--json lab status', 'No option comes before `lab`: exuvia lab COMMAND [options].'],
+  ['--host https://h:1 lab up --cpus 2 --json', /^No option comes before `lab`: /],
   ['update --json', 'Give either --plan ID, or --all, --kernel, --qemu or --module.'],
 ])('%s tells programs what is wrong, too', async (line, message) => {
   const { status, out } = await exuvia(line);
