@@ -60,7 +60,14 @@ test.each([
   ['--cpus many', '--cpus many is no number from 2 to 64.'],
   ['--memory 5', '--memory 5 is no size such as 2G.'],
   ['--store 0G', '--store 0G is no size such as 2G.'],
-  ['--store 4G --memory 4608M', '--store 4G leaves less than 1G of --memory 4608M to the host.'],
+  [
+    '--store 4G --memory 4608M',
+    "--store 4G does not fit into --memory 4608M: the machine has 4608M of RAM, of which 1G and 1/64 of the store's size are left to the host; the largest that fits is 2560M.",
+  ],
+  [
+    '--memory 3584M',
+    '--store 2G does not fit into --memory 3584M: there is no free range of RAM of that size in one piece; the largest that fits is 1792M.',
+  ],
 ])('%s is refused', (line, message) => {
   expect(() => request(line)).toThrow(
     expect.objectContaining({ code: 'usage', message: `${message} See npm run exuvia -- lab --help.` }),

@@ -1,7 +1,9 @@
-import { type ExuviaError, formatSize, parseSize } from '@exuvia/contract';
+import { type ExuviaError, parseSize } from '@exuvia/contract';
+import { findRegion, type RegionResult } from '@exuvia/sys';
 import { memoryProblem } from './guests/memory.ts';
 import { GUEST_NAMES } from './guests/specs.ts';
 import type { UpOptions } from './host/up.ts';
+import { q35RamRanges } from './observer/memory-layout.ts';
 import { readArguments, usage } from './support/usage.ts';
 
 const HELP = 'npm run exuvia -- lab --help';
@@ -26,8 +28,6 @@ const OPTIONS = {
 
 /** The beginning of a release of Debian's, or all of it: 6.12, 6.12.107+deb13-cloud-amd64. */
 const RELEASE = /^[0-9]+(\.[0-9]+)*(\+\S+)?$/;
-/** What the lab host itself needs of its memory, as `exuvia setup` has it. */
-const HOST_BYTES = 2 ** 30;
 
 /** What `exuvia lab up` and `image` are asked for. */
 export interface UpRequest {
@@ -54,10 +54,9 @@ export function upRequest(values: LabValues): UpRequest {
   const { store, kernel, mirror, refresh, memory = '5G', 'busy-memory': busyMemory } = values;
   const cpus = cpuCount(values.cpus ?? '3', 2);
   const memoryBytes = sizeOf('memory', memory);
-  if (sizeOf('store', store) + HOST_BYTES > memoryBytes) {
-    throw labUsage(
-      `--store ${store} leaves less than ${formatSize(HOST_BYTES)} of --memory ${memory} to the host.`,
-    );
+  const region = storeRegion(sizeOf('store', store), memoryBytes);
+  if (!region.found) {
+    throw labUsage(`--store ${store} does not fit into --memory ${memory}: ${region.reason}.`);
   }
   if (!RELEASE.test(kernel)) throw labUsage(`--kernel ${kernel} is no release such as 6.12, or 7.2.`);
   const deb = values.deb === 'none' ? null : values.deb;
@@ -65,6 +64,15 @@ export function upRequest(values: LabValues): UpRequest {
   const problem = memoryProblem(vms, busyMemory, store);
   if (problem !== null) throw labUsage(problem);
   return { host: { cpus, memoryBytes, store, kernel, mirror, deb, refresh }, vms, busyMemory };
+}
+
+/** Where `exuvia setup` will find room for a store, but for what firmware takes of the machine's memory. */
+function storeRegion(size: number, memoryBytes: number): RegionResult {
+  const ram = q35RamRanges(memoryBytes).map((range) => ({
+    ...{ start: range.physicalStart, end: range.physicalStart + range.size },
+    ...{ name: 'System RAM', depth: 0 },
+  }));
+  return findRegion({ iomem: ram, firmware: [], size });
 }
 
 /** @throws ExuviaError `usage`. */
