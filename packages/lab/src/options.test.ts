@@ -25,7 +25,7 @@ test('a lab host has three VMs, unless told otherwise', () => {
   });
 });
 
-test.each(['--vms none', '--deb none', '--deb none --vms none', '--store 64M --vms none'])(
+test.each(['--vms none', '--deb none --memory 2G', '--deb none --vms none', '--store 16M --vms none'])(
   'with %s no VM is started',
   (line) => {
     expect(request(line).vms).toEqual([]);

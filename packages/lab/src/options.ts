@@ -54,12 +54,13 @@ export function upRequest(values: LabValues): UpRequest {
   const { store, kernel, mirror, refresh, memory = '5G', 'busy-memory': busyMemory } = values;
   const cpus = cpuCount(values.cpus ?? '3', 2);
   const memoryBytes = sizeOf('memory', memory);
+  const deb = values.deb === 'none' ? null : values.deb;
   const region = storeRegion(sizeOf('store', store), memoryBytes);
-  if (!region.found) {
+  // Without the package there will be no store.
+  if (deb !== null && !region.found) {
     throw labUsage(`--store ${store} does not fit into --memory ${memory}: ${region.reason}.`);
   }
   if (!RELEASE.test(kernel)) throw labUsage(`--kernel ${kernel} is no release such as 6.12, or 7.2.`);
-  const deb = values.deb === 'none' ? null : values.deb;
   const vms = vmNames(values);
   const problem = memoryProblem(vms, busyMemory, store);
   if (problem !== null) throw labUsage(problem);

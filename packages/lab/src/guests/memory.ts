@@ -20,8 +20,8 @@ export function memoryProblem(names: readonly string[], busyMemory: string, stor
   const needed = names
     .map((name) => parseSize(guestSpec(name, { busyMemory }).memory) ?? 0)
     .reduce((sum, bytes) => sum + bytes, 0);
-  const room = (parseSize(store) ?? 0) - FILE_SYSTEM_BYTES;
+  const room = Math.max(0, (parseSize(store) ?? 0) - FILE_SYSTEM_BYTES);
   if (needed <= room) return null;
   const memory = `With --busy-memory ${busyMemory} the memory of ${names.join(', ')} is ${formatSize(needed)}`;
-  return `${memory}; a store of ${store} has room for ${formatSize(Math.max(0, room))}.`;
+  return `${memory}; a store of ${store} has room for ${formatSize(room)}.`;
 }
