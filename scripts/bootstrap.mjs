@@ -49,7 +49,8 @@ const COMMANDS = {
   exuvia: {
     packages: { ...BUILD_PACKAGES, ...LAB_PACKAGES },
     run: (args) => {
-      if (args[0] === 'lab' && ['up', 'image'].includes(args[1])) buildPackage();
+      const isHelp = args.includes('--help') || args.includes('-h');
+      if (args[0] === 'lab' && ['up', 'image'].includes(args[1]) && !isHelp) buildPackage();
       return handOver(['packages/cli/src/main.ts', ...args]);
     },
   },
@@ -108,7 +109,44 @@ A lab host with three VMs gets another kernel while they live on. What is missin
 
 Examples:
   npm run demo
-  npm run demo -- --busy-memory 2G --keep
+  npm run demo -- --busy-memory 1G --keep
+`,
+  bench: `Usage: npm run bench -- kexec|abort|vmm|many|guest [--runs N] [--guests N] [--pairs N] [--toggles N] [--json]
+
+Measures what SPECIFICATION.md promises, and says which limits are not kept. What is missing is installed and built.
+
+  kexec           updates by kexec against a bare kexec and against an ordinary reboot, in a lab host
+  abort           how soon every VM runs on after a failure before the jump
+  vmm             updates of QEMU against its own live migration
+  many            many VMs against one, by kexec and by vmm in parallel
+  guest           patching the kernel of a running guest: pauses, overhead, toggles under load
+
+  --runs N        of kexec and abort (default 5), vmm (10), many (3)
+  --guests N      of many: how many VMs (default 8)
+  --pairs N       of guest: pairs of an apply and a rollback that are measured (default 200)
+  --toggles N     of guest: applies and rollbacks in all (default 10000)
+  --json          print the result as JSON
+
+Exits with 1 when something failed, 2 when a limit is not kept, 64 when the options are wrong.
+
+Examples:
+  npm run bench -- kexec
+  npm run bench -- many --guests 4 --runs 1
+`,
+  soak: `Usage: npm run soak -- [--updates N] [--json]
+
+Chains updates of mixed kinds over one lab host under load, and says what was lost and what grows. What is missing is
+installed and built.
+
+  --updates N     how many (default 50; ten have every kind)
+  --json          print the result as JSON
+
+Exits with 2 when a VM was lost, its work was damaged, or something grows; else 1 when an update failed or was refused; 64
+when the options are wrong.
+
+Examples:
+  npm run soak
+  npm run soak -- --updates 10 --json
 `,
   fuzz: `Usage: npm run fuzz -- [--seconds N] [--seed N] [--target NAME] [--keep]
 
@@ -125,6 +163,9 @@ Examples:
   npm run fuzz -- --target patch --seconds 600 --keep
 `,
 };
+
+/** Exit status for wrong usage; 2 says what a benchmark or a soak has found. */
+const USAGE_STATUS = { demo: 2, bench: 64, soak: 64, fuzz: 2 };
 
 const startedAt = Date.now();
 process.exitCode = await main(process.argv.slice(2));
@@ -156,7 +197,7 @@ function answer(name, usage, args) {
   const unknown = args.find((arg) => arg.startsWith('-') && !options.includes(arg.split('=')[0]));
   if (unknown === undefined) return undefined;
   process.stderr.write(`Unknown option '${unknown}'. See npm run ${name} -- --help.\n`);
-  return 2;
+  return USAGE_STATUS[name];
 }
 
 /** Installs what dpkg does not know as installed. False when that takes root and this is not root. */

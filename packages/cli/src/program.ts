@@ -152,7 +152,10 @@ Examples:
   program
     .command('lab')
     .description('virtual hosts to try all this on (not part of the host package)')
-    .helpOption(false);
+    .helpOption(false)
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(async () => (await import('./commands/lab.ts')).refuseLab());
   program
     .command('completion <shell>')
     .description('a completion script: bash or zsh')

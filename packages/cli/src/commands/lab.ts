@@ -6,6 +6,15 @@ export async function lab(args: readonly string[]): Promise<number> {
   return await labCommand(args);
 }
 
+/**
+ * For a command line that does not begin with `lab`: the lab has options of its own.
+ *
+ * @throws ExuviaError `usage`.
+ */
+export function refuseLab(): never {
+  throw new ExuviaError('usage', 'No option comes before `lab`: exuvia lab COMMAND [options].');
+}
+
 async function loadLab() {
   try {
     return await import('@exuvia/lab');

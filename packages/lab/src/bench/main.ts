@@ -1,41 +1,24 @@
-import { parseArgs } from 'node:util';
-import { ExuviaError, parseSize, toErrorBody } from '@exuvia/contract';
+import { parseSize, toErrorBody } from '@exuvia/contract';
 import { labDown } from '../host/down.ts';
 import { endLabWhenInterrupted } from '../host/interrupted.ts';
 import type { LabState } from '../host/state.ts';
 import { labUp } from '../host/up.ts';
 import { stderrProgress } from '../support/progress.ts';
+import { EX_USAGE } from '../support/usage.ts';
 import { renderAbortResult, runAbortBenchmark } from './abort.ts';
 import { runKexecBenchmark } from './kexec.ts';
 import { runManyBenchmark } from './many.ts';
 import { manyKeepsLimits, manyResult, renderManyResult } from './many-result.ts';
+import { type BenchOptions, benchOptions } from './options.ts';
 import { keepsLimits, kexecResult, renderKexecResult } from './result.ts';
 import { runVmmBenchmark } from './vmm.ts';
 import { renderVmmResult, vmmKeepsLimits, vmmResult } from './vmm-result.ts';
 
-const USAGE = `Usage: npm run bench -- kexec [--runs 5] [--json]
-       npm run bench -- abort [--runs 5] [--json]
-       npm run bench -- vmm [--runs 10] [--json]
-       npm run bench -- many [--runs 3] [--guests 8] [--json]
-       npm run bench -- guest [--pairs 200] [--toggles 10000] [--json]
-
-kexec: updates by kexec against a bare kexec and against an ordinary reboot, in a lab host.
-abort: how soon every VM runs on after a failure before the jump.
-vmm: updates of QEMU against its own live migration.
-many: eight VMs against one, by kexec and by vmm --parallel.
-guest: patching the kernel of a running guest: pauses, overhead, toggles under load.
-
-Exits with 1 when something failed, 2 when a limit of SPECIFICATION.md is not kept.
-`;
-const OPTIONS = {
-  runs: { type: 'string' },
-  guests: { type: 'string', default: '8' },
-  pairs: { type: 'string', default: '200' },
-  toggles: { type: 'string', default: '10000' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', default: false },
-} as const;
-const { values: options, positionals } = readArguments();
+/**
+ * Measures what SPECIFICATION.md promises. `npm run bench -- --help` says what, and with which options.
+ *
+ * Exits with 1 when something failed, 2 when a limit is not kept, 64 when the options are wrong.
+ */
 const progress = stderrProgress();
 
 interface Measured {
@@ -48,62 +31,46 @@ interface Measured {
 interface OnLab {
   /** By default. */
   readonly runs: number;
-  measure(state: LabState, options: { readonly runs: number }): Promise<Measured>;
+  measure(state: LabState, options: { readonly runs: number; readonly guests: number }): Promise<Measured>;
 }
 
-const ON_LAB: ReadonlyMap<string, OnLab> = new Map([
-  [
-    'kexec',
-    {
-      runs: 5,
-      async measure(state, options) {
-        const result = kexecResult(await runKexecBenchmark(state, options, progress));
-        return { result, text: renderKexecResult(result), kept: keepsLimits(result) };
-      },
+const ON_LAB: Readonly<Record<Exclude<BenchOptions['benchmark'], 'guest'>, OnLab>> = {
+  kexec: {
+    runs: 5,
+    async measure(state, options) {
+      const result = kexecResult(await runKexecBenchmark(state, options, progress));
+      return { result, text: renderKexecResult(result), kept: keepsLimits(result) };
     },
-  ],
-  [
-    'abort',
-    {
-      runs: 5,
-      async measure(state, options) {
-        const result = await runAbortBenchmark(state, options, progress);
-        return { result, text: renderAbortResult(result), kept: result.medianMs <= result.limitMs };
-      },
+  },
+  abort: {
+    runs: 5,
+    async measure(state, options) {
+      const result = await runAbortBenchmark(state, options, progress);
+      return { result, text: renderAbortResult(result), kept: result.medianMs <= result.limitMs };
     },
-  ],
-  [
-    'vmm',
-    {
-      runs: 10,
-      async measure(state, options) {
-        const result = vmmResult(await runVmmBenchmark(state, options, progress));
-        return { result, text: renderVmmResult(result), kept: vmmKeepsLimits(result) };
-      },
+  },
+  vmm: {
+    runs: 10,
+    async measure(state, options) {
+      const result = vmmResult(await runVmmBenchmark(state, options, progress));
+      return { result, text: renderVmmResult(result), kept: vmmKeepsLimits(result) };
     },
-  ],
-  [
-    'many',
-    {
-      runs: 3,
-      async measure(state, { runs }) {
-        const guests = count(options.guests);
-        const result = manyResult(await runManyBenchmark(state, { runs, guests }, progress));
-        return { result, text: renderManyResult(result), kept: manyKeepsLimits(result) };
-      },
+  },
+  many: {
+    runs: 3,
+    async measure(state, options) {
+      const result = manyResult(await runManyBenchmark(state, options, progress));
+      return { result, text: renderManyResult(result), kept: manyKeepsLimits(result) };
     },
-  ],
-]);
+  },
+};
 
-process.exitCode = await main();
+process.exitCode = await main(process.argv.slice(2));
 
-async function main(): Promise<number> {
-  if (options.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+async function main(args: readonly string[]): Promise<number> {
   try {
-    const { result, text, kept } = await measure(positionals.join());
+    const options = benchOptions(args);
+    const { result, text, kept } = await measure(options);
     // With --json the table goes to stderr, and the result is the only line of stdout.
     (options.json ? process.stderr : process.stdout).write(text);
     if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
@@ -111,19 +78,15 @@ async function main(): Promise<number> {
   } catch (thrown) {
     const { error } = toErrorBody(thrown);
     progress.say(`${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
-    if (options.json) process.stdout.write(`${JSON.stringify({ error })}\n`);
-    return 1;
+    if (args.includes('--json')) process.stdout.write(`${JSON.stringify({ error })}\n`);
+    return error.code === 'usage' ? EX_USAGE : 1;
   }
 }
 
-async function measure(what: string): Promise<Measured> {
-  const onLab = ON_LAB.get(what);
-  if (onLab !== undefined) {
-    const runs = options.runs === undefined ? onLab.runs : count(options.runs);
-    return withLab((state) => onLab.measure(state, { runs }));
-  }
-  if (what === 'guest') return guest();
-  throw usage();
+async function measure(options: BenchOptions): Promise<Measured> {
+  if (options.benchmark === 'guest') return guest(options);
+  const onLab = ON_LAB[options.benchmark];
+  return withLab((state) => onLab.measure(state, { ...options, runs: options.runs ?? onLab.runs }));
 }
 
 async function withLab(work: (state: LabState) => Promise<Measured>): Promise<Measured> {
@@ -140,30 +103,10 @@ async function withLab(work: (state: LabState) => Promise<Measured>): Promise<Me
   }
 }
 
-async function guest(): Promise<Measured> {
+async function guest(options: BenchOptions): Promise<Measured> {
   const { measureGuest } = await import('./guest/measure.ts');
   const { guestResult, keepsGuestLimits, renderGuestResult } = await import('./guest/result.ts');
-  const limits = { pairs: count(options.pairs), toggles: count(options.toggles) };
-  const measured = await measureGuest(limits, progress);
+  const measured = await measureGuest(options, progress);
   const result = guestResult(measured);
   return { result, text: renderGuestResult(result, measured), kept: keepsGuestLimits(result, measured) };
-}
-
-function count(text: string): number {
-  const number = Number(text);
-  if (Number.isInteger(number) && number >= 1) return number;
-  throw usage();
-}
-
-function readArguments() {
-  try {
-    return parseArgs({ allowPositionals: true, options: OPTIONS });
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
-    process.exit(1);
-  }
-}
-
-function usage(): ExuviaError {
-  return new ExuviaError('usage', USAGE);
 }

@@ -12,7 +12,7 @@ import { labUp } from '../host/up.ts';
 import { observeLab } from '../observer/lab.ts';
 import { stderrProgress } from '../support/progress.ts';
 import { observedUpdate } from '../update/observed-update.ts';
-import { type DemoOptions, demoOptions } from './options.ts';
+import { DEMO_STORE, type DemoOptions, demoOptions } from './options.ts';
 import { demoResult } from './result.ts';
 
 /**
@@ -42,7 +42,7 @@ async function demo(options: DemoOptions): Promise<number> {
   endLabWhenInterrupted(progress);
   try {
     state = await labUp(
-      { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store: '2G', kernel: '6.12', refresh: false },
+      { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store: DEMO_STORE, kernel: '6.12', refresh: false },
       progress,
     );
     return await demonstrate(state, options);

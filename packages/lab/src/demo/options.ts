@@ -1,5 +1,10 @@
-import { parseArgs } from 'node:util';
-import { ExuviaError, parseSize } from '@exuvia/contract';
+import { memoryProblem } from '../guests/memory.ts';
+import { GUEST_NAMES } from '../guests/specs.ts';
+import { readArguments, usage } from '../support/usage.ts';
+
+const HELP = 'npm run demo -- --help';
+/** The lab host's. */
+export const DEMO_STORE = '2G';
 
 export interface DemoOptions {
   /** The kernel that the lab host is updated to, or the beginning of its release; null: the newer one of its two. */
@@ -17,28 +22,15 @@ export interface DemoOptions {
  * @throws ExuviaError `usage`.
  */
 export function demoOptions(args: readonly string[]): DemoOptions {
-  const { 'busy-memory': busyMemory, kernel = null, ...others } = parse(args);
-  if (parseSize(busyMemory) === null) throw usage(`--busy-memory ${busyMemory} is no size such as 512M.`);
+  const options = {
+    kernel: { type: 'string' },
+    'busy-memory': { type: 'string', default: '512M' },
+    keep: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  } as const;
+  const { values } = readArguments({ args: [...args], options }, HELP);
+  const { 'busy-memory': busyMemory, kernel = null, ...others } = values;
+  const problem = memoryProblem(GUEST_NAMES, busyMemory, DEMO_STORE);
+  if (problem !== null) throw usage(problem, HELP);
   return { ...others, kernel, busyMemory };
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        kernel: { type: 'string' },
-        'busy-memory': { type: 'string', default: '512M' },
-        keep: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (error) {
-    // Behind the first sentence is advice for programs that take arguments with a dash.
-    throw usage(`${String((error as Error).message.split(/\.\s/)[0])}.`);
-  }
-}
-
-function usage(message: string): ExuviaError {
-  return new ExuviaError('usage', `${message} See npm run demo -- --help.`);
 }

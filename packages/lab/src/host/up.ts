@@ -1,4 +1,3 @@
-import { ExuviaError } from '@exuvia/contract';
 import { buildImage, type ImageOptions } from '../image/image.ts';
 import type { Progress } from '../support/progress.ts';
 import { waitForAgent } from './agent.ts';
@@ -9,8 +8,6 @@ import { chooseKernel, makeDataDisk, makeOverlay } from './overlay.ts';
 import { type LabState, labPaths, requireNoLab } from './state.ts';
 
 export interface UpOptions extends ImageOptions {
-  /** A release, or the beginning of one, of the two kernels of the image. */
-  readonly kernel: string;
   /** With a second disk, which has partitions and nothing else. */
   readonly withDataDisk?: boolean;
 }
@@ -20,7 +17,7 @@ const BOOT_LIMIT_MS = 240_000;
 /**
  * Builds what is missing and starts the lab host.
  *
- * @throws ExuviaError `lab-running` when there is one already.
+ * @throws ExuviaError `lab-running` when there is one already; `kernel-unknown`.
  */
 export async function labUp(options: UpOptions, progress: Progress): Promise<LabState> {
   return withLabLock(async () => {
@@ -28,12 +25,11 @@ export async function labUp(options: UpOptions, progress: Progress): Promise<Lab
     // Before an image is built, which takes minutes.
     await requireMemory(options.memoryBytes);
     const image = await buildImage(options, progress);
-    const release = kernelOf(options.kernel, Object.values(image.base.pins.kernels));
     const boot = () =>
-      progress.step(`lab: booting Debian 13 with kernel ${release} (${image.accelerator})`, async () => {
+      progress.step(`lab: booting Debian 13 with kernel ${image.kernel} (${image.accelerator})`, async () => {
         const disk = labPaths().overlay;
         await makeOverlay(image.base, image.disk, disk);
-        await chooseKernel(image.base, image.disk, disk, release);
+        await chooseKernel(image.base, image.disk, disk, image.kernel);
         const dataDisk = options.withDataDisk === true ? labPaths().dataDisk : undefined;
         if (dataDisk !== undefined) await makeDataDisk(dataDisk);
         const state = await startMachine({ ...image, ...options, disk, dataDisk });
@@ -44,13 +40,5 @@ export async function labUp(options: UpOptions, progress: Progress): Promise<Lab
         return state;
       });
     return bootedAtLast(boot, progress);
-  });
-}
-
-function kernelOf(wanted: string, releases: readonly string[]): string {
-  const found = releases.find((release) => release === wanted || release.startsWith(`${wanted}.`));
-  if (found !== undefined) return found;
-  throw new ExuviaError('kernel-unknown', `The lab host has no kernel ${wanted}.`, {
-    hint: `It has ${releases.join(' and ')}.`,
   });
 }

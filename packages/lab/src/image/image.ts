@@ -7,10 +7,13 @@ import type { Progress } from '../support/progress.ts';
 import { type Base, buildBase } from './base.ts';
 import type { Credentials } from './credentials.ts';
 import { buildHostDisk } from './host-disk.ts';
+import { kernelOf } from './kernel.ts';
 import { type Mirror, machineMirror } from './mirror.ts';
 import { prepareDisk } from './prepare.ts';
 
 export interface ImageOptions {
+  /** The kernel of the first boot: a release, or the beginning of one, of the two that the image has. */
+  readonly kernel: string;
   readonly cpus: number;
   readonly memoryBytes: number;
   /** Size of the store, as `exuvia setup --memory` takes it; null: a host on which setup never ran. */
@@ -25,6 +28,8 @@ export interface ImageOptions {
 
 export interface Image {
   readonly base: Base;
+  /** Release of the kernel of the first boot. */
+  readonly kernel: string;
   readonly credentials: Credentials;
   readonly accelerator: Accelerator;
   /** Raw image that a lab host's overlay is made on. */
@@ -35,10 +40,15 @@ export interface Image {
 
 const REPOSITORY = join(import.meta.dirname, '../../../..');
 
-/** Builds a lab host's image; every piece that has not changed is taken from the cache. The lock must be held. */
+/**
+ * Builds a lab host's image; every piece that has not changed is taken from the cache. The lock must be held.
+ *
+ * @throws ExuviaError `kernel-unknown` before anything is booted.
+ */
 export async function buildImage(options: ImageOptions, progress: Progress): Promise<Image> {
   const mirror = options.mirror === undefined ? await machineMirror() : mirrorAt(options.mirror);
   const base = await buildBase({ mirror, refresh: options.refresh }, progress);
+  const kernel = kernelOf(base.pins, options.kernel);
   const accelerator = await findAccelerator(base, progress);
   const deb = options.deb === undefined ? await builtPackage() : options.deb;
   if (deb === null) progress.say('image: there is no Exuvia package (npm run package builds it)');
@@ -49,7 +59,7 @@ export async function buildImage(options: ImageOptions, progress: Progress): Pro
     { deb, vmCpus, startCpus: startCpus(accelerator, options.cpus) },
     progress,
   );
-  const common = { base, accelerator, credentials: disk.credentials };
+  const common = { base, kernel, accelerator, credentials: disk.credentials };
   const { store } = options;
   if (deb === null || store === null) return { ...common, disk: disk.image, hasAgent: deb !== null };
   const prepared = await prepareDisk(base, disk, { ...options, store, accelerator }, progress);

@@ -42,7 +42,7 @@ export async function runKernelGuest(
 }
 
 function kernelName(name: string): KernelName {
-  return KERNEL_NAMES.find((known) => known === name) ?? invalid('kernel', name);
+  return KERNEL_NAMES.find((known) => known === name) ?? invalid('guest-kernel', name);
 }
 
 function invalid(option: string, value: string): never {

@@ -1,30 +1,39 @@
-import { parseArgs } from 'node:util';
-import { ExuviaError, parseSize, toErrorBody } from '@exuvia/contract';
+import { parseSize, toErrorBody } from '@exuvia/contract';
 import { labDown } from '../host/down.ts';
 import { endLabWhenInterrupted } from '../host/interrupted.ts';
 import type { LabState } from '../host/state.ts';
 import { labUp } from '../host/up.ts';
 import { stderrProgress } from '../support/progress.ts';
+import { EX_USAGE } from '../support/usage.ts';
+import { type SoakOptions, soakOptions } from './options.ts';
 import { exitStatusOf, renderSoak } from './result.ts';
 import { soak } from './soak.ts';
 
 /**
- * Chains updates of mixed kinds over one lab host under load.
+ * Chains updates of mixed kinds over one lab host under load. `npm run soak -- --help` says with which options.
  *
- *     main.ts [--updates 50] [--json]
- *
- * Exits with 2 when a VM was lost, its work was damaged, or something grows; else 1 when an update failed or was refused.
+ * Exits with 2 when a VM was lost, its work was damaged, or something grows; else 1 when an update failed or was refused;
+ * 64 when the options are wrong.
  */
 const progress = stderrProgress();
 
-process.exitCode = await main();
+process.exitCode = await main(process.argv.slice(2));
 
-async function main(): Promise<number> {
-  let state: LabState | null = null;
-  const json = process.argv.includes('--json');
+async function main(args: readonly string[]): Promise<number> {
   try {
-    const updates = countOf();
-    endLabWhenInterrupted(progress);
+    return await soakLab(soakOptions(args));
+  } catch (thrown) {
+    const { error } = toErrorBody(thrown);
+    progress.say(`${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
+    if (args.includes('--json')) process.stdout.write(`${JSON.stringify({ error })}\n`);
+    return error.code === 'usage' ? EX_USAGE : 1;
+  }
+}
+
+async function soakLab({ updates, json }: SoakOptions): Promise<number> {
+  let state: LabState | null = null;
+  endLabWhenInterrupted(progress);
+  try {
     state = await labUp(
       { cpus: 3, memoryBytes: parseSize('5G') ?? 0, store: '2G', kernel: '6.12', refresh: false },
       progress,
@@ -33,21 +42,7 @@ async function main(): Promise<number> {
     (json ? process.stderr : process.stdout).write(renderSoak(result));
     if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
     return exitStatusOf(result);
-  } catch (thrown) {
-    const { error } = toErrorBody(thrown);
-    progress.say(`${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
-    if (json) process.stdout.write(`${JSON.stringify({ error })}\n`);
-    return 1;
   } finally {
     if (state !== null) await labDown();
   }
-}
-
-function countOf(): number {
-  const { values } = parseArgs({
-    options: { updates: { type: 'string', default: '50' }, json: { type: 'boolean', default: false } },
-  });
-  const updates = Number(values.updates);
-  if (Number.isInteger(updates) && updates >= 1 && updates <= 10_000) return updates;
-  throw new ExuviaError('usage', 'Usage: npm run soak -- [--updates 50] [--json]');
 }
