@@ -21,7 +21,7 @@ const LONGEST_HEAD_MS = 100;
 
 /**
  * Sets a guest's wall clock to the host's through its guest agent, and says how well. What is asked takes a while to reach
- * the guest: what is missing after a round is added in the next one. On a slow channel (an emulated serial port takes
+ * the guest, on a busy host another while each time: each round is ahead by what the rounds before it needed, their median. On a slow channel (an emulated serial port takes
  * every byte for itself) all but the end of a question is sent ahead.
  *
  * @throws ExuviaError `guest-agent-silent`, `guest-agent-refused`.
@@ -36,11 +36,13 @@ export async function setGuestClock(socket: string, options: { timeoutMs: number
     const before = clock;
     const enough = performance.now() + options.timeoutMs / 2;
     let aheadMs = clock.uncertaintyMs;
+    const needed: number[] = [];
     for (let round = 0; !isRight(clock, round) && performance.now() < enough; round++) {
-      if (round > 0) aheadMs -= clock.offsetMs;
       const refusal = await attempt(agent, aheadMs, headMs);
       clock = await offsetOf(agent, headMs);
       if (refusal !== null && isStillOff(clock, before)) throw refusal;
+      needed.push(aheadMs - clock.offsetMs);
+      aheadMs = medianOf(needed);
     }
     return clock;
   } finally {
@@ -69,7 +71,16 @@ async function attempt(agent: GuestAgent, aheadMs: number, headMs: number): Prom
   }
 }
 
-/** That of some questions which was answered soonest, or the first that was answered soon enough. */
+function medianOf(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  return ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle)] ?? 0)) / 2;
+}
+
+/**
+ * That of some questions which was answered soonest, or the first that was answered soon enough, or that says that the clock is
+ * far off: the next round is worth more than to know that exactly.
+ */
 async function offsetOf(agent: GuestAgent, headMs: number): Promise<GuestClock> {
   let best: GuestClock | null = null;
   for (let probe = 0; probe < PROBES && (best?.uncertaintyMs ?? Infinity) > GOOD_ENOUGH_MS; probe++) {
@@ -79,6 +90,7 @@ async function offsetOf(agent: GuestAgent, headMs: number): Promise<GuestClock> 
       const hostMs = nowMs() - performance.now() + sentAt + uncertaintyMs;
       best = { offsetMs: ns / 1e6 - hostMs, uncertaintyMs };
     }
+    if (probe > 0 && Math.abs(best.offsetMs) > 2 * (SET_MS + best.uncertaintyMs)) break;
   }
   if (best === null) throw new ExuviaError('internal', 'Nobody was asked.');
   return best;
