@@ -77,7 +77,6 @@ test('a purge deletes nothing of VMs that run, even if that was agreed to', asyn
 });
 
 test('a purge that is agreed to leaves nothing behind, and the memory of the store is the host’s after a restart', async () => {
-  await observer.stop();
   await labRun(lab, "systemctl stop 'exuvia-vm-*.scope'", { timeoutMs: LIMIT_MS });
   await dpkg('--install', DEB);
   await labRun(lab, "echo 'exuvia exuvia/purge-state boolean true' | debconf-set-selections");

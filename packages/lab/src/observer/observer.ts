@@ -110,10 +110,11 @@ export class Observer {
     return { observer: 'exuvia lab', clock: CLOCK, vms, longestPauseMs: reply.longestPauseMs };
   }
 
-  /** Ends the observer's thread. */
+  /** Ends the observer's thread; a second time does nothing. */
   async stop(): Promise<void> {
     await this.#ask('stop').catch(() => undefined);
     await this.#worker.terminate();
+    this.#failure ??= new Error('The observer has been stopped.');
   }
 
   #ask(kind: WorkerRequest['kind']): Promise<WorkerReply> {
