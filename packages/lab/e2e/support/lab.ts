@@ -204,3 +204,14 @@ export async function untilSaid(lab: LabState, id: string, message: string): Pro
   }
   throw new Error(`Update ${id} ended without having said: ${message}`);
 }
+
+/** The version of the QEMU that each VM runs in, by its own word. */
+export async function qemuVersions(lab: LabState): Promise<Record<string, string | null | undefined>> {
+  return Object.fromEntries((await ask(lab, (client) => client.vms())).map(({ name, qemu }) => [name, qemu]));
+}
+
+/** The module of KVM for the lab host's processor. */
+export async function vendorModule(lab: LabState): Promise<string> {
+  const { stdout } = await labRun(lab, 'ls /sys/module');
+  return stdout.split('\n').find((name) => /^kvm_(amd|intel)$/.test(name)) ?? '';
+}
