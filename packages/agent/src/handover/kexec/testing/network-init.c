@@ -1,4 +1,6 @@
 /* Process 1 of a machine in which exuvia-early-restore's own network.h carries out a plan; says what has come of it. */
+#include <termios.h>
+
 #include "devices.h"
 #include "fallback.h"
 #include "network.h"
@@ -45,5 +47,6 @@ int main(void) {
     show(one->if_name, "bridge/forward_delay");
     printf("\n");
   }
+  tcdrain(STDOUT_FILENO); /* a machine that is off sends nothing more */
   reboot(RB_POWER_OFF);
 }
