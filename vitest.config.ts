@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { patience } from './packages/lab/src/support/patience.ts';
 
-/** What takes some forty minutes in an emulator: other handovers than kexec, guests' patches through updates, and what happens when things go wrong. */
+/** What takes more than an hour in an emulator: connections, disks and clocks, guests' patches through updates, reboots, and what happens when things go wrong. */
 const LONG = ['packages/lab/e2e/[789]*-*.test.ts', 'packages/lab/e2e/6[56]-*.test.ts'];
 
 /** What drives the lab host runs in the order of the files' names: most take the host that the one before has left. */
