@@ -83,7 +83,7 @@ const COMMANDS = {
       buildPackage();
       // Tests that need a QEMU find it in the image's cache.
       step('lab image', () => {
-        const image = node(['packages/cli/src/main.ts', 'lab', 'image', '--json'], { stdout: 'ignore' });
+        const image = node(['packages/cli/src/main.ts', 'lab', 'image', '--json']);
         if (image !== 0) process.exit(image);
       });
       const chosen = args.some((arg) => arg.startsWith('--project'));
@@ -260,22 +260,20 @@ function isInstalledAsLocked() {
 
 function buildPackage() {
   step('package', () => {
-    const status = node(['packaging/build.ts'], { stdout: 'ignore' });
+    const status = node(['packaging/build.ts']);
     if (status !== 0) process.exit(status);
   });
 }
 
-/** Runs a program of the project with the project's Node; its output goes where ours goes, or nowhere. */
-function node(args, { stdout = 'inherit' } = {}) {
-  return (
-    spawnSync(NODE, nodeArguments(args), { ...SURROUNDINGS, stdio: ['inherit', stdout, 'inherit'] }).status ??
-    1
-  );
+/** Runs a program of the project with the project's Node, to its end; what it prints is no result of ours. */
+function node(args) {
+  const stdio = ['inherit', 'ignore', 'inherit'];
+  return spawnSync(NODE, nodeArguments(args), { ...SURROUNDINGS, stdio }).status ?? 1;
 }
 
 /**
- * The same for the program that the command is about: it may have a lab host to end when it is interrupted. A terminal
- * interrupts it by itself.
+ * The same for the program that the command is about; its output is ours. It may have a lab host to end when it is
+ * interrupted. A terminal interrupts it by itself.
  */
 function handOver(args) {
   const child = spawn(NODE, nodeArguments(args), { ...SURROUNDINGS, stdio: 'inherit' });
