@@ -60,7 +60,7 @@ function longOptions(command: Command): string[] {
   return visible.flatMap(({ long }) => (typeof long === 'string' ? [long] : []));
 }
 
-/** The commands about guests have one list of arguments; what they are stands in their usage. */
+/** Which arguments are VMs. The commands about guests have one list of arguments; what they are stands in their usage. */
 function vmArguments(command: Command): 'first' | 'each' | null {
   if (command.usage().includes('(VM |')) return 'first';
   const [first] = command.registeredArguments;
@@ -68,7 +68,7 @@ function vmArguments(command: Command): 'first' | 'each' | null {
   return first?.name() === 'name' ? 'first' : null;
 }
 
-/** The same. */
+/** Whether an argument is a file; of the commands about guests as {@link vmArguments} has it. */
 function takesFile(command: Command): boolean {
   return command.registeredArguments.some((one) => FILE.test(one.name())) || command.usage().includes('.ko');
 }

@@ -21,8 +21,9 @@ const LONGEST_HEAD_MS = 100;
 
 /**
  * Sets a guest's wall clock to the host's through its guest agent, and says how well. What is asked takes a while to reach
- * the guest, on a busy host another while each time: each round is ahead by what the rounds before it needed, their median. On a slow channel (an emulated serial port takes
- * every byte for itself) all but the end of a question is sent ahead.
+ * the guest, on a busy host another while each time: each round is ahead by the median of what the rounds before it
+ * needed. On a slow channel (an emulated serial port takes every byte for itself) all but the end of a question is sent
+ * ahead.
  *
  * @throws ExuviaError `guest-agent-silent`, `guest-agent-refused`.
  */
