@@ -5,17 +5,8 @@ import { configureAgent } from '../src/host/configure-agent.ts';
 import { resetMachine } from '../src/host/reset.ts';
 import { labRun } from '../src/host/ssh.ts';
 import type { Observer } from '../src/observer/observer.ts';
-import { expectGuestsLivedOn } from './support/expect-guests.ts';
-import {
-  ask,
-  endOf,
-  heldAfter,
-  qemusByVm,
-  sharedLab,
-  snapshotOf,
-  untilAtStep,
-  watchedGuests,
-} from './support/lab.ts';
+import { expectAllLivedOn, expectGuestsLivedOn } from './support/expect-guests.ts';
+import { ask, endOf, heldAfter, sharedLab, snapshotOf, untilAtStep, watchedGuests } from './support/lab.ts';
 
 /** Faults that VMs must live through, on the new side or back on the old one; each is injected for real. */
 const AGENT_LIMIT_MS = 240_000;
@@ -35,10 +26,7 @@ beforeEach(async () => {
   before = (await labRun(lab, 'uname -r')).stdout;
 });
 
-async function allLivedOn(): Promise<void> {
-  expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
-  await expectGuestsLivedOn(observer, from);
-}
+const allLivedOn = () => expectAllLivedOn(lab, observer, from);
 
 async function bootLoaderIsAsItWas(): Promise<void> {
   expect((await labRun(lab, 'grub-editenv list')).stdout).not.toContain('next_entry');

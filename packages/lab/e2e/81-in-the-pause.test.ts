@@ -4,8 +4,8 @@ import { otherKernel } from '../src/host/agent.ts';
 import { configureAgent } from '../src/host/configure-agent.ts';
 import { resetMachine } from '../src/host/reset.ts';
 import { labRun } from '../src/host/ssh.ts';
-import { expectGuestsLivedOn } from './support/expect-guests.ts';
-import { ask, endOf, heldAfter, qemusByVm, sharedLab, snapshotOf, watchedGuests } from './support/lab.ts';
+import { expectAllLivedOn } from './support/expect-guests.ts';
+import { ask, endOf, heldAfter, sharedLab, snapshotOf, watchedGuests } from './support/lab.ts';
 
 /** Faults while VMs stand still that 80-failures.test.ts leaves out: what is changed by hand, and restores that hang. */
 const lab = await sharedLab();
@@ -19,10 +19,7 @@ beforeEach(async () => {
   before = (await labRun(lab, 'uname -r')).stdout;
 });
 
-async function allLivedOn(): Promise<void> {
-  expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
-  await expectGuestsLivedOn(observer, from);
-}
+const allLivedOn = () => expectAllLivedOn(lab, observer, from);
 
 async function setClock(to: string): Promise<void> {
   await labRun(lab, `date -s '${to}'`);

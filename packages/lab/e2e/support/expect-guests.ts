@@ -1,7 +1,9 @@
 import type { Observation } from '@exuvia/contract';
 import { expect } from 'vitest';
 import { GUEST_NAMES } from '../../src/guests/specs.ts';
+import type { LabState } from '../../src/host/state.ts';
 import type { Observer } from '../../src/observer/observer.ts';
+import { qemusByVm } from './lab.ts';
 
 const WORK_LIMIT_MS = 120_000;
 /** A gap at the very end of the window has no work behind it yet: so often is more waited for. */
@@ -25,6 +27,12 @@ export async function expectGuestsLivedOn(
       integrity,
     })),
   ).toEqual(names.map((name) => ({ name, bootIdSame: true, sequenceMonotonic: true, integrity: 'ok' })));
+}
+
+/** Asserts that all of them have lived on, each in one QEMU. */
+export async function expectAllLivedOn(lab: LabState, observer: Observer, from: number): Promise<void> {
+  expect(await qemusByVm(lab)).toEqual(Object.fromEntries(GUEST_NAMES.map((name) => [name, 1])));
+  await expectGuestsLivedOn(observer, from);
 }
 
 /** What was seen once every guest has verified work behind its largest gap, or has not for too long. */

@@ -4,14 +4,13 @@ import { otherKernel, waitForAgent } from '../../src/host/agent.ts';
 import { labRun } from '../../src/host/ssh.ts';
 import type { LabState } from '../../src/host/state.ts';
 import type { Observer } from '../../src/observer/observer.ts';
-import { expectGuestsLivedOn } from './expect-guests.ts';
+import { expectAllLivedOn } from './expect-guests.ts';
 import {
   ask,
   type Change,
   endOf,
   type HostSnapshot,
   plannedSteps,
-  qemusByVm,
   sharedLab,
   snapshotOf,
   toOtherKernel,
@@ -89,8 +88,7 @@ async function expectAsBefore(
 ): Promise<void> {
   const comparable = endsQemus ? withoutPids : (snapshot: HostSnapshot) => snapshot;
   expect(comparable(await snapshotOf(lab))).toEqual(comparable(before));
-  expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
-  await expectGuestsLivedOn(observer, from);
+  await expectAllLivedOn(lab, observer, from);
 }
 
 function withoutPids(snapshot: HostSnapshot): HostSnapshot {
@@ -135,6 +133,5 @@ export async function expectFinishedAfterKill(
   expect(await endOf(lab, id)).toMatchObject({ state: 'completed', to: kernel });
   const host = await waitForAgent(lab, AGENT_LIMIT_MS);
   expect(host.kernel).toBe(kernel);
-  expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
-  await expectGuestsLivedOn(observer, from);
+  await expectAllLivedOn(lab, observer, from);
 }
