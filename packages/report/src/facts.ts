@@ -50,7 +50,17 @@ export function vmFacts(report: Report): VmFacts[] {
   });
 }
 
-/** The report's phases in the order of {@link PHASES}; empty when the update never paused a VM. */
+/** A VM stood still in the update, measured or not. */
+export function wasPaused(report: Report): boolean {
+  return report.vms.some(({ outcome }) => outcome === 'running' || outcome === 'paused');
+}
+
+/** What a report without phases says in their place. */
+export function withoutPhases(report: Report): string {
+  return wasPaused(report) ? 'VMs were paused; their phases were not measured.' : 'No VM was paused.';
+}
+
+/** The report's phases in the order of {@link PHASES}; empty when they were not measured, or no VM was paused. */
 export function orderedPhases(report: Report): PhaseTiming[] {
   return PHASES.flatMap((name) => report.phases.filter((phase) => phase.name === name));
 }

@@ -1,5 +1,5 @@
 import type { Report } from '@exuvia/contract';
-import { isTrouble, slowestBlackoutMs, totalIs } from '../facts.ts';
+import { isTrouble, slowestBlackoutMs, totalIs, wasPaused } from '../facts.ts';
 import { cleanStrings } from '../text/clean.ts';
 import { formatMegabytes, formatSpan } from '../text/number.ts';
 import { gapSection } from './gaps.ts';
@@ -61,9 +61,13 @@ function figures(report: Report): Markup {
   const running = report.vms.filter(({ outcome }) => !isTrouble(outcome)).length;
   return html`<dl class="figures">
 <div><dt>Blackout of the slowest VM</dt><dd>${blackout === null ? 'not measured' : formatSpan(blackout)}</dd></div>
-<div><dt>${capitalized(totalIs(report))}</dt><dd>${report.totalMs === null ? 'no pause' : formatSpan(report.totalMs)}</dd></div>
+<div><dt>${capitalized(totalIs(report))}</dt><dd>${report.totalMs === null ? withoutTotal(report) : formatSpan(report.totalMs)}</dd></div>
 <div><dt>VMs running afterwards</dt><dd>${running} of ${report.vms.length}</dd></div>
 </dl>`;
+}
+
+function withoutTotal(report: Report): string {
+  return wasPaused(report) ? 'not measured' : 'no pause';
 }
 
 function capitalized(text: string): string {

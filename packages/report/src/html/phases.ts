@@ -1,5 +1,5 @@
 import { KERNEL_PHASES, type Report } from '@exuvia/contract';
-import { orderedPhases, overheadMs, phaseClock, sumSentence, totalIs } from '../facts.ts';
+import { orderedPhases, overheadMs, phaseClock, sumSentence, totalIs, withoutPhases } from '../facts.ts';
 import { formatMs, formatPercent, formatSpan } from '../text/number.ts';
 import { phaseNumber, round, stackedBar } from './bar.ts';
 import { PHASE_COLORS } from './colors.ts';
@@ -11,7 +11,7 @@ const WIDTH = 940;
 export function phaseSection(report: Report): Markup {
   const phases = orderedPhases(report);
   const sum = phases.reduce((ms, phase) => ms + phase.ms, 0);
-  if (sum === 0) return html`<section><h2>Phases</h2><p>No VM was paused.</p></section>`;
+  if (sum === 0) return html`<section><h2>Phases</h2><p>${withoutPhases(report)}</p></section>`;
   const own = phases.filter((phase) => !KERNEL_PHASES.includes(phase.name));
   const ownMs = overheadMs(report);
   const magnified =

@@ -108,6 +108,17 @@ Measured on: AMD Ryzen 9 3950X, 3 CPUs, under QEMU TCG; QEMU 10.0.13; qemu-syste
 `);
 });
 
+test('an update that went back inside the pause does not say that there was none', () => {
+  const report = exampleReport();
+  const text = renderReportText({
+    ...report,
+    ...{ outcome: 'aborted', phases: [], totalMs: null, phaseSumMs: null, deviationPct: null },
+    vms: report.vms.map((vm) => ({ ...vm, phases: [], pausedMs: null })),
+  });
+  expect(text).toContain('VMs were paused; their phases were not measured.');
+  expect(text).not.toContain('No VM was paused.');
+});
+
 test('one witness that saw a failure decides, whatever the other saw', () => {
   const report = exampleReport();
   const vms = report.vms.map((vm) => (vm.name === 'busy' ? { ...vm, bootIdSame: false } : vm));

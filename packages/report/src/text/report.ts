@@ -8,6 +8,7 @@ import {
   type Verdict,
   type VmFacts,
   vmFacts,
+  withoutPhases,
 } from '../facts.ts';
 import { cleanStrings } from './clean.ts';
 import { formatMegabytes, formatMs, formatPercent, formatSpan } from './number.ts';
@@ -50,7 +51,7 @@ function heading(report: Report, terminal: Terminal): string[] {
 
 function phaseBlocks(report: Report, terminal: Terminal): string[][] {
   const phases = orderedPhases(report);
-  if (phases.length === 0) return [['No VM was paused.']];
+  if (phases.length === 0) return [[withoutPhases(report)]];
   const sum = phases.reduce((ms, phase) => ms + phase.ms, 0);
   const longest = Math.max(...phases.map((phase) => phase.ms));
   // The name, ms and percent columns with their gaps take 38 characters.
