@@ -59,6 +59,24 @@ test('a kernel of another flavour is not what `all` means', async () => {
   );
 });
 
+test('a reboot that is ordered needs nothing else to bring', async () => {
+  const host = fakeHost({ kernels: [KERNEL] });
+  for (const request of [{ handover: 'reboot' }, { kernel: KERNEL, handover: 'kexec' }] as const) {
+    expect(await resolveTarget(dependencies(), request, host, [running('11.1.3')])).toMatchObject({
+      kernel: KERNEL,
+      qemu: null,
+      modules: [],
+    });
+  }
+});
+
+test('without a VM that runs there is no QEMU to replace', async () => {
+  await expect(resolveTarget(dependencies(), { qemu: '11.1' }, fakeHost(), [])).rejects.toMatchObject({
+    code: 'nothing-newer',
+    message: 'No VM runs whose QEMU could be replaced.',
+  });
+});
+
 test.each([
   ['request-invalid', {}, 'An update needs a kernel, a QEMU, modules, or all that is newer.'],
   [
@@ -66,6 +84,7 @@ test.each([
     { qemu: '9.0' },
     'There is no QEMU 9.0 on this host. Installed: 11.1.3 (/opt/qemu/bin/qemu-system-x86_64), 10.0.13 (/usr/bin/qemu-system-x86_64).',
   ],
+  ['nothing-newer', { kernel: KERNEL }, `Kernel ${KERNEL} runs already.`],
   ['nothing-newer', { all: true }, 'Everything that is installed on this host runs already.'],
 ])('it is refused with %s', async (code, request, message) => {
   const host = fakeHost({ kernels: [KERNEL] });

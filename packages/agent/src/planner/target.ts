@@ -1,4 +1,10 @@
-import { ExuviaError, type Host, type PlanRequest, type QemuTarget } from '@exuvia/contract';
+import {
+  ExuviaError,
+  type HandoverKind,
+  type Host,
+  type PlanRequest,
+  type QemuTarget,
+} from '@exuvia/contract';
 import { compareReleases } from '@exuvia/sys';
 import type { PlanTarget, RunningQemu } from '../kinds.ts';
 import { chooseKernel, kernelUnknown, sameFlavour } from './kernel.ts';
@@ -10,7 +16,8 @@ export interface TargetDependencies {
 }
 
 /**
- * Looks up what a request means on this host. `all` is everything that is installed and newer than what runs.
+ * Looks up what a request means on this host. `all` is everything that is installed and newer than what runs; a reboot that
+ * is ordered needs nothing else.
  *
  * @param running the QEMUs that VMs run in
  * @throws ExuviaError `request-invalid`, `kernel-unknown`, `qemu-unknown`, `qemu-missing`, `nothing-newer`.
@@ -22,8 +29,8 @@ export async function resolveTarget(
   running: readonly RunningQemu[],
 ): Promise<PlanTarget> {
   const { software } = dependencies;
-  const { kernel: wanted, qemu, modules, all = false, method = null } = request;
-  if (wanted === undefined && qemu === undefined && modules === undefined && !all) {
+  const { kernel: wanted, qemu, modules, all = false, method = null, handover } = request;
+  if (wanted === undefined && qemu === undefined && modules === undefined && !all && handover !== 'reboot') {
     throw new ExuviaError(
       'request-invalid',
       'An update needs a kernel, a QEMU, modules, or all that is newer.',
@@ -49,12 +56,37 @@ export async function resolveTarget(
   const changed =
     all && modules === undefined && kernel === host.kernel ? await software.changedModules() : [];
   const target = { kernel, qemu: newQemu, modules: modules ?? changed, method };
-  if (all && kernel === host.kernel && target.qemu === null && target.modules.length === 0) {
-    throw new ExuviaError('nothing-newer', 'Everything that is installed on this host runs already.', {
-      hint: 'apt update && apt upgrade installs what is newer.',
-    });
-  }
+  requireChange(target, host, running, { all, ordered: handover });
   return target;
+}
+
+/** Nobody's VMs stand still for nothing. */
+function requireChange(
+  target: PlanTarget,
+  host: Host,
+  running: readonly RunningQemu[],
+  { all, ordered }: { readonly all: boolean; readonly ordered: HandoverKind | undefined },
+): void {
+  const { kernel, qemu, modules } = target;
+  if (kernel !== host.kernel || modules.length > 0) return;
+  // To start the same kernel anew is a change when it is ordered: firmware and microcode may be others.
+  if (!all && (ordered === 'reboot' || ordered === 'kexec')) return;
+  if (qemu !== null && running.length > 0) return;
+  if (qemu !== null)
+    throw nothingNewer('No VM runs whose QEMU could be replaced.', 'Start one: `exuvia vm start`.');
+  throw all
+    ? nothingNewer(
+        'Everything that is installed on this host runs already.',
+        'apt update && apt upgrade installs what is newer.',
+      )
+    : nothingNewer(
+        `Kernel ${kernel} runs already.`,
+        'To start it anew all the same, order it: `--handover kexec`, or `--handover reboot`, in which firmware runs too.',
+      );
+}
+
+function nothingNewer(message: string, hint: string): ExuviaError {
+  return new ExuviaError('nothing-newer', message, { hint });
 }
 
 async function requestedKernel(
