@@ -79,7 +79,7 @@ test('a state that cannot be restored is kept, and the other VMs do not wait for
 
 test('the third crash within half an hour starts nothing any more; an older one does not count', async () => {
   const loop = after(3, new FakeVms(fakeVm('db', { state: 'failed' })), [crashAt(20, 'a'), crashAt(10, 'b')]);
-  await loop.recovery.takeUp('boot-4');
+  expect(await loop.recovery.takeUp('boot-4')).toBe(true);
   expect(loop.logged).toEqual([
     `${LOST}. It is not started: the kernel has crashed three times within half an hour.`,
   ]);
@@ -87,7 +87,7 @@ test('the third crash within half an hour starts nothing any more; an older one 
     crashAt(31, 'a'),
     crashAt(10, 'b'),
   ]);
-  await older.recovery.takeUp('boot-4');
+  expect(await older.recovery.takeUp('boot-4')).toBe(false);
   expect(older.written.at(-1)?.vms.map(({ outcome }) => outcome)).toEqual(['restarted']);
 });
 

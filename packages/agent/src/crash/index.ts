@@ -9,8 +9,12 @@ export { CRASH_KERNEL_ARGUMENT } from './arm.ts';
 
 /** What is done so that a crash of the host's kernel costs its VMs as little as can be, and after one. */
 export interface CrashRecovery {
-  /** In the first agent after a crash: takes up or restarts the VMs that ran. Does nothing in any other boot. */
-  takeUp(bootId: string): Promise<void>;
+  /**
+   * In the first agent after a crash: takes up or restarts the VMs that ran. Does nothing in any other boot.
+   *
+   * @returns true in a crash loop: no VM is to be started in this boot by itself.
+   */
+  takeUp(bootId: string): Promise<boolean>;
   /** Loads the crash kernel where the configuration asks for it, and frees it where not. */
   arm(): Promise<void>;
   checks(): Promise<Check[]>;
@@ -45,9 +49,9 @@ export function createCrashRecovery(dependencies: CrashDependencies): CrashRecov
   let armProblem: string | null = null;
   return {
     async takeUp(bootId) {
-      if ((await host.crashesInARow()) === 0) return;
+      if ((await host.crashesInARow()) === 0) return false;
       const before = await host.read();
-      if (before.some((crash) => crash.bootId === bootId)) return;
+      if (before.some((crash) => crash.bootId === bootId)) return isCrashLoop(before, now());
       const crash = { at: now().toISOString(), bootId, kernel: host.kernel() };
       // Durable before anything is tried: what crashes the host again is counted.
       await host.append({ ...crash, vms: [] });
@@ -58,6 +62,7 @@ export function createCrashRecovery(dependencies: CrashDependencies): CrashRecov
       }
       for (const { reason } of vms) log(reason);
       await host.append({ ...crash, vms });
+      return loop;
     },
     async arm() {
       armProblem = null;

@@ -256,6 +256,13 @@ test('VMs that are to start by themselves start once a boot, by priority', async
   expect(nextBoot.vms.events).toEqual(['start early', 'start late']);
 });
 
+test('in a crash loop no VM starts by itself', async () => {
+  const vm = fakeVm('auto', { state: 'stopped' });
+  const vms = new FakeVms({ ...vm, spec: { ...vm.spec, autostart: true } });
+  const agent = await start({ vms, crashLoop: true });
+  expect(agent.vms.events).toEqual([]);
+});
+
 test('a request that changes something waits until what was left has been dealt with; others do not', async () => {
   const adopted = Promise.withResolvers<void>();
   class SlowVms extends FakeVms {

@@ -49,11 +49,13 @@ export async function startUp(context: StartUp): Promise<void> {
   await attempt(log, 'What a restart left in the store could not be removed', () =>
     parts.store.judgeReset(false),
   );
-  await attempt(log, 'What a crash of the kernel left could not be dealt with', () =>
+  const crashLoop = await attempt(log, 'What a crash of the kernel left could not be dealt with', () =>
     parts.crash.takeUp(parts.bootId),
   );
   await attempt(log, 'Memory that belongs to no VM could not be scrubbed', () => scrub(context, recovered));
-  await attempt(log, 'VMs could not be started', () => autostart(context, recovered));
+  await attempt(log, 'VMs could not be started', () =>
+    autostart(context, { recovered, crashLoop: crashLoop ?? false }),
+  );
   await attempt(log, 'The crash kernel could not be loaded', () => parts.crash.arm());
   await attempt(log, 'The loaded modules could not be kept', () => parts.keepModules());
 }
@@ -68,13 +70,16 @@ async function scrub(context: StartUp, recovered: Recovery['kind']): Promise<voi
   if (scrubbed.length > 0) log.info({ vms: scrubbed }, 'Memory that belonged to no VM was scrubbed.');
 }
 
-async function autostart(context: StartUp, recovered: Recovery['kind']): Promise<void> {
+async function autostart(
+  context: StartUp,
+  { recovered, crashLoop }: { readonly recovered: Recovery['kind']; readonly crashLoop: boolean },
+): Promise<void> {
   const { parts, log } = context;
   if (!(await isFirstInBoot(context))) return;
   // Before the first VM: an agent that dies here must not start again what somebody stops meanwhile.
   await writeFileDurably(markerOf(context), parts.bootId);
   // After a jump the host is as it was: a VM that did not run before does not run now.
-  if (recovered === 'finish') return;
+  if (recovered === 'finish' || crashLoop) return;
   const waiting = (await parts.vms.list()).filter(
     (vm) => vm.spec.autostart && !isAlive(vm) && vm.saved !== true,
   );

@@ -30,6 +30,8 @@ export interface TestAgentOptions {
   readonly host?: Partial<Host>;
   readonly vms?: FakeVms;
   readonly handover?: FakeHandover;
+  /** This boot is one of too many that a crash of the kernel led to. */
+  readonly crashLoop?: boolean;
   /** Default: true. */
   readonly waitUntilReady?: boolean;
   /** What an injected fault does that kills; without it the kill is only counted. */
@@ -101,7 +103,7 @@ export async function startTestAgent(options: TestAgentOptions = {}): Promise<Te
       keepModules: async () => {},
       cutLogs: async () => {},
       aptLine: async (kernel) => (kernel.startsWith('7.') ? `apt install linux-image-${kernel}-amd64` : null),
-      crash: { takeUp: async () => {}, arm: async () => {}, checks: async () => [] },
+      crash: { takeUp: async () => options.crashLoop ?? false, arm: async () => {}, checks: async () => [] },
       close: async () => {},
       kill: () => {
         kills.count += 1;
