@@ -9,7 +9,9 @@ RefuseManualStop=no
 MainPID=812
 ControlGroup=/system.slice/ssh.service
 Id=ssh.service
-TriggeredBy=ssh.socket ssh-unix.socket
+RequiredBy=multi-user.target
+BoundBy=a.service b.service
+ConsistsOf=b.service
 Description=OpenBSD Secure Shell server
 ActiveState=active
 SubState=running
@@ -38,7 +40,7 @@ test('units are read with what decides how to stop them', () => {
       controlGroup: '/system.slice/ssh.service',
       refusesStop: false,
       transient: false,
-      triggeredBy: ['ssh.socket', 'ssh-unix.socket'],
+      stopsWithIt: ['multi-user.target', 'a.service', 'b.service'],
       description: 'OpenBSD Secure Shell server',
     },
     {
@@ -51,7 +53,7 @@ test('units are read with what decides how to stop them', () => {
       controlGroup: null,
       refusesStop: true,
       transient: true,
-      triggeredBy: [],
+      stopsWithIt: [],
       description: 'D-Bus System Message Bus Socket = bus',
     },
   ]);

@@ -1,7 +1,18 @@
 import { run } from '../process/run.ts';
 import { parseShow } from './show.ts';
 
-export type UnitKind = 'service' | 'socket' | 'timer' | 'path' | 'mount' | 'automount' | 'swap' | 'scope';
+const KINDS = [
+  'service',
+  'socket',
+  'timer',
+  'path',
+  'mount',
+  'automount',
+  'swap',
+  'scope',
+  'target',
+] as const;
+export type UnitKind = (typeof KINDS)[number];
 
 export interface Unit {
   readonly name: string;
@@ -19,10 +30,12 @@ export interface Unit {
   readonly refusesStop: boolean;
   /** It has no unit file (`systemd-run`): once it is stopped nobody can start it again. */
   readonly transient: boolean;
-  /** Units that start this one: a socket of a service that is stopped must be stopped first. */
-  readonly triggeredBy: readonly string[];
+  /** Units that systemd stops with this one: they require it, are bound to it or a part of it (systemd.unit(5)). */
+  readonly stopsWithIt: readonly string[];
   readonly description: string;
 }
+
+const STOPPED_WITH_IT = ['RequiredBy', 'BoundBy', 'ConsistsOf'];
 
 const PROPERTIES = [
   'Id',
@@ -33,14 +46,12 @@ const PROPERTIES = [
   'ControlGroup',
   'RefuseManualStop',
   'Transient',
-  'TriggeredBy',
+  ...STOPPED_WITH_IT,
   'Description',
 ];
 
 /** Units of the given kinds that systemd has loaded and that are active or on their way there or back. */
-export async function activeUnits(
-  kinds: readonly UnitKind[] = ['service', 'socket', 'timer', 'path'],
-): Promise<Unit[]> {
+export async function activeUnits(kinds: readonly UnitKind[] = KINDS): Promise<Unit[]> {
   const patterns = kinds.map((kind) => `*.${kind}`);
   const { stdout } = await run('systemctl', [
     'show',
@@ -68,23 +79,16 @@ export function parseUnits(output: string): Unit[] {
         controlGroup: values.get('ControlGroup') || null,
         refusesStop: values.get('RefuseManualStop') === 'yes',
         transient: values.get('Transient') === 'yes',
-        triggeredBy: values.get('TriggeredBy')?.split(' ').filter(Boolean) ?? [],
+        stopsWithIt: [...new Set(STOPPED_WITH_IT.flatMap((property) => namesIn(values.get(property))))],
         description: values.get('Description') ?? '',
       },
     ];
   });
 }
 
-const KINDS: readonly UnitKind[] = [
-  'service',
-  'socket',
-  'timer',
-  'path',
-  'mount',
-  'automount',
-  'swap',
-  'scope',
-];
+function namesIn(list: string | undefined): string[] {
+  return list?.split(' ').filter(Boolean) ?? [];
+}
 
 function kindOf(name: string): UnitKind | null {
   return KINDS.find((kind) => name.endsWith(`.${kind}`)) ?? null;

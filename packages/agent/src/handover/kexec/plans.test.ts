@@ -3,7 +3,7 @@ import { nextCommandLine } from './command-line.ts';
 import { selectUnneeded } from './file-systems.ts';
 import { renderPausePlan } from './pause-plan.ts';
 import { renderRestorePlan } from './restore-plan.ts';
-import { globToRegExp, isStoppable } from './services.ts';
+import { globToRegExp, isStoppable, stoppedAlone } from './services.ts';
 
 test('the pause plan names sockets, state files, syncs and the commit record', () => {
   const plan = renderPausePlan({
@@ -122,20 +122,21 @@ test('the next command line keeps what describes the machine and drops what belo
   expect(nextCommandLine('quiet', 'new', { tscKhz: 1, hz: null }, [])).not.toContain('lpj=');
 });
 
+const unit = {
+  name: 'nginx.service',
+  kind: 'service',
+  state: 'active',
+  subState: 'running',
+  serviceType: 'notify',
+  mainPid: 1,
+  controlGroup: '/system.slice/nginx.service',
+  refusesStop: false,
+  transient: false,
+  stopsWithIt: [],
+  description: '',
+} as const;
+
 test('only running services that nobody needs are stopped', () => {
-  const unit = {
-    name: 'nginx.service',
-    kind: 'service',
-    state: 'active',
-    subState: 'running',
-    serviceType: 'notify',
-    mainPid: 1,
-    controlGroup: '/system.slice/nginx.service',
-    refusesStop: false,
-    transient: false,
-    triggeredBy: [],
-    description: '',
-  } as const;
   const kept = ['ssh*', 'exuvia-*'].map(globToRegExp);
   const stops = (change: object) => isStoppable({ ...unit, ...change }, kept, new Set(['exuvia-vm-a.scope']));
   expect(stops({})).toBe(true);
@@ -145,6 +146,20 @@ test('only running services that nobody needs are stopped', () => {
   expect(stops({ refusesStop: true })).toBe(false);
   expect(stops({ transient: true })).toBe(false);
   expect(stops({ controlGroup: '/exuvia.slice/x.service' })).toBe(false);
+  expect(stops({ name: 'srv.mount', kind: 'mount' })).toBe(false);
+});
+
+test('what something that stays would be stopped with is not stopped', () => {
+  const named = (name: string, ...stopsWithIt: string[]) => ({ ...unit, name, stopsWithIt });
+  const web = named('web.service');
+  const units = [
+    web,
+    named('web.socket', 'web.service', 'inactive.service'),
+    named('event.socket', 'monitor.service'),
+    named('bus.service', 'event.socket'),
+  ];
+  const active = [...units, named('monitor.service')];
+  expect(stoppedAlone(units, active).map(({ name }) => name)).toEqual(['web.service', 'web.socket']);
 });
 
 test('file systems that hold data and that no VM needs are unmounted, the deepest first', () => {

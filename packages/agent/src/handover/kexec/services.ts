@@ -38,14 +38,31 @@ const KEPT = [
 export async function stoppableUnits(keep: readonly string[], vms: readonly string[]): Promise<string[]> {
   const patterns = [...KEPT, ...keep].map(globToRegExp);
   const scopes = new Set(vms.map((name) => vmPaths(name).scope as string));
-  const units = (await activeUnits()).filter((unit) => isStoppable(unit, patterns, scopes));
-  const order = ['timer', 'path', 'socket', 'service'];
-  return units.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind)).map(({ name }) => name);
+  const active = await activeUnits();
+  const units = active.filter((unit) => isStoppable(unit, patterns, scopes));
+  return stoppedAlone(units, active)
+    .sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind))
+    .map(({ name }) => name);
+}
+
+const ORDER = ['timer', 'path', 'socket', 'service'];
+
+/**
+ * Those with which systemd stops nothing else that is active: that would not be started again after an abort. Pure.
+ *
+ * @param units what is to be stopped
+ */
+export function stoppedAlone(units: readonly Unit[], active: readonly Unit[]): Unit[] {
+  const staying = new Set(active.map(({ name }) => name));
+  for (const { name } of units) staying.delete(name);
+  const alone = units.filter(({ stopsWithIt }) => !stopsWithIt.some((name) => staying.has(name)));
+  return alone.length === units.length ? alone : stoppedAlone(alone, active);
 }
 
 /** Pure part of {@link stoppableUnits}. */
 export function isStoppable(unit: Unit, kept: readonly RegExp[], vmScopes: ReadonlySet<string>): boolean {
-  if (unit.refusesStop || unit.state !== 'active' || vmScopes.has(unit.name)) return false;
+  if (!ORDER.includes(unit.kind) || unit.refusesStop || unit.state !== 'active' || vmScopes.has(unit.name))
+    return false;
   // It could not be started again after an abort. Like all that is kept it ends with the old kernel.
   if (unit.transient) return false;
   if (unit.controlGroup?.startsWith(`/${SLICE}/`)) return false;
