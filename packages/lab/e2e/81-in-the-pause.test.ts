@@ -38,6 +38,14 @@ async function wentBackBecause(id: string, why: string): Promise<void> {
   await allLivedOn();
 }
 
+/** A QEMU that is given another machine than it is asked for, and takes up no VM. */
+function withAnotherMachine(qemu: string): string {
+  return `#!/bin/sh
+for word; do shift; set -- "$@" "$(echo "$word" | sed s/pc-q35/pc-i440fx/)"; done
+exec ${qemu} "$@"
+`;
+}
+
 test('a clock that jumps a day while VMs stand still, and the update is aborted: all run', async () => {
   const snapshot = await snapshotOf(lab);
   const id = await heldAfter(lab, 'suspend-vms');
@@ -72,11 +80,8 @@ test('a new QEMU that refuses every VM after the jump: the old kernel restores t
     kernel: await otherKernel(lab),
     qemu: '11.1',
   }));
-  // Not what was rehearsed: it is given another machine, and refuses it.
-  const wrapper = `#!/bin/sh
-for word; do shift; set -- "$@" "$(echo "$word" | sed s/pc-q35/pc-i440fx/)"; done
-exec "$0.whole" "$@"
-`;
+  // Not what was rehearsed.
+  const wrapper = withAnotherMachine('"$0.whole"');
   await labRun(
     lab,
     `for qemu in ${HOST_PATHS.store}/runtime/*/qemu-system-x86_64; do
@@ -89,6 +94,42 @@ exec "$0.whole" "$@"
   expect((await ask(lab, (client) => client.vms())).map(({ qemu }) => qemu)).toEqual(
     Array(3).fill(expect.stringMatching(/^10\./)),
   );
+});
+
+test('VMs do not give up their QEMU for one that a package has put in its place and that cannot take them up', async () => {
+  const binary = '/usr/bin/qemu-system-x86_64';
+  const snapshot = await snapshotOf(lab);
+  const wrapper = withAnotherMachine(`/opt/qemu-11.1${binary}`);
+  await labRun(
+    lab,
+    `mv ${binary} ${binary}.before && printf %s '${wrapper}' > ${binary} && chmod 755 ${binary}`,
+  );
+  try {
+    const { id } = await ask(lab, (client) => client.startUpdate({ modules: ['kvm'] }));
+    expect(await endOf(lab, id)).toMatchObject({
+      state: 'aborted',
+      reason: expect.stringMatching(/^Step rehearse failed: VM \w+ could not be restored in a rehearsal/),
+    });
+  } finally {
+    await labRun(lab, `mv ${binary}.before ${binary}`);
+  }
+  expect((await snapshotOf(lab)).qemus).toEqual(snapshot.qemus);
+  await allLivedOn();
+});
+
+test('a module whose new file does not load is loaded again as it was: all run', async () => {
+  const id = await heldAfter(lab, 'end-vms', async () => ({ modules: ['kvm'] }));
+  await labRun(lab, 'file=$(modinfo -n kvm) && mv $file $file.whole && head -c 100000 $file.whole > $file');
+  try {
+    await ask(lab, (client) => client.continue(id));
+    expect(await endOf(lab, id)).toMatchObject({
+      state: 'aborted',
+      reason: expect.stringMatching(/^Step reload-modules failed: The module kvm cannot be loaded/),
+    });
+  } finally {
+    await labRun(lab, 'file=$(modinfo -n kvm) && mv $file.whole $file');
+  }
+  await allLivedOn();
 });
 
 test('a machine that is reset while its modules are loaded anew brings every VM back', async () => {

@@ -4,6 +4,7 @@ import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { shutDownVms } from '../shared/left-out.ts';
 import { noteVms } from '../shared/note-vms.ts';
+import { otherSaver } from '../shared/other-saver.ts';
 import { rehearse } from '../shared/rehearsal-step.ts';
 import type { RehearsedVm } from '../shared/rehearse.ts';
 import { armFallback, prepareFallback } from './fallback.ts';
@@ -12,7 +13,6 @@ import { pauseSteps } from './pause-steps.ts';
 import { buildRestore, copyQemu, loadKernel, noteClock } from './prepare-steps.ts';
 import type { Prepared } from './prepared.ts';
 import { stopServices, syncFileSystems, unmountUnneeded } from './quiet-steps.ts';
-import { otherSaver } from './runtimes.ts';
 
 /** The steps of an update by kexec. Everything up to `arm-pause` happens while the VMs run. */
 export function kexecSteps(

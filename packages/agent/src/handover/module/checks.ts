@@ -1,13 +1,13 @@
 import { readdir, readlink } from 'node:fs/promises';
 import type { Check, Vm } from '@exuvia/contract';
-import { kernelRelease, readIfExists, readModuleIndex, run } from '@exuvia/sys';
+import { kernelRelease, listIfExists, readIfExists, readModuleIndex, run } from '@exuvia/sys';
 import type { PlanTarget } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { STATE_BYTES, storeSpace, vmRuns } from '../shared/checks.ts';
 
 /** Everything that must hold before modules are loaded anew. Never throws for a failed check. */
 export async function moduleChecks(
-  { store }: HandoverDependencies,
+  { store, vms: manager }: HandoverDependencies,
   target: PlanTarget,
   vms: readonly Vm[],
 ): Promise<Check[]> {
@@ -15,7 +15,8 @@ export async function moduleChecks(
   return [
     ...(await store.checks()),
     ...modules,
-    await nobodyElse(vms),
+    ...(await Promise.all(target.modules.map(users))).flat(),
+    await nobodyElse(await manager.list()),
     ...((await store.status()) === null ? [] : [await storeSpace(vms.length * STATE_BYTES)]),
     ...vms.map(vmRuns),
   ];
@@ -50,6 +51,34 @@ async function moduleFits(name: string): Promise<Check> {
         reason: `${path} is made for kernel ${built}, not for ${release}.`,
         remedy: 'Update the kernel with it: exuvia update --all',
       };
+}
+
+/** What VMs hold, by their QEMUs' descriptors, and lets go with them. */
+const HELD_BY_VMS = /^(kvm|kvm_amd|kvm_intel|irqbypass|vhost.*)$/;
+
+/**
+ * Who else uses a module, as far as it can be known while the VMs run: a tap that outlives its QEMU holds tun (Linux
+ * drivers/net/tun.c, TUNSETPERSIST).
+ */
+async function users(name: string): Promise<Check[]> {
+  const own = name.replaceAll('-', '_');
+  const common = { id: `module-users-${name}`, subject: 'host' } as const;
+  if (own === 'tun') {
+    const taps = await listIfExists('/sys/class/net');
+    const flags = await Promise.all(taps.map((tap) => readIfExists(`/sys/class/net/${tap}/tun_flags`)));
+    const holding = taps.filter((_, index) => flags[index] !== null);
+    if (holding.length === 0) return [];
+    const reason = `The module ${name} cannot be unloaded as long as there are taps: ${holding.join(', ')}.`;
+    return [
+      { ...common, verdict: 'fail', reason, remedy: 'Take it along with a kernel: `--handover kexec`.' },
+    ];
+  }
+  if (HELD_BY_VMS.test(own)) return [];
+  const references = Number((await readIfExists(`/sys/module/${own}/refcnt`)) ?? '0');
+  const holders = (await listIfExists(`/sys/module/${own}/holders`)).length;
+  if (!(references > holders)) return [];
+  const reason = `The module ${name} is in use (${references - holders} times, other modules aside); whatever is no VM must let go of it, or the update is undone.`;
+  return [{ ...common, verdict: 'warn', reason, remedy: `\`lsmod\`, \`fuser\`; or \`--handover kexec\`.` }];
 }
 
 /** A process of somebody else's that has /dev/kvm or a vhost device open keeps the modules where they are. */

@@ -61,28 +61,47 @@ export async function loadModules(order: readonly string[]): Promise<void> {
   for (const name of order.toReversed()) {
     const { exitCode, stderr } = await run('modprobe', ['--', name], { allowFailure: true });
     if (exitCode === 0) continue;
-    throw new ExuviaError('module-load-failed', `The module ${name} cannot be loaded: ${stderr.trim()}`, {
-      hint: 'Install the package again that its file belongs to.',
-    });
+    throw loadFailed(name, stderr, 'Install the package again that its file belongs to.');
   }
 }
 
 /**
- * Loads what was loaded before, as far as it can be had: from its file, or, when that one fails, from the copy that
- * was kept when it was loaded. Idempotent.
+ * Loads what was loaded before: from its files, or, when one of these fails, all of it from the copies that were kept when it was
+ * loaded. All, because modules that use one another come from one build. Idempotent.
+ *
+ * @throws ExuviaError `module-load-failed`; `module-busy`.
  */
 export async function loadAgain(order: readonly string[]): Promise<void> {
-  const options = await readModuleOptions();
-  for (const name of order.toReversed()) {
-    if ((await readIfExists(`/sys/module/${name}/initstate`)) !== null) continue;
-    const { exitCode, stderr } = await run('modprobe', ['--', name], { allowFailure: true });
-    if (exitCode === 0) continue;
-    const kept = await keptModule(name);
-    if (kept === null) {
-      throw new ExuviaError('module-load-failed', `The module ${name} cannot be loaded: ${stderr.trim()}`, {
-        hint: 'Install its package again, then restart the agent: the VMs wait in the store.',
-      });
-    }
-    await run('insmod', [kept, ...(options.get(name) ?? [])]);
+  try {
+    await loadModules(order);
+    return;
+  } catch (error) {
+    const copies = await Promise.all(order.map(async (name) => [name, await keptModule(name)] as const));
+    const missing = copies.filter(([, kept]) => kept === null).map(([name]) => name);
+    if (missing.length > 0) throw withoutCopies(missing, error);
+    await unloadModules(await unloadOrder(order));
+    const options = await readModuleOptions();
+    for (const [name, kept] of copies.toReversed()) await insert(name, kept ?? '', options.get(name) ?? []);
   }
+}
+
+async function insert(name: string, file: string, options: readonly string[]): Promise<void> {
+  const { exitCode, stderr } = await run('insmod', [file, ...options], { allowFailure: true });
+  if (exitCode !== 0) throw loadFailed(name, stderr, FROM_STORE);
+}
+
+const FROM_STORE = 'Install its package again, then restart the agent: the VMs wait in the store.';
+
+function loadFailed(name: string, stderr: string, hint: string): ExuviaError {
+  const why = stderr.trim();
+  return new ExuviaError('module-load-failed', `The module ${name} cannot be loaded: ${why}`, { hint });
+}
+
+function withoutCopies(names: readonly string[], cause: unknown): ExuviaError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ExuviaError(
+    'module-load-failed',
+    `${why} There is no copy of ${names.join(', ')} from before.`,
+    { cause, hint: FROM_STORE },
+  );
 }

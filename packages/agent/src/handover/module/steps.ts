@@ -4,11 +4,13 @@ import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { endSaved, restoreEnded, resumeSaved, saveInStore } from '../shared/in-store.ts';
 import { noteVms } from '../shared/note-vms.ts';
+import { rehearseRestart } from '../shared/rehearsal-step.ts';
 import { restoreAll } from '../shared/restore-all.ts';
 import { loadAgain, loadModules, unloadModules, unloadOrder } from './reload.ts';
 import { createMarks, type Marks } from './times.ts';
 
-const namesSchema = z.array(z.string()).catch([]);
+/** The modules as `note-vms` remembers them, in the order in which they are unloaded. */
+export const namesSchema = z.array(z.string()).catch([]);
 
 /** The steps of an update of kernel modules. No memory is copied; the VMs stand still from `save-vms` on. */
 export function moduleSteps(
@@ -21,6 +23,7 @@ export function moduleSteps(
       what: 'the modules that depend on one another',
       note: async (context) => context.remember('modules', await unloadOrder(plan.target.modules)),
     }),
+    rehearseRestart(dependencies),
     saveVms(dependencies, marks),
     endVms(dependencies, marks),
     reloadModules(marks),

@@ -11,6 +11,7 @@ import { forgetNextKernel } from '../shared/default-kernel.ts';
 import { endSaved, restoreEnded, resumeSaved, saveInStore } from '../shared/in-store.ts';
 import { noteVms } from '../shared/note-vms.ts';
 import { allOf } from '../shared/parallel.ts';
+import { rehearseRestart } from '../shared/rehearsal-step.ts';
 import { savedFile } from './layout.ts';
 import { rebootVerdict } from './store.ts';
 import { noteTime } from './times.ts';
@@ -26,6 +27,7 @@ export function rebootSteps(
 ): readonly Step[] {
   return [
     noteVms(dependencies),
+    rehearseRestart(dependencies),
     markStore(dependencies),
     chooseKernel(plan.target.kernel),
     saveVms(dependencies, plan),

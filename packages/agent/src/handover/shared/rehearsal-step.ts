@@ -1,8 +1,11 @@
 import { join } from 'node:path';
 import { HOST_PATHS, type Plan, parseSize, type Vm } from '@exuvia/contract';
+import { commandLineFor } from '@exuvia/qemu';
 import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { otherSaver } from './other-saver.ts';
 import { endRehearsal, type RehearsedVm, rehearseRestore } from './rehearse.ts';
+import { QEMU_ENVIRONMENT } from './running-program.ts';
 
 /**
  * Rehearses the restore of every VM. When the agent dies in it, a directory in /run and a QEMU that executes nothing
@@ -39,6 +42,28 @@ export function rehearse(
       await Promise.all(plan.vms.map(({ name }) => endRehearsal(rehearsalDirectory(name))));
     },
   };
+}
+
+/**
+ * Rehearses a restore by the agent, with the QEMU that the plan brings, or that whose file is where the VM's was: a package
+ * that was upgraded has put another one there, and the VM's own ends before the restore.
+ */
+export function rehearseRestart(dependencies: HandoverDependencies): Step {
+  return rehearse(
+    dependencies,
+    'save a machine like each VM with its QEMU and restore it with the one that will take it up',
+    async ({ name }, plan) => {
+      const argv = await dependencies.vms.restoreArguments(name);
+      const binary = plan.target.qemu?.binary;
+      const machine = {
+        name,
+        argv: binary === undefined ? argv : commandLineFor(binary, argv),
+        environment: QEMU_ENVIRONMENT,
+      };
+      const savedBy = await otherSaver(dependencies, plan, name);
+      return savedBy === null ? machine : { ...machine, savedBy };
+    },
+  );
 }
 
 function rehearsalDirectory(name: string): string {
