@@ -31,9 +31,15 @@ static void load_module(const struct module *module) {
     logf_kernel("%s: %s", module->file, strerror(errno));
     return;
   }
-  int result, tries = 0;
+  char options[1024];
+  /* No driver of this group probes a device: its modules need not wait until all devices that are being probed are done (Linux
+     kernel/module/main.c, do_init_module). */
+  const bool probes = strcmp(module->group, VM_GROUP) != 0;
+  snprintf(options, sizeof options, "%s%s", module->options, probes ? "" : " async_probe");
+  const uint64_t deadline = device_deadline();
+  int result;
   /* ENOENT: a symbol is unknown. What it depends on may be on its way in another group. */
-  while ((result = (int)syscall(SYS_finit_module, fd, module->options, 0)) < 0 && errno == ENOENT && tries++ < 200)
+  while ((result = (int)syscall(SYS_finit_module, fd, options, 0)) < 0 && errno == ENOENT && monotonic_ms() < deadline)
     usleep(10000);
   if (result < 0 && errno != EEXIST) logf_kernel("%s: %s", module->file, strerror(errno));
   close(fd);
@@ -50,8 +56,13 @@ static bool is_later(const char *group) {
   return strcmp(group, NETWORK_GROUP) == 0 || strcmp(group, WATCHDOG_GROUP) == 0;
 }
 
+struct loader {
+  const char *group;
+  pid_t pid;
+};
+
 /* Starts one process a group; they end when their modules are loaded. Returns how many there are. */
-static size_t start_loading(pid_t *pids, size_t room) {
+static size_t start_loading(struct loader *loaders, size_t room) {
   size_t count = 0;
   for (size_t i = 0; i < module_count && count < room; i++) {
     if (modules[i].taken || is_later(modules[i].group)) continue;
@@ -65,7 +76,7 @@ static size_t start_loading(pid_t *pids, size_t room) {
         modules[k].taken = true;
         if (pid < 0) load_module(&modules[k]);
       }
-    if (pid > 0) pids[count++] = pid;
+    if (pid > 0) loaders[count++] = (struct loader){.group = modules[i].group, .pid = pid};
   }
   return count;
 }

@@ -98,7 +98,7 @@ int main(int argc, char **argv) {
   fault_at("start");
   int events = listen_for_devices();
   const pid_t awake = keep_cpus_awake();
-  pid_t loaders[16];
+  struct loader loaders[16];
   size_t loader_count = start_loading(loaders, sizeof loaders / sizeof loaders[0]);
   for (size_t i = 0; i < mount_count; i++) {
     const bool mounted = mount_file_system(&mounts[i], events);
@@ -111,7 +111,9 @@ int main(int argc, char **argv) {
   }
   for (size_t i = 0; i < device_count; i++) name_disk(&devices[i], events);
   move_into_sysroot();
-  for (size_t i = 0; i < loader_count; i++) waitpid(loaders[i], NULL, 0);
+  /* What disks need was there when the file systems were mounted and their names given. */
+  for (size_t i = 0; i < loader_count; i++)
+    if (strcmp(loaders[i].group, VM_GROUP) == 0) waitpid(loaders[i].pid, NULL, 0);
   let_cpus_sleep(awake);
   stamp("modules-loaded", "-");
   make_bridges();

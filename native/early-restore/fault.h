@@ -11,9 +11,7 @@ static void fault_at(const char *moment) {
   logf_kernel("fault %s at %s", fault, moment);
   if (strcmp(fault, "panic") == 0) {
     sync();
-    int fd = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
-    if (fd < 0) fd = open(SYSROOT "/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
-    if (fd >= 0) (void)!write(fd, "c", 1);
+    press_sysrq('c');
   } else if (strcmp(fault, "hang") == 0) {
     stop_guardian(guardian);
     for (;;) pause();

@@ -1,8 +1,8 @@
 /*
  * The restore plan, compiled by the agent beforehand; a directive a line:
  *   exuvia-early-restore 2                     the format's version
- *   module GROUP FILE [OPTIONS]                groups load in parallel, the modules of one in this order; `network` when
- *                                              the others are there, `watchdog` when the VMs run
+ *   module GROUP FILE [OPTIONS]                groups load in parallel, the modules of one in this order; VMs wait for
+ *                                              `vm`; `network` when `vm` is there, `watchdog` when the VMs run
  *   root UUID TYPE OPTIONS                     the host's root file system
  *   mount UUID TYPE PATH OPTIONS               further file systems that VMs need
  *   on PATH PARTITION wwid|serial VALUE        the disk that the file system at PATH is on, where it has such a number
@@ -45,6 +45,7 @@
 #define MAX_DEVICES 1024
 #define MAX_WORDS 1024
 #define MAX_INTERFACES 1024
+#define VM_GROUP "vm"
 #define NETWORK_GROUP "network"
 #define WATCHDOG_GROUP "watchdog"
 

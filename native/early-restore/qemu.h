@@ -93,11 +93,24 @@ static void tell_log(const char *format, ...) {
   dprintf(STDERR_FILENO, "exuvia: %s\n", line);
 }
 
+/*
+ * As many descriptors as a service's programs have (systemd 240, system.conf(5), DefaultLimitNOFILE; a program of Node.js
+ * raises the soft limit to the hard one, and its children have that): the kernel gives process 1 far fewer, and a
+ * QEMU takes two for each queue of a device.
+ */
+#define OPEN_FILES 524288
+
+static void allow_open_files(void) {
+  const struct rlimit files = {.rlim_cur = OPEN_FILES, .rlim_max = OPEN_FILES};
+  if (setrlimit(RLIMIT_NOFILE, &files) < 0) logf_kernel("%d open files: %s", OPEN_FILES, strerror(errno));
+}
+
 /* In the child, in its control group: everything else that must hold from QEMU's first instruction on. Returns only on failure. */
 static void become_qemu(const struct vm *vm, int qmp) {
   setsid();
   if (vm->nice && setpriority(PRIO_PROCESS, 0, atoi(vm->nice)) < 0) logf_kernel("nice %s: %s", vm->nice, strerror(errno));
   take_turn(vm);
+  allow_open_files();
   if (chroot(SYSROOT) < 0 || chdir("/") < 0) _exit(71);
   int log = open(vm->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);

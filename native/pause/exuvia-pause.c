@@ -6,6 +6,7 @@
  *
  *   agent                                  exuvia-pause                         QEMUs
  *     |                                      | connect, set cpr-reboot ----------> |
+ *     |                                      | empty the file systems' journals    |
  *     | <------------------------- ready     |                                     |
  *     | go --------------------------------> |                                     |
  *     |                                      | suspend-vms: stop ----------------> |  all at once
@@ -58,14 +59,16 @@ static int run_steps(void) {
   stamp("begin", "-");
   for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
     say("begin %s", steps[i].name);
-    if (!steps[i].run()) {
+    if (!steps[i].run() && !abort_asked) {
       say("failed %s %s", steps[i].name, failure);
       return undo() ? 1 : 4;
     }
-    stamp(steps[i].name, "-");
-    say("done %s", steps[i].name);
-    hold_if_asked(steps[i].name);
-    listen_to_agent(NULL);
+    if (!abort_asked) {
+      stamp(steps[i].name, "-");
+      say("done %s", steps[i].name);
+      hold_if_asked(steps[i].name);
+      listen_to_agent(NULL);
+    }
     if (abort_asked) {
       say("aborting %s", steps[i].name);
       return undo() ? 3 : 4;
@@ -87,9 +90,13 @@ int main(int argc, char **argv) {
     say("failed prepare %s", failure);
     return 2;
   }
+  setpriority(PRIO_PROCESS, 0, -20);
+  if (!start_writer()) {
+    say("failed prepare %s", failure);
+    return 1;
+  }
   mlockall(MCL_CURRENT | MCL_FUTURE);
   mlockall(MCL_FUTURE | MCL_ONFAULT); /* of the VMs' memory only what is looked at */
-  setpriority(PRIO_PROCESS, 0, -20);
   if (!prepare()) {
     say("failed prepare %s", failure);
     return undo() ? 1 : 4;

@@ -4,6 +4,7 @@ import { holdsVsock, type OpenImage } from '@exuvia/qemu';
 import {
   blockIdentity,
   hostNetwork,
+  listIfExists,
   type ModuleFile,
   type Mount,
   modulesFor,
@@ -13,7 +14,6 @@ import {
   mountOf,
   mounts,
   probeBlockDevice,
-  readIfExists,
 } from '@exuvia/sys';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { type DiskNeeds, diskNeeds, requireDisk } from './disk-needs.ts';
@@ -34,6 +34,9 @@ export interface EarlyNeeds {
   readonly watchdog: string | null;
   readonly modules: readonly (ModuleFile & { readonly group: EarlyGroup })[];
 }
+
+/** Of the store, whatever the host's own are. */
+const STORE_FILE_SYSTEM = 'ext4';
 
 /** File systems that exuvia-early-restore can find by their superblock (native/early-restore/devices.h). */
 const SUPPORTED = new Set(['ext4', 'xfs']);
@@ -85,8 +88,13 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
   // Without VMs nothing is armed.
   const watchdog = vms.length === 0 ? null : await usableWatchdog(release);
   const groups = [
-    // Two processes: kvm takes as long as all the others together. The store first: its device takes longest to appear.
-    { group: 'disk', names: ['nd_pmem', ...(await modulesForBlockDevice(release, store.device))] },
+    // A process each: one whose device is slow does not hold up the others. What several need is loaded by the first, with
+    // which the store, the one file system that there must be, comes first.
+    {
+      group: 'store',
+      names: [STORE_FILE_SYSTEM, 'nd_pmem', ...(await modulesForBlockDevice(release, store.device))],
+    },
+    { group: 'disk', names: [...drivers.flat(), ...needed.map(({ type }) => type)] },
     {
       group: 'vm',
       names: [
@@ -95,7 +103,6 @@ export async function earlyNeeds(release: string, { vms, images }: Restored): Pr
         ...(hasTaps(vms) ? ['tun', 'bridge'] : []),
       ],
     },
-    { group: 'disk', names: [...drivers.flat(), ...needed.map(({ type }) => type)] },
     { group: 'network', names: [...nics.flat(), ...(network.vlans.length > 0 ? ['8021q'] : [])] },
     { group: 'watchdog', names: watchdog?.module == null ? [] : [watchdog.module] },
   ] as const;
@@ -185,10 +192,10 @@ function hasVsock({ spec }: Vm): boolean {
   return spec.vsockCid !== undefined || holdsVsock(spec.extraArgs);
 }
 
-/** The module of this CPU's vendor, which the running host uses now. */
+/** The module of this CPU's vendor, which the running host uses now, as part of its kernel or not. */
 async function kvmModule(): Promise<string> {
-  const loaded = (await readIfExists('/proc/modules')) ?? '';
-  const name = /^(kvm_amd|kvm_intel) /m.exec(loaded)?.[1];
+  const there = await listIfExists('/sys/module');
+  const name = ['kvm_amd', 'kvm_intel'].find((one) => there.includes(one));
   if (name !== undefined) return name;
   throw new ExuviaError('kvm-missing', 'Neither kvm_amd nor kvm_intel is loaded on this host.', {
     hint: 'Enable virtualization in the firmware and load the module.',

@@ -22,8 +22,8 @@ export interface EarlyDevice extends BlockIdentity {
   readonly path: string;
 }
 
-/** Groups load in parallel; `network` when the others are loaded, `watchdog` when the VMs run. */
-export type EarlyGroup = 'vm' | 'disk' | 'network' | 'watchdog';
+/** Groups load in parallel; `network` when `vm` is loaded, `watchdog` when the VMs run. */
+export type EarlyGroup = 'vm' | 'disk' | 'store' | 'network' | 'watchdog';
 
 interface EarlyModule {
   readonly group: EarlyGroup;
