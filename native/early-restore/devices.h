@@ -7,6 +7,7 @@
 #include <linux/netlink.h>
 #include <poll.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -68,6 +69,8 @@ static size_t start_loading(struct loader *loaders, size_t room) {
     if (modules[i].taken || is_later(modules[i].group)) continue;
     pid_t pid = fork();
     if (pid == 0) {
+      /* kvm takes longest, and what is restored first waits for it. */
+      if (strcmp(modules[i].group, VM_GROUP) == 0) setpriority(PRIO_PROCESS, 0, -20);
       load_group(modules[i].group);
       _exit(0);
     }

@@ -111,6 +111,7 @@ int main(int argc, char **argv) {
   }
   for (size_t i = 0; i < device_count; i++) name_disk(&devices[i], events);
   move_into_sysroot();
+  prepare_vms();
   /* What disks need was there when the file systems were mounted and their names given. */
   for (size_t i = 0; i < loader_count; i++)
     if (strcmp(loaders[i].group, VM_GROUP) == 0) waitpid(loaders[i].pid, NULL, 0);

@@ -34,10 +34,8 @@ static void make_directories(const char *path) {
  * has to wait for CPUs that join (cgroup_attach_lock, Linux 7.2 kernel/cgroup/cgroup.c).
  */
 static pid_t fork_into_cgroup(const char *scope) {
-  char path[512], where[560];
-  snprintf(path, sizeof path, "/sys/fs/cgroup/%s", scope);
-  make_directories(path);
-  snprintf(where, sizeof where, "%s%s", SYSROOT, path);
+  char where[560];
+  snprintf(where, sizeof where, "%s/sys/fs/cgroup/%s", SYSROOT, scope);
   int fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   struct clone_args child = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (unsigned)fd};
   pid_t pid = fd < 0 ? -1 : (pid_t)syscall(SYS_clone3, &child, sizeof child);

@@ -40,7 +40,6 @@ static bool fault_is(const char *action, const struct vm *vm) {
 
 static void vm_start(struct vm *vm) {
   int pair[2];
-  make_directories(vm->runtime);
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
     vm_fail(vm, strerror(errno));
     return;
@@ -209,9 +208,20 @@ static bool another_may_succeed(void) {
   return false;
 }
 
+/* What can be done for them before there is a kvm. */
+static void prepare_vms(void) {
+  if (vm_count > 0 && !read_manifest()) logf_kernel("no VM can be restored: the manifest cannot be used");
+  for (size_t i = 0; i < vm_count; i++) {
+    char scope[512];
+    if (vms[i].left) continue;
+    snprintf(scope, sizeof scope, "/sys/fs/cgroup/%s", vms[i].scope);
+    make_directories(vms[i].runtime);
+    make_directories(scope);
+  }
+}
+
 /* Executes the QEMU of every VM that was saved. */
 static void start_vms(void) {
-  if (vm_count > 0 && !read_manifest()) logf_kernel("no VM can be restored: the manifest cannot be used");
   for (size_t i = 0; i < vm_count; i++) {
     if (vms[i].left) vm_end(&vms[i], FAILED, "left", "it could not be saved and was left behind, as its spec says");
     else vm_start(&vms[i]);
