@@ -89,6 +89,7 @@ test.each(beforeAndAfter)(
       NAMES.map((step) => (begun.includes(step) ? 'undone' : 'pending')),
     );
     const paused = FAKE_STEPS.some(([step, phase]) => phase !== null && begun.includes(step));
+    expect(agent.vms.clocksSet).toEqual(paused ? ['web'] : []);
     expect(await report(id)).toMatchObject({
       outcome: 'aborted',
       reason: 'It was aborted on request.',

@@ -20,7 +20,7 @@ export interface EngineDependencies {
   readonly journal: Journal;
   readonly bootId: string;
   readonly handovers: ReadonlyMap<HandoverKind, Handover>;
-  readonly vms: Pick<VmManager, 'resume' | 'list'>;
+  readonly vms: Pick<VmManager, 'resume' | 'setClock' | 'list'>;
   readonly reports: ReportStore;
   readonly now: () => Date;
   host(): Promise<Host>;

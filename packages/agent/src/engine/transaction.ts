@@ -56,13 +56,14 @@ class StepFailed extends ExuviaError {
 
 /**
  * Undoes steps in reverse order. What cannot be undone does not keep the rest from being undone, and every VM
- * of the plan is resumed in any case, as soon as no step is left that could have stopped it.
+ * of the plan is resumed in any case, as soon as no step is left that could have stopped it. Guests that may have stood still have
+ * their wall clocks set, where they have an agent.
  *
  * @returns what went wrong, in sentences; empty when everything is as it was. Never throws.
  */
 export async function undoSteps(
   { context, steps, ledger }: Omit<Transaction, 'gate'>,
-  vms: Pick<VmManager, 'resume'>,
+  vms: Pick<VmManager, 'resume' | 'setClock'>,
 ): Promise<string[]> {
   const problems: string[] = [];
   const attempt = async (what: string, work: () => Promise<void>) => {
@@ -91,7 +92,19 @@ export async function undoSteps(
   }
   await attempt('Journal', () => ledger.flush());
   for (const step of reversed.filter((step) => step.phase === null)) await undo(step);
+  if (steps.some((step) => step.phase !== null)) await setClocks(context, vms);
   return problems;
+}
+
+/** A guest that does not answer keeps its clock. */
+async function setClocks(context: StepContext, vms: Pick<VmManager, 'setClock'>): Promise<void> {
+  await Promise.all(
+    context.plan.vms.map(({ name }) =>
+      vms.setClock(name).catch((error: unknown) => {
+        context.log(`The wall clock of VM ${name} was not set: ${sentenceOf(error)}`);
+      }),
+    ),
+  );
 }
 
 /** What an error says and advises, as one line. */

@@ -21,7 +21,7 @@ export interface RecoveryDependencies {
   readonly engine: Engine;
   readonly bootId: string;
   readonly handovers: ReadonlyMap<HandoverKind, Handover>;
-  readonly vms: Pick<VmManager, 'resume'>;
+  readonly vms: Pick<VmManager, 'resume' | 'setClock'>;
   readonly reports: ReportStore;
   allowFaultInjection(): boolean;
   log(message: string): void;

@@ -55,6 +55,8 @@ export class FakeVms implements VmManager {
   readonly events: string[] = [];
   readonly unresumable = new Set<string>();
   readonly unstartable = new Set<string>();
+  /** Guests whose wall clocks were to be set. */
+  readonly clocksSet: string[] = [];
   checksOf: (name: string) => Check[] = () => [];
 
   constructor(...vms: Vm[]) {
@@ -100,7 +102,8 @@ export class FakeVms implements VmManager {
     return this.checksOf(name);
   }
 
-  async setClock(): Promise<null> {
+  async setClock(name: string): Promise<null> {
+    this.clocksSet.push(name);
     return null;
   }
 
