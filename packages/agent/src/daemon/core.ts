@@ -4,7 +4,7 @@ import { createHeartbeatReader } from '../heartbeat/index.ts';
 import type { Log, Services } from '../http/services.ts';
 import type { Journal } from '../journal/index.ts';
 import { createMetrics } from '../metrics/index.ts';
-import { createPlanner, createPlanStore, vmProcessors } from '../planner/index.ts';
+import { createPlanner, createPlanStore, outlook, vmProcessors } from '../planner/index.ts';
 import { createUpdateService } from '../updates/index.ts';
 import { heartbeatOf, recentReports, runningQemus } from './lookups.ts';
 import type { Parts } from './parts.ts';
@@ -74,7 +74,8 @@ export function createCore(options: CoreOptions): Core {
   const services: Services = {
     ...{ inventory, planner, engine, updates, metrics, log, vms },
     started: options.started,
-    doctor: examine,
+    doctor: async () =>
+      outlook(await examine(), handovers.values(), { host: await host(), vms: await vms.list() }),
     setup: (bytes) => parts.setup(bytes),
     undoSetup: () => parts.undoSetup(),
     heartbeat: heartbeatOf(vms, createHeartbeatReader()),

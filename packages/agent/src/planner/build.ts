@@ -162,7 +162,7 @@ function aptLineOf(checks: readonly Check[]): string | null {
 }
 
 /** The doctor and a handover may look at the same thing: the worse verdict counts. */
-function withoutRepeats(checks: readonly Check[]): Check[] {
+export function withoutRepeats(checks: readonly Check[]): Check[] {
   const severity = { ok: 0, warn: 1, fail: 2 } as const;
   const worst = new Map<string, Check>();
   for (const check of checks) {

@@ -8,11 +8,12 @@ import {
   type Report,
   type Vm,
 } from '@exuvia/contract';
-import type { Handover, PlanTarget, RunningQemu } from '../kinds.ts';
-import { type Candidate, chooseHandover, explainAlternatives, HANDOVERS, shortfall } from './alternatives.ts';
+import type { Handover, RunningQemu } from '../kinds.ts';
+import { chooseHandover, explainAlternatives, HANDOVERS } from './alternatives.ts';
 import { atOnce, atOnceChecks } from './at-once.ts';
-import { buildPlan, checksFor, expectedBlackoutMs, leftOutChecks, leftOutOf, plannedVms } from './build.ts';
+import { buildPlan, plannedVms } from './build.ts';
 import { requireExecutable } from './outdated.ts';
+import { lookInto } from './prospect.ts';
 import type { Software } from './software.ts';
 import { newPlanId, type PlanStore } from './store.ts';
 import { resolveTarget } from './target.ts';
@@ -111,54 +112,6 @@ export function createPlanner(dependencies: PlannerDependencies): Planner {
       return plan;
     },
   };
-}
-
-interface Found {
-  readonly doctor: Doctor;
-  readonly pastReports: readonly Report[];
-  readonly host: Host;
-  /** Those that run. */
-  readonly vms: readonly Vm[];
-}
-
-interface Prospect extends Candidate {
-  readonly vms: readonly Vm[];
-}
-
-/** What an update by one handover would do and what stands in its way; VMs that it leaves out are not looked at. */
-async function lookInto(handover: Handover, target: PlanTarget, found: Found): Promise<Prospect> {
-  const { kind } = handover;
-  const { doctor, pastReports, host } = found;
-  const about = {
-    kind,
-    shortfall: shortfall(kind, target, host.kernel),
-    expectedBlackoutMs: expectedBlackoutMs(pastReports, kind),
-  };
-  if (about.shortfall !== null) return { ...about, checks: null, vms: found.vms, leftOut: [] };
-  const before = checksFor(kind, doctor, namesOf(found.vms));
-  const early = leftOutOf(kind, before, found.vms);
-  const candidates = without(found.vms, early);
-  const own = await handover.checks(target, candidates);
-  const late = leftOutOf(kind, own, candidates);
-  const leftOut = [...early, ...late];
-  const left = namesOf(leftOut);
-  const all = [...before, ...own];
-  const others = all.filter(({ subject }) => !left.has(subject));
-  return {
-    ...about,
-    vms: without(candidates, late),
-    leftOut,
-    checks: [...others, ...leftOutChecks(kind, leftOut, all)],
-  };
-}
-
-function namesOf(some: readonly { readonly name: string }[]): ReadonlySet<string> {
-  return new Set(some.map(({ name }) => name));
-}
-
-function without(vms: readonly Vm[], leftOut: Plan['leftOut']): Vm[] {
-  const left = namesOf(leftOut);
-  return vms.filter(({ name }) => !left.has(name));
 }
 
 function insufficient(kind: HandoverKind, why: string): ExuviaError {
