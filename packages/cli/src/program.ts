@@ -177,7 +177,7 @@ function addWishes(command: Command): Command {
     .option('--qemu <version>', 'another QEMU for the running VMs: the beginning of its version, or its path')
     .option('--module <name...>', 'kernel modules to load anew from their files')
     .addOption(
-      new Option('--handover <kind>', 'an order; else the cheapest that does it').choices(
+      new Option('--handover <kind>', 'an order; else the cheapest that does it. reboot alone: for new firmware').choices(
         handoverKindSchema.options,
       ),
     )
