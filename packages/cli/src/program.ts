@@ -177,9 +177,10 @@ function addWishes(command: Command): Command {
     .option('--qemu <version>', 'another QEMU for the running VMs: the beginning of its version, or its path')
     .option('--module <name...>', 'kernel modules to load anew from their files')
     .addOption(
-      new Option('--handover <kind>', 'an order; else the cheapest that does it. reboot alone: for new firmware').choices(
-        handoverKindSchema.options,
-      ),
+      new Option(
+        '--handover <kind>',
+        'an order; else the cheapest that does it. reboot alone: for new firmware',
+      ).choices(handoverKindSchema.options),
     )
     .addOption(
       new Option('--method <method>', 'how VMs get another QEMU; else the cheapest').choices(

@@ -96,7 +96,7 @@ export const vmSpecSchema = z.strictObject({
   onFailure: onFailureSchema
     .default('abort')
     .describe(
-      'What happens when it cannot be saved for an update: the update is refused or aborted; or it is shut down beforehand and started again afterwards; or it is left behind and ends with the old kernel. A failure that shows in the pause only: abort and shutdown both abort. In an update of QEMU, leave means that it stays in its old QEMU; in one of kernel modules it aborts, and before a restart every VM must be saved',
+      'What happens when it cannot be saved for an update: the update is refused or aborted; or it is shut down beforehand and started again afterwards; or it is left behind and ends with the old kernel. A failure that shows in the pause only: abort and shutdown both abort. In an update of QEMU, leave means that it stays in its old QEMU; in one of kernel modules, and before a restart, it aborts. So does, whatever is said here, what only the rehearsal finds',
     ),
   heartbeat: z
     .boolean()

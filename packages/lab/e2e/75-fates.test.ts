@@ -98,3 +98,17 @@ test('or it is shut down and started again, or left behind, as its spec says; th
   expect(down.startedAt).not.toBe(startedAt);
   expect((await vmNamed('left')).state).not.toBe('running');
 });
+
+test('before a restart it is shut down as well, and started again afterwards', async () => {
+  await ask(lab, (client) => client.destroyVm('left'));
+  const startedAt = (await vmNamed('down')).startedAt;
+  const { now: from } = await observer.peek();
+  const kernel = await otherKernel(lab);
+  const seen = await observedUpdate(lab, observer, { kernel, handover: 'reboot' }, progress);
+  expect(seen.plan.leftOut).toEqual([{ name: 'down', action: 'shutdown' }]);
+  expect(seen.update).toMatchObject({ state: 'completed', reason: null });
+  await expectGuestsLivedOn(observer, from, ORDER);
+  const down = await vmNamed('down');
+  expect(down.state).toBe('running');
+  expect(down.startedAt).not.toBe(startedAt);
+});

@@ -45,7 +45,7 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     withLeftOut(createVmmHandover(given), given),
     withLeftOut(createModuleHandover(given), given),
     createKexecHandover(given),
-    createRebootHandover(given),
+    withLeftOut(createRebootHandover(given), given),
   ];
   return {
     store,

@@ -167,7 +167,7 @@ test('VMs that cannot be saved are left out as their specs say; by default they 
   ]);
   expect(leftOutOf('vmm', failed, vms)).toEqual(leftOut);
   expect(leftOutOf('module', failed, vms)).toEqual([{ name: 'down', action: 'shutdown' }]);
-  expect(leftOutOf('reboot', failed, vms)).toEqual([]);
+  expect(leftOutOf('reboot', failed, vms)).toEqual([{ name: 'down', action: 'shutdown' }]);
   expect(leftOutChecks('vmm', leftOut.slice(1), failed)[0]?.reason).toBe(
     `It cannot be moved; as its spec says (onFailure: leave), it stays in its old QEMU. ${reason}`,
   );

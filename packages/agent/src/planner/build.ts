@@ -78,11 +78,11 @@ export function checksFor(kind: HandoverKind, doctor: Doctor, carried: ReadonlyS
 
 /** VMs that fail their checks and whose specs say that the update goes on without them. Pure. */
 export function leftOutOf(kind: HandoverKind, checks: readonly Check[], vms: readonly Vm[]): Plan['leftOut'] {
-  if (kind === 'reboot') return [];
   return vms.flatMap(({ name, spec: { onFailure } }) => {
     const fails = checks.some(({ subject, verdict }) => subject === name && verdict === 'fail');
-    // A VM that runs on holds the modules.
-    const helps = onFailure !== 'abort' && !(kind === 'module' && onFailure === 'leave');
+    // A VM that runs on holds the modules; one that ends with the machine, unasked, loses more than a state.
+    const mayLeave = kind === 'vmm' || kind === 'kexec';
+    const helps = onFailure === 'shutdown' || (onFailure === 'leave' && mayLeave);
     return fails && helps ? [{ name, action: onFailure }] : [];
   });
 }
