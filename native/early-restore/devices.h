@@ -33,8 +33,8 @@ static void load_module(const struct module *module) {
     return;
   }
   char options[1024];
-  /* No driver of this group probes a device: its modules need not wait until all devices that are being probed are done (Linux
-     kernel/module/main.c, do_init_module). */
+  /* No VM waits for a device that a driver of this group probes: its modules need not wait until all that is being probed
+     is done (Linux kernel/module/main.c, do_init_module). */
   const bool probes = strcmp(module->group, VM_GROUP) != 0;
   snprintf(options, sizeof options, "%s%s", module->options, probes ? "" : " async_probe");
   const uint64_t deadline = device_deadline();

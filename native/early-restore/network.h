@@ -132,7 +132,7 @@ static void connect_vlan(const struct vlan *vlan) {
   plug_port(vlan->name, vlan->bridge);
 }
 
-/* Once the other modules are loaded, since the drivers may need some of them. */
+/* Once kvm is there, which comes first. What drivers need of other groups they wait for (load_module). */
 static pid_t start_connecting(void) {
   if (nic_count == 0) return -1;
   pid_t pid = fork();

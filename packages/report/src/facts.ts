@@ -57,7 +57,9 @@ export function wasPaused(report: Report): boolean {
 
 /** What a report without phases says in their place. */
 export function withoutPhases(report: Report): string {
-  return wasPaused(report) ? 'VMs were paused; their phases were not measured.' : 'No VM was paused.';
+  if (wasPaused(report)) return 'VMs were paused; their phases were not measured.';
+  const known = report.vms.every(({ outcome }) => outcome === 'untouched');
+  return known ? 'No VM was paused.' : 'No phase was measured.';
 }
 
 /** The report's phases in the order of {@link PHASES}; empty when they were not measured, or no VM was paused. */

@@ -54,7 +54,8 @@ export async function startUp(context: StartUp): Promise<void> {
   );
   await attempt(log, 'Memory that belongs to no VM could not be scrubbed', () => scrub(context, recovered));
   await attempt(log, 'VMs could not be started', () =>
-    autostart(context, { recovered, crashLoop: crashLoop ?? false }),
+    // A crash that could not be dealt with may be one of many.
+    autostart(context, { recovered, crashLoop: crashLoop ?? true }),
   );
   await attempt(log, 'The crash kernel could not be loaded', () => parts.crash.arm());
   await attempt(log, 'The loaded modules could not be kept', () => parts.keepModules());

@@ -1,4 +1,5 @@
 import { type Check, type Doctor, type Host, passes, type Vm } from '@exuvia/contract';
+import { compareReleases } from '@exuvia/sys';
 import type { Handover, PlanTarget } from '../kinds.ts';
 import { plannedVms, withoutRepeats } from './build.ts';
 import { lookInto } from './prospect.ts';
@@ -12,7 +13,7 @@ export async function outlook(
   handovers: Iterable<Handover>,
   { host, vms }: { readonly host: Host; readonly vms: readonly Vm[] },
 ): Promise<Doctor> {
-  const target: PlanTarget = { kernel: host.kernel, qemu: null, modules: [], method: null };
+  const target: PlanTarget = { kernel: someKernel(host), qemu: null, modules: [], method: null };
   const running = new Set(plannedVms(vms).map(({ name }) => name));
   const found = { doctor, pastReports: [], host, vms: vms.filter(({ name }) => running.has(name)) };
   let checks: readonly Check[] = doctor.checks;
@@ -21,7 +22,8 @@ export async function outlook(
     const prospect = await lookInto(handover, target, found);
     if (prospect.checks === null) continue;
     own.set(handover.kind, prospect.checks);
-    checks = [...checks, ...prospect.checks];
+    // A host that is updated by kexec is well without what only a reboot needs.
+    if (handover.kind !== 'reboot') checks = [...checks, ...prospect.checks];
   }
   return {
     checks: withoutRepeats(checks),
@@ -32,6 +34,11 @@ export async function outlook(
         : { handover: verdict.handover, possible: passes(looked), reasons: reasonsIn(looked) };
     }),
   };
+}
+
+/** The one that runs, unless it has been removed since. */
+function someKernel({ kernel, kernels }: Host): string {
+  return kernels.includes(kernel) ? kernel : ([...kernels].sort(compareReleases).at(-1) ?? kernel);
 }
 
 function reasonsIn(checks: readonly Check[]): string[] {

@@ -30,12 +30,12 @@ export interface Unit {
   readonly refusesStop: boolean;
   /** It has no unit file (`systemd-run`): once it is stopped nobody can start it again. */
   readonly transient: boolean;
-  /** Units that systemd stops with this one: they require it, are bound to it or a part of it (systemd.unit(5)). */
+  /** Units that systemd stops with this one: they require it, are bound to it, a part of it or told by it (systemd.unit(5)). */
   readonly stopsWithIt: readonly string[];
   readonly description: string;
 }
 
-const STOPPED_WITH_IT = ['RequiredBy', 'BoundBy', 'ConsistsOf'];
+const STOPPED_WITH_IT = ['RequiredBy', 'RequisiteOf', 'BoundBy', 'ConsistsOf', 'PropagatesStopTo'];
 
 const PROPERTIES = [
   'Id',

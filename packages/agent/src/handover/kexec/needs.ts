@@ -14,6 +14,7 @@ import {
   mountOf,
   mounts,
   probeBlockDevice,
+  readIfExists,
 } from '@exuvia/sys';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { type DiskNeeds, diskNeeds, requireDisk } from './disk-needs.ts';
@@ -195,7 +196,11 @@ function hasVsock({ spec }: Vm): boolean {
 /** The module of this CPU's vendor, which the running host uses now, as part of its kernel or not. */
 async function kvmModule(): Promise<string> {
   const there = await listIfExists('/sys/module');
-  const name = ['kvm_amd', 'kvm_intel'].find((one) => there.includes(one));
+  const cpu = (await readIfExists('/proc/cpuinfo')) ?? '';
+  const name = [
+    ...(/\bsvm\b/.test(cpu) ? ['kvm_amd'] : []),
+    ...(/\bvmx\b/.test(cpu) ? ['kvm_intel'] : []),
+  ].find((one) => there.includes(one));
   if (name !== undefined) return name;
   throw new ExuviaError('kvm-missing', 'Neither kvm_amd nor kvm_intel is loaded on this host.', {
     hint: 'Enable virtualization in the firmware and load the module.',

@@ -12,11 +12,13 @@ export async function moduleChecks(
   vms: readonly Vm[],
 ): Promise<Check[]> {
   const modules = await Promise.all(target.modules.map(moduleFits));
+  // Those that are left out as well.
+  const running = await manager.list();
   return [
     ...(await store.checks()),
     ...modules,
-    ...(await Promise.all(target.modules.map(users))).flat(),
-    await nobodyElse(await manager.list()),
+    ...(await Promise.all(target.modules.map((name) => users(name, running)))).flat(),
+    await nobodyElse(running),
     ...((await store.status()) === null ? [] : [await storeSpace(vms.length * STATE_BYTES)]),
     ...vms.map(vmRuns),
   ];
@@ -53,33 +55,39 @@ async function moduleFits(name: string): Promise<Check> {
       };
 }
 
-/** What VMs hold, by their QEMUs' descriptors, and lets go with them. */
-const HELD_BY_VMS = /^(kvm|kvm_amd|kvm_intel|irqbypass|vhost.*)$/;
+/** What VMs hold by their QEMUs' descriptors, and let go with them. */
+const HELD_BY_VMS = /^(kvm|kvm_amd|kvm_intel|irqbypass|vhost.*|vfio.*)$/;
+
+/** Devices of which it is known whose they are. */
+const KNOWN_DEVICES = /^\/dev\/(kvm|vhost|net\/tun|null|zero|u?random|pts\/|ptmx|shm\/|hugepages|vfio\/)/;
 
 /**
  * Who else uses a module, as far as it can be known while the VMs run: a tap that outlives its QEMU holds tun (Linux
  * drivers/net/tun.c, TUNSETPERSIST).
  */
-async function users(name: string): Promise<Check[]> {
+async function users(name: string, vms: readonly Vm[]): Promise<Check[]> {
   const own = name.replaceAll('-', '_');
-  const common = { id: `module-users-${name}`, subject: 'host' } as const;
+  const common = { id: `module-users-${name}`, subject: 'host', remedy: WITH_A_KERNEL } as const;
   if (own === 'tun') {
     const taps = await listIfExists('/sys/class/net');
     const flags = await Promise.all(taps.map((tap) => readIfExists(`/sys/class/net/${tap}/tun_flags`)));
     const holding = taps.filter((_, index) => flags[index] !== null);
     if (holding.length === 0) return [];
     const reason = `The module ${name} cannot be unloaded as long as there are taps: ${holding.join(', ')}.`;
-    return [
-      { ...common, verdict: 'fail', reason, remedy: 'Take it along with a kernel: `--handover kexec`.' },
-    ];
+    return [{ ...common, verdict: 'fail', reason }];
   }
   if (HELD_BY_VMS.test(own)) return [];
   const references = Number((await readIfExists(`/sys/module/${own}/refcnt`)) ?? '0');
   const holders = (await listIfExists(`/sys/module/${own}/holders`)).length;
   if (!(references > holders)) return [];
-  const reason = `The module ${name} is in use (${references - holders} times, other modules aside); whatever is no VM must let go of it, or the update is undone.`;
-  return [{ ...common, verdict: 'warn', reason, remedy: `\`lsmod\`, \`fuser\`; or \`--handover kexec\`.` }];
+  const reason = `The module ${name} is in use, ${references - holders} times by what is no module.`;
+  // A driver that a VM's QEMU has open is let go with it.
+  const links = await Promise.all(vms.map(({ pid }) => (pid === null ? [] : descriptorsOf(pid))));
+  const another = links.flat().some((link) => link.startsWith('/dev/') && !KNOWN_DEVICES.test(link));
+  return [{ ...common, verdict: another ? 'warn' : 'fail', reason }];
 }
+
+const WITH_A_KERNEL = 'End what uses it (`lsmod`), or take it along with a kernel: `--handover kexec`.';
 
 /** A process of somebody else's that has /dev/kvm or a vhost device open keeps the modules where they are. */
 async function nobodyElse(vms: readonly Vm[]): Promise<Check> {
@@ -101,7 +109,11 @@ async function nobodyElse(vms: readonly Vm[]): Promise<Check> {
 }
 
 async function holds(pid: number): Promise<boolean> {
-  const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
-  const links = await Promise.all(descriptors.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
+  const links = await descriptorsOf(pid);
   return links.some((link) => /^(\/dev\/(kvm|vhost)|anon_inode:\[?kvm-)/.test(link));
+}
+
+async function descriptorsOf(pid: number): Promise<string[]> {
+  const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  return Promise.all(descriptors.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
 }

@@ -66,42 +66,41 @@ export async function loadModules(order: readonly string[]): Promise<void> {
 }
 
 /**
- * Loads what was loaded before: from its files, or, when one of these fails, all of it from the copies that were kept when it was
- * loaded. All, because modules that use one another come from one build. Idempotent.
+ * Loads what was loaded before: from its files, or, when one of these fails, as far as there are copies from the copies that
+ * were kept when it was loaded. All that lets go is unloaded first then: modules that use one another come from one
+ * build. Idempotent.
  *
- * @throws ExuviaError `module-load-failed`; `module-busy`.
+ * @throws ExuviaError `module-load-failed`: naming the first that cannot be loaded either way; the others are.
  */
 export async function loadAgain(order: readonly string[]): Promise<void> {
   try {
     await loadModules(order);
     return;
-  } catch (error) {
-    const copies = await Promise.all(order.map(async (name) => [name, await keptModule(name)] as const));
-    const missing = copies.filter(([, kept]) => kept === null).map(([name]) => name);
-    if (missing.length > 0) throw withoutCopies(missing, error);
-    await unloadModules(await unloadOrder(order));
-    const options = await readModuleOptions();
-    for (const [name, kept] of copies.toReversed()) await insert(name, kept ?? '', options.get(name) ?? []);
+  } catch {
+    // One that is held stays: it is loaded.
+    await unloadOrder(order)
+      .then(unloadModules)
+      .catch(() => {});
   }
+  const options = await readModuleOptions();
+  const failures: ExuviaError[] = [];
+  for (const name of order.toReversed()) {
+    if ((await readIfExists(`/sys/module/${name}/initstate`)) !== null) continue;
+    const kept = await keptModule(name);
+    const [command, args] =
+      kept === null
+        ? (['modprobe', ['--', name]] as const)
+        : (['insmod', [kept, ...(options.get(name) ?? [])]] as const);
+    const { exitCode, stderr } = await run(command, [...args], { allowFailure: true });
+    if (exitCode !== 0) failures.push(loadFailed(name, stderr, WAITING));
+  }
+  const [failed] = failures;
+  if (failed !== undefined) throw failed;
 }
 
-async function insert(name: string, file: string, options: readonly string[]): Promise<void> {
-  const { exitCode, stderr } = await run('insmod', [file, ...options], { allowFailure: true });
-  if (exitCode !== 0) throw loadFailed(name, stderr, FROM_STORE);
-}
-
-const FROM_STORE = 'Install its package again, then restart the agent: the VMs wait in the store.';
+const WAITING = 'Install its package again, then restart the agent: the VMs wait in the store.';
 
 function loadFailed(name: string, stderr: string, hint: string): ExuviaError {
   const why = stderr.trim();
   return new ExuviaError('module-load-failed', `The module ${name} cannot be loaded: ${why}`, { hint });
-}
-
-function withoutCopies(names: readonly string[], cause: unknown): ExuviaError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new ExuviaError(
-    'module-load-failed',
-    `${why} There is no copy of ${names.join(', ')} from before.`,
-    { cause, hint: FROM_STORE },
-  );
 }

@@ -40,15 +40,32 @@ export async function startLeftOut({ vms }: Needs, context: StepContext): Promis
   }
 }
 
-/** The handover, with those VMs shut down before anything else and started again at its end. */
+/**
+ * The handover, with those VMs shut down and started again at its end: before anything else, but not before what may refuse
+ * the update for another VM has been tried (`rehearse`).
+ */
 export function withLeftOut(handover: Handover, dependencies: Needs): Handover {
+  const { salvage } = handover;
   return {
     ...handover,
-    steps: (plan) => [...shutDownVms(dependencies, plan), ...handover.steps(plan)],
+    steps(plan) {
+      const steps = handover.steps(plan);
+      const first = steps.findIndex(({ name }) => name === 'rehearse') + 1;
+      return steps.toSpliced(first, 0, ...shutDownVms(dependencies, plan));
+    },
     async finish(context) {
       const report = await handover.finish(context);
       await startLeftOut(dependencies, context);
       return report;
     },
+    ...(salvage === undefined
+      ? {}
+      : {
+          async salvage(context: StepContext) {
+            const found = await salvage(context);
+            await startLeftOut(dependencies, context);
+            return found;
+          },
+        }),
   };
 }
