@@ -30,9 +30,9 @@ int main(void) {
   dup2(open("/dev/console", O_RDWR), STDOUT_FILENO);
   setvbuf(stdout, NULL, _IOLBF, 0);
   crc32_prepare();
-  pid_t loaders[4];
+  struct loader loaders[4];
   if (!open_record() || !read_plan("/plan")) printf("%s\n", plan_error);
-  for (size_t left = start_loading(loaders, 4); left > 0; left--) waitpid(loaders[left - 1], NULL, 0);
+  for (size_t left = start_loading(loaders, 4); left > 0; left--) waitpid(loaders[left - 1].pid, NULL, 0);
   make_bridges();
   pid_t connecting = start_connecting();
   if (!open_tap(&vms[0].taps[0], tell_log)) perror("tap");
