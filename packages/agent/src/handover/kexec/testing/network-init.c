@@ -1,4 +1,5 @@
 /* Process 1 of a machine in which exuvia-early-restore's own network.h carries out a plan; says what has come of it. */
+#include <sys/reboot.h>
 #include <termios.h>
 
 #include "devices.h"
