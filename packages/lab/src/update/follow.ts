@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ExuviaError, type Update } from '@exuvia/contract';
+import { readIfExists } from '@exuvia/sys';
 import { agentClient, askAgent } from '../host/agent.ts';
-import { type LabState, processStartTime } from '../host/state.ts';
+import { type LabState, labPaths, processStartTime } from '../host/state.ts';
 import { patiently } from '../support/patience.ts';
 import type { Progress } from '../support/progress.ts';
 
@@ -37,7 +38,16 @@ export async function followToEnd(state: LabState, id: string, progress: Progres
     ended.abort();
     await following;
   }
-  throw new ExuviaError('update-lost', `Update ${id} did not end within ${LIMIT_MS / 1000} s.`);
+  throw new ExuviaError('update-lost', `Update ${id} did not end within ${LIMIT_MS / 1000} s.`, {
+    hint: hintOf(await readIfExists(labPaths().consoleLog)),
+  });
+}
+
+/** Of an emulated machine's kernel that has panicked the console is all that is left; its reason stands before the panic. */
+function hintOf(console: string | null): string {
+  const reason = console?.match(/\b(?:Oops|BUG|Kernel panic)\b[^\n]*/g)?.at(-1);
+  const kernel = reason === undefined ? '' : ` The last that its kernel complained of: ${reason.trim()}.`;
+  return `The lab host's console: ${labPaths().consoleLog}.${kernel} See docs/troubleshooting.md, "The lab".`;
 }
 
 async function followEvents(
