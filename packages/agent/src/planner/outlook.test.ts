@@ -44,3 +44,14 @@ test('a VM that may be left out stands in nobody’s way', async () => {
   expect(handovers.map(({ possible }) => possible)).toEqual([true, true, true]);
   expect(checks.at(-1)).toMatchObject({ id: 'vm-on-failure', subject: 'web', verdict: 'warn' });
 });
+
+test('a handover that cannot be looked into is not possible, and the doctor says why', async () => {
+  const [kexec, reboot] = kexecThatFinds();
+  if (kexec === undefined || reboot === undefined) throw new Error('There are two.');
+  kexec.checks = async () => {
+    throw new Error('The firmware is silent.');
+  };
+  const { handovers } = await outlook(WELL, [kexec, reboot], { host: fakeHost(), vms: [] });
+  expect(handovers.map(({ possible }) => possible)).toEqual([true, false, true]);
+  expect(handovers[1]?.reasons).toEqual(['The firmware is silent.']);
+});

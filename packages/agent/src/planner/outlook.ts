@@ -19,11 +19,11 @@ export async function outlook(
   let checks: readonly Check[] = doctor.checks;
   const own = new Map<string, readonly Check[]>();
   for (const handover of handovers) {
-    const prospect = await lookInto(handover, target, found);
-    if (prospect.checks === null) continue;
-    own.set(handover.kind, prospect.checks);
+    const looked = await lookInto(handover, target, found).then((prospect) => prospect.checks, asChecks);
+    if (looked === null) continue;
+    own.set(handover.kind, looked);
     // A host that is updated by kexec is well without what only a reboot needs.
-    if (handover.kind !== 'reboot') checks = [...checks, ...prospect.checks];
+    if (handover.kind !== 'reboot') checks = [...checks, ...looked];
   }
   return {
     checks: withoutRepeats(checks),
@@ -34,6 +34,12 @@ export async function outlook(
         : { handover: verdict.handover, possible: passes(looked), reasons: reasonsIn(looked) };
     }),
   };
+}
+
+/** The doctor answers, whatever he meets. */
+function asChecks(error: unknown): Check[] {
+  const reason = error instanceof Error ? error.message : String(error);
+  return [{ id: 'handover', subject: 'host', verdict: 'fail', reason }];
 }
 
 /** The one that runs, unless it has been removed since. */
