@@ -21,6 +21,8 @@
  * QEMUs live until the jump, so undoing is `cont`. It then says `undone` (or `stuck VM` for each one that did
  * not resume) and exits: 3 aborted, 1 failed, 4 a VM is stuck, 2 usage.
  *
+ * Journals, sync and commit are written by a process of its own (writer.h), for which nobody waits longer than a step may take.
+ *
  * If the machine dies before the jump, the VMs' memory dies with it, as in any power failure; the journal then
  * tells from the missing or present commit record whether the new side had to be expected.
  *
@@ -59,11 +61,8 @@ static int run_steps(void) {
   stamp("begin", "-");
   for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
     say("begin %s", steps[i].name);
-    if (!steps[i].run() && !abort_asked) {
-      say("failed %s %s", steps[i].name, failure);
-      return undo() ? 1 : 4;
-    }
-    if (!abort_asked) {
+    const bool done = steps[i].run();
+    if (done) {
       stamp(steps[i].name, "-");
       say("done %s", steps[i].name);
       hold_if_asked(steps[i].name);
@@ -72,6 +71,10 @@ static int run_steps(void) {
     if (abort_asked) {
       say("aborting %s", steps[i].name);
       return undo() ? 3 : 4;
+    }
+    if (!done) {
+      say("failed %s %s", steps[i].name, failure);
+      return undo() ? 1 : 4;
     }
   }
   return 1;

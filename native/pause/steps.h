@@ -30,7 +30,7 @@ static bool prepare(void) {
   memset(stamps, '\n', sizeof stamps);
   if (write_fully(stamps_fd, stamps, sizeof stamps) < 0 || fsync(stamps_fd) < 0)
     return fail("%s: %s", stamps_file, strerror(errno));
-  if (!written('j')) return false;
+  if (!written(JOURNALS)) return false;
   stamp_clock();
   return true;
 }
@@ -118,11 +118,11 @@ static bool seal_state(void) {
 }
 
 static bool sync_file_systems(void) {
-  return written('s');
+  return written(SYNC);
 }
 
 static bool commit(void) {
-  return written('c');
+  return written(COMMIT_RECORD);
 }
 
 static bool jump(void) {

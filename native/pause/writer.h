@@ -20,6 +20,9 @@
 #include "agent.h"
 #include "state.h"
 
+/* What it is asked for, a byte each. */
+enum writing { JOURNALS, SYNC, COMMIT_RECORD };
+
 static int writer_fd = -1;
 
 /* Linux 5.14, include/uapi/linux/ext4.h; not in the headers of every distribution. */
@@ -67,22 +70,20 @@ static bool append_commit_record(void) {
 }
 
 static const struct {
-  char letter;
   bool (*write)(void);
   const char *what;
 } writings[] = {
-    {'j', checkpoint_journals, "what the journals of the file systems hold"},
-    {'s', sync_all, "what is left to sync"},
-    {'c', append_commit_record, "the commit record"},
+    [JOURNALS] = {checkpoint_journals, "what the journals of the file systems hold"},
+    [SYNC] = {sync_all, "what is left to sync"},
+    [COMMIT_RECORD] = {append_commit_record, "the commit record"},
 };
 
-/* Answers each letter with the reason of a failure, or with nothing. */
+/* Answers each request with the reason of a failure, or with nothing. */
 static void write_on_request(int fd) {
-  char letter;
-  while (recv(fd, &letter, 1, 0) == 1) {
+  unsigned char which;
+  while (recv(fd, &which, 1, 0) == 1) {
     failure[0] = 0;
-    for (size_t i = 0; i < sizeof writings / sizeof writings[0]; i++)
-      if (writings[i].letter == letter) writings[i].write();
+    writings[which].write();
     if (send(fd, failure, strlen(failure) + 1, MSG_NOSIGNAL) < 0) return;
   }
 }
@@ -107,20 +108,15 @@ static bool start_writer(void) {
   return true;
 }
 
-static const char *what_is_written(char letter) {
-  for (size_t i = 0; i < sizeof writings / sizeof writings[0]; i++)
-    if (writings[i].letter == letter) return writings[i].what;
-  return "";
-}
-
 /* Has it written, and waits for that; not for ever, and not once the agent wants an end. */
-static bool written(char letter) {
+static bool written(enum writing writing) {
+  const unsigned char which = writing;
   const uint64_t deadline = monotonic_ms() + timeout_ms;
-  if (send(writer_fd, &letter, 1, MSG_NOSIGNAL) != 1) return fail("the process that writes has ended");
+  if (send(writer_fd, &which, 1, MSG_NOSIGNAL) != 1) return fail("the process that writes has ended");
   for (;;) {
     struct pollfd fds[] = {{.fd = writer_fd, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
     const uint64_t now = monotonic_ms();
-    if (now >= deadline) return fail("%s was not written within %u ms", what_is_written(letter), timeout_ms);
+    if (now >= deadline) return fail("%s was not written within %u ms", writings[writing].what, timeout_ms);
     if (poll(fds, 2, (int)(deadline - now)) <= 0) continue;
     if (fds[0].revents) {
       const ssize_t n = recv(writer_fd, failure, sizeof failure - 1, 0);
@@ -129,7 +125,7 @@ static bool written(char letter) {
       return failure[0] == 0;
     }
     listen_to_agent(NULL);
-    if (abort_asked) return fail("%s is not waited for", what_is_written(letter));
+    if (abort_asked) return fail("%s is not waited for", writings[writing].what);
   }
 }
 
