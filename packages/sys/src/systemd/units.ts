@@ -50,9 +50,9 @@ const PROPERTIES = [
   'Description',
 ];
 
-/** Units of the given kinds that systemd has loaded and that are active or on their way there or back. */
-export async function activeUnits(kinds: readonly UnitKind[] = KINDS): Promise<Unit[]> {
-  const patterns = kinds.map((kind) => `*.${kind}`);
+/** Units that systemd has loaded and that are active or on their way there or back. */
+export async function activeUnits(): Promise<Unit[]> {
+  const patterns = KINDS.map((kind) => `*.${kind}`);
   const { stdout } = await run('systemctl', [
     'show',
     `--property=${PROPERTIES.join(',')}`,

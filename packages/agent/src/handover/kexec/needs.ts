@@ -19,7 +19,7 @@ import {
 import type { HandoverDependencies } from '../dependencies.ts';
 import { type DiskNeeds, diskNeeds, requireDisk } from './disk-needs.ts';
 import { type EarlyNetwork, earlyNetwork, NO_NETWORK } from './early-network.ts';
-import { type EarlyDevice, type EarlyGroup, type EarlyMount, HOST_INIT } from './restore-plan.ts';
+import { type EarlyDevice, type EarlyGroup, type EarlyMount, HOST_INIT, STORE_FILE_SYSTEM } from './restore-plan.ts';
 import { usableWatchdog } from './watchdog.ts';
 
 /** File systems and modules without which the VMs cannot be brought back. */
@@ -35,9 +35,6 @@ export interface EarlyNeeds {
   readonly watchdog: string | null;
   readonly modules: readonly (ModuleFile & { readonly group: EarlyGroup })[];
 }
-
-/** Of the store, whatever the host's own are. */
-const STORE_FILE_SYSTEM = 'ext4';
 
 /** File systems that exuvia-early-restore can find by their superblock (native/early-restore/devices.h). */
 const SUPPORTED = new Set(['ext4', 'xfs']);

@@ -7,6 +7,9 @@ import { handoverFiles } from './layout.ts';
 /** What the early restore becomes. */
 export const HOST_INIT = '/sbin/init';
 
+/** Of the store, whatever the host's own are. */
+export const STORE_FILE_SYSTEM = 'ext4';
+
 /** A file system that exuvia-early-restore mounts; `path` is where the running host has it. */
 export interface EarlyMount {
   readonly uuid: string;
@@ -78,7 +81,7 @@ export function renderRestorePlan(plan: RestorePlan): string {
       disk === null ? [] : [`on ${path} ${disk.partition} ${disk.kind} ${disk.value}`],
     ),
     ...plan.devices.map(({ path, partition, kind, value }) => `device ${path} ${partition} ${kind} ${value}`),
-    `store ${plan.store.label} ext4 ${plan.store.path} ${plan.store.options}`,
+    `store ${plan.store.label} ${STORE_FILE_SYSTEM} ${plan.store.path} ${plan.store.options}`,
     ...networkLines(plan.network),
     `online-cpus ${plan.cpus}`,
     ...(plan.watchdog === null ? [] : [`watchdog ${plan.watchdog}`]),
