@@ -14,3 +14,8 @@ export type Check = z.infer<typeof checkSchema>;
 export function passes(checks: readonly Check[]): boolean {
   return checks.every((check) => check.verdict !== 'fail');
 }
+
+/** What a check says, with whom it says it of unless that is the host. */
+export function reasonOf({ subject, reason }: Pick<Check, 'subject' | 'reason'>): string {
+  return subject === 'host' ? reason : `VM ${subject}: ${reason}`;
+}

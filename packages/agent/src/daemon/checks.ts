@@ -1,5 +1,5 @@
 import type { AgentConfig, Check, Doctor, ExuviaError, Vm } from '@exuvia/contract';
-import { passes } from '@exuvia/contract';
+import { passes, reasonOf } from '@exuvia/contract';
 import type { Journal } from '../journal/index.ts';
 
 /** Whether the journal can be trusted; without it no update can be made safe against a crash. */
@@ -47,9 +47,7 @@ export function specChecks(problems: ReadonlyMap<string, ExuviaError>, vms: read
 
 /** The doctor's findings with more in front; what fails there stops every handover. */
 export function withChecks(doctor: Doctor, own: readonly Check[]): Doctor {
-  const reasons = own
-    .filter((check) => check.verdict === 'fail')
-    .map(({ subject, reason }) => (subject === 'host' ? reason : `VM ${subject}: ${reason}`));
+  const reasons = own.filter((check) => check.verdict === 'fail').map(reasonOf);
   return {
     checks: [...own, ...doctor.checks],
     handovers: doctor.handovers.map((handover) => ({

@@ -1,4 +1,4 @@
-import { type Check, type Doctor, ExuviaError } from '@exuvia/contract';
+import { type Check, type Doctor, ExuviaError, reasonOf } from '@exuvia/contract';
 import type { Store, VmManager } from '../kinds.ts';
 import { type DoctorFacts, doctorFacts, type QemuAbilities } from './facts.ts';
 import {
@@ -67,13 +67,9 @@ const NEEDS_NEW_BOOT = new Set([...KEXEC_ONLY, 'boot-loader', 'secure-boot', 'cl
 /** Draws the conclusion: which handover is possible. */
 export function diagnose(checks: readonly Check[]): Doctor {
   const failed = checks.filter((check) => check.verdict === 'fail');
-  const reasons = (relevant: readonly Check[]) =>
-    relevant.map((check) =>
-      check.subject === 'host' ? check.reason : `VM ${check.subject}: ${check.reason}`,
-    );
-  const kexec = reasons(failed);
-  const reboot = reasons(failed.filter((check) => !KEXEC_ONLY.has(check.id)));
-  const sameBoot = reasons(failed.filter((check) => !NEEDS_NEW_BOOT.has(check.id)));
+  const kexec = failed.map(reasonOf);
+  const reboot = failed.filter((check) => !KEXEC_ONLY.has(check.id)).map(reasonOf);
+  const sameBoot = failed.filter((check) => !NEEDS_NEW_BOOT.has(check.id)).map(reasonOf);
   return {
     checks: [...checks],
     handovers: [

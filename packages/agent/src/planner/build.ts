@@ -10,6 +10,7 @@ import {
   parseSize,
   passes,
   type Report,
+  reasonOf,
   type Vm,
 } from '@exuvia/contract';
 import type { PlanTarget, RunningQemu } from '../kinds.ts';
@@ -69,8 +70,7 @@ export function buildPlan(inputs: PlanInputs): Plan {
  */
 export function checksFor(kind: HandoverKind, doctor: Doctor, carried: ReadonlySet<string>): Check[] {
   const reasons = doctor.handovers.find(({ handover }) => handover === kind)?.reasons ?? [];
-  const stands = ({ subject, reason }: Check) =>
-    reasons.includes(subject === 'host' ? reason : `VM ${subject}: ${reason}`);
+  const stands = (check: Check) => reasons.includes(reasonOf(check));
   return doctor.checks
     .filter((check) => check.subject === 'host' || carried.has(check.subject))
     .filter((check) => check.verdict !== 'fail' || stands(check));

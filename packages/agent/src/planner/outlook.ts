@@ -1,4 +1,4 @@
-import { type Check, type Doctor, type Host, passes, type Vm } from '@exuvia/contract';
+import { type Check, type Doctor, type Host, passes, reasonOf, type Vm } from '@exuvia/contract';
 import { compareReleases } from '@exuvia/sys';
 import type { Handover, PlanTarget } from '../kinds.ts';
 import { plannedVms, withoutRepeats } from './build.ts';
@@ -31,7 +31,11 @@ export async function outlook(
       const looked = own.get(verdict.handover);
       return looked === undefined
         ? verdict
-        : { handover: verdict.handover, possible: passes(looked), reasons: reasonsIn(looked) };
+        : {
+            handover: verdict.handover,
+            possible: passes(looked),
+            reasons: looked.filter((check) => check.verdict === 'fail').map(reasonOf),
+          };
     }),
   };
 }
@@ -45,10 +49,4 @@ function asChecks(error: unknown): Check[] {
 /** The one that runs, unless it has been removed since. */
 function someKernel({ kernel, kernels }: Host): string {
   return kernels.includes(kernel) ? kernel : ([...kernels].sort(compareReleases).at(-1) ?? kernel);
-}
-
-function reasonsIn(checks: readonly Check[]): string[] {
-  return checks
-    .filter(({ verdict }) => verdict === 'fail')
-    .map(({ subject, reason }) => (subject === 'host' ? reason : `VM ${subject}: ${reason}`));
 }

@@ -19,7 +19,13 @@ import {
 import type { HandoverDependencies } from '../dependencies.ts';
 import { type DiskNeeds, diskNeeds, requireDisk } from './disk-needs.ts';
 import { type EarlyNetwork, earlyNetwork, NO_NETWORK } from './early-network.ts';
-import { type EarlyDevice, type EarlyGroup, type EarlyMount, HOST_INIT, STORE_FILE_SYSTEM } from './restore-plan.ts';
+import {
+  type EarlyDevice,
+  type EarlyGroup,
+  type EarlyMount,
+  HOST_INIT,
+  STORE_FILE_SYSTEM,
+} from './restore-plan.ts';
 import { usableWatchdog } from './watchdog.ts';
 
 /** File systems and modules without which the VMs cannot be brought back. */
