@@ -4,9 +4,9 @@ import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { shutDownVms } from '../shared/left-out.ts';
 import { noteVms } from '../shared/note-vms.ts';
-import { otherSaver } from '../shared/other-saver.ts';
 import { rehearse } from '../shared/rehearsal-step.ts';
 import type { RehearsedVm } from '../shared/rehearse.ts';
+import { withSaver } from '../shared/with-saver.ts';
 import { armFallback, prepareFallback } from './fallback.ts';
 import { notePanicTimeout } from './panic-timeout.ts';
 import { pauseSteps } from './pause-steps.ts';
@@ -55,6 +55,5 @@ async function machineOf(
 ): Promise<RehearsedVm> {
   const machine = vms?.find((vm) => vm.name === name);
   if (machine === undefined) throw new ExuviaError('internal', `There is no restore plan of VM ${name}.`);
-  const savedBy = await otherSaver(dependencies, plan, name);
-  return savedBy === null ? machine : { ...machine, savedBy };
+  return withSaver(dependencies, plan, machine);
 }

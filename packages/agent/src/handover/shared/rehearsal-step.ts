@@ -3,9 +3,9 @@ import { HOST_PATHS, type Plan, parseSize, type Vm } from '@exuvia/contract';
 import { commandLineFor } from '@exuvia/qemu';
 import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
-import { otherSaver } from './other-saver.ts';
 import { endRehearsal, type RehearsedVm, rehearseRestore } from './rehearse.ts';
 import { QEMU_ENVIRONMENT } from './running-program.ts';
+import { withSaver } from './with-saver.ts';
 
 /**
  * Rehearses the restore of every VM. When the agent dies in it, a directory in /run and a QEMU that executes nothing
@@ -55,13 +55,11 @@ export function rehearseRestart(dependencies: HandoverDependencies): Step {
     async ({ name }, plan) => {
       const argv = await dependencies.vms.restoreArguments(name);
       const binary = plan.target.qemu?.binary;
-      const machine = {
+      return withSaver(dependencies, plan, {
         name,
         argv: binary === undefined ? argv : commandLineFor(binary, argv),
         environment: QEMU_ENVIRONMENT,
-      };
-      const savedBy = await otherSaver(dependencies, plan, name);
-      return savedBy === null ? machine : { ...machine, savedBy };
+      });
     },
   );
 }

@@ -5,18 +5,18 @@ import type { RehearsedVm } from './rehearse.ts';
 import { runningProgram } from './running-program.ts';
 
 /**
- * The QEMU that will save a VM, when it is another build than the one that will restore it: asked for by the plan, or
- * because its file was replaced since the VM was started. `null`: the same build.
+ * A machine as it will be restored, with the QEMU that will save it where that is another build: asked for by the plan, or
+ * because its file was replaced since the VM was started.
  */
-export async function otherSaver(
+export async function withSaver(
   { vms }: Pick<HandoverDependencies, 'vms'>,
   plan: Pick<Plan, 'target'>,
-  name: string,
-): Promise<NonNullable<RehearsedVm['savedBy']> | null> {
-  const running = await vms.runningQemu(name);
-  const argv = await vms.restoreArguments(name);
-  if (running === null) return null;
+  machine: RehearsedVm,
+): Promise<RehearsedVm> {
+  const running = await vms.runningQemu(machine.name);
+  const argv = await vms.restoreArguments(machine.name);
+  if (running === null) return machine;
   const restoring = await probeQemu(plan.target.qemu?.binary ?? argv[0] ?? '');
   const same = restoring.version === running.version && restoring.packageVersion === running.package;
-  return same ? null : runningProgram(running.pid, argv);
+  return same ? machine : { ...machine, savedBy: await runningProgram(running.pid, argv) };
 }
