@@ -1,5 +1,6 @@
 import { ExuviaError } from '@exuvia/contract';
 import type { Step, StepContext, VmManager } from '../kinds.ts';
+import { setClockOf } from '../workload/guest-clock.ts';
 import type { FaultGate } from './faults.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -92,19 +93,11 @@ export async function undoSteps(
   }
   await attempt('Journal', () => ledger.flush());
   for (const step of reversed.filter((step) => step.phase === null)) await undo(step);
-  if (steps.some((step) => step.phase !== null)) await setClocks(context, vms);
+  if (steps.some((step) => step.phase !== null))
+    await Promise.all(
+      context.plan.vms.map(({ name }) => setClockOf(vms, name, (message) => context.log(message))),
+    );
   return problems;
-}
-
-/** A guest that does not answer keeps its clock. */
-async function setClocks(context: StepContext, vms: Pick<VmManager, 'setClock'>): Promise<void> {
-  await Promise.all(
-    context.plan.vms.map(({ name }) =>
-      vms.setClock(name).catch((error: unknown) => {
-        context.log(`The wall clock of VM ${name} was not set: ${sentenceOf(error)}`);
-      }),
-    ),
-  );
 }
 
 /** What an error says and advises, as one line. */

@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Report, Vm } from '@exuvia/contract';
 import { z } from 'zod';
 import type { StepContext } from '../../kinds.ts';
+import { setClockOf } from '../../workload/guest-clock.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 
 const heartbeatsSchema = z.record(z.string(), z.object({ bootId: z.string(), sequence: z.string() }));
@@ -45,22 +46,11 @@ async function verifyVm(
 ): Promise<VerifiedVm> {
   const found = await whatIsThere(dependencies, context, name);
   const runs = found.outcome === 'running';
-  return { ...found, clock: runs ? await setClock(dependencies, context, name) : null };
-}
-
-/** A guest that does not answer keeps its clock: the report says by how much it is behind. */
-async function setClock(
-  { vms }: HandoverDependencies,
-  context: StepContext,
-  name: string,
-): Promise<VerifiedVm['clock']> {
-  try {
-    return await vms.setClock(name);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    context.log(`The wall clock of VM ${name} was not set: ${why}`);
-    return null;
-  }
+  // Without it the report says by how much the clock is behind.
+  return {
+    ...found,
+    clock: runs ? await setClockOf(dependencies.vms, name, (message) => context.log(message)) : null,
+  };
 }
 
 async function whatIsThere(
