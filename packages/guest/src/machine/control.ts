@@ -1,4 +1,4 @@
-import type { QmpClient } from '@exuvia/qemu';
+import { type QmpClient, queryStatus } from '@exuvia/qemu';
 import { GuestError } from '../errors.ts';
 import { humanCommand } from '../memory/open.ts';
 import { type ChannelPaths, openChannel, reconcileChannel } from './channel.ts';
@@ -41,6 +41,8 @@ export async function openControl(
     gdb = connection;
     connection.onForeignStop = vm.onForeignStop;
     await connection.expect(script.answers);
+    // QEMU's events of this stop come before the answer: later ones are not taken for it, nor it for them.
+    await queryStatus(qmp);
     mark.set(false);
     const program = await connection.lend(() => StopProgram.start(connection.socket, guard.lifeline));
     return { gdb: connection, gdbserver, vcpus, mark, guard, program };

@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { access, readdir, writeFile } from 'node:fs/promises';
-import { createConnection } from 'node:net';
+import { createConnection, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as wait } from 'node:timers/promises';
 import { startCommandLine } from '@exuvia/qemu';
 import { COUNTING_GUEST_PAGE, findQemu, makeTestRoom, type TestRoom } from '@exuvia/qemu/testing';
 import { run } from '@exuvia/sys';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { GdbConnection } from './gdb/connection.ts';
 import { packet } from './gdb/packets.ts';
 import { type GuestMachine, openMachine } from './machine.ts';
 import type { SwitchPlan } from './stop-program/plan.ts';
@@ -208,6 +212,36 @@ describe.skipIf('missing' in qemu)('a VM that is stopped', () => {
     debuggerSocket.destroy();
   });
 
+  test('is known to stand because of the tool, however late QEMU tells that it went on before', async () => {
+    await machine.close();
+    const slow = join(room.directory, 'slow.sock');
+    const server = createServer((client) => tellLate(createConnection(room.paths.qmp), client, 'RESUME'));
+    server.listen(slow);
+    await once(server, 'listening');
+    machine = await openMachine(slow);
+    const expectAnswers = GdbConnection.prototype.expect;
+    vi.spyOn(GdbConnection.prototype, 'expect').mockImplementationOnce(async function (
+      this: GdbConnection,
+      ...wanted
+    ) {
+      const answers = await expectAnswers.apply(this, wanted);
+      await wait(100);
+      return answers;
+    });
+    let mark = '';
+    await machine.stop({
+      reads: [],
+      decide: () => {
+        mark = readFileSync(`${slow}.exuvia-gdb.stopped`, 'latin1');
+        return [];
+      },
+    });
+    expect(mark).toBe('1');
+    await machine.close();
+    server.close();
+    vi.restoreAllMocks();
+  });
+
   test('goes on, without a control channel, when the tool is killed in the middle of the stop', async () => {
     await machine.close();
     const killed = `
@@ -251,3 +285,15 @@ describe.skipIf('missing' in qemu)('a VM that is stopped', () => {
     await goesOn();
   });
 });
+
+/** A monitor that is in no hurry to tell an event: what it says afterwards waits as well, as in QEMU. */
+async function tellLate(monitor: Socket, client: Socket, event: string): Promise<void> {
+  client.pipe(monitor);
+  client.on('error', () => monitor.destroy());
+  client.on('close', () => monitor.destroy());
+  for await (const line of createInterface({ input: monitor })) {
+    if (line.includes(`"event": "${event}"`)) await wait(500);
+    client.write(`${line}\n`);
+  }
+  client.destroy();
+}
