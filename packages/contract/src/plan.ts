@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { checkSchema } from './check.ts';
 import { phaseNameSchema } from './phase.ts';
-import { onFailureSchema, vmNameSchema } from './spec.ts';
+import { type OnFailure, onFailureSchema, vmNameSchema } from './spec.ts';
 
 /** How control passes from old software to new, the cheapest first. */
 export const handoverKindSchema = z.enum(['vmm', 'module', 'kexec', 'reboot']);
@@ -10,6 +10,14 @@ export type HandoverKind = z.infer<typeof handoverKindSchema>;
 /** The kernel runs on through an update of these kinds, and the agent with it. */
 export function staysInBoot(kind: HandoverKind): boolean {
   return kind === 'vmm' || kind === 'module';
+}
+
+/**
+ * Whether an update of this kind goes on without a VM that it cannot carry, as the VM's spec says. One that runs on holds
+ * the modules; one that ends with the machine, unasked, loses more than a state.
+ */
+export function mayBeLeftOut(kind: HandoverKind, onFailure: OnFailure): onFailure is 'shutdown' | 'leave' {
+  return onFailure === 'shutdown' || (onFailure === 'leave' && (kind === 'vmm' || kind === 'kexec'));
 }
 
 export const kernelReleaseSchema = z

@@ -55,8 +55,12 @@ export const reportSchema = z.object({
           'left: it could not be saved and ended with the old kernel, as its spec says; paused: it is restored, but its QEMU did not let it run on',
         ),
       phases: z.array(phaseTimingSchema).describe("The VM's own times where they differ from the host's"),
-      /** First stop to last resume by the host's own stamps: a lower bound, never called a blackout. */
-      pausedMs: z.number().nullable(),
+      pausedMs: z
+        .number()
+        .nullable()
+        .describe(
+          "From the VM's stop to its resume by the host's own stamps: a lower bound, never called a blackout. Without phases: an upper bound, by the real-time clock",
+        ),
       bootIdSame: z.boolean().nullable().describe('null: the VM has no heartbeat page'),
       heartbeatContinued: z.boolean().nullable(),
       clock: z

@@ -52,6 +52,7 @@ const limitsSchema = z
 
 /** abort: the update does not happen; shutdown: the VM is powered down for it; leave: it is left behind. */
 export const onFailureSchema = z.enum(['abort', 'shutdown', 'leave']);
+export type OnFailure = z.infer<typeof onFailureSchema>;
 
 /** What a VM is; one YAML file a VM in /etc/exuvia/vms, named after the VM. */
 export const vmSpecSchema = z.strictObject({
@@ -96,7 +97,7 @@ export const vmSpecSchema = z.strictObject({
   onFailure: onFailureSchema
     .default('abort')
     .describe(
-      'What happens when it cannot be saved for an update: the update is refused or aborted; or it is shut down beforehand and started again afterwards; or it is left behind and ends with the old kernel. A failure that shows in the pause only: abort and shutdown both abort. In an update of QEMU, leave means that it stays in its old QEMU; in one of kernel modules, and before a restart, it aborts. So does, whatever is said here, what only the rehearsal finds',
+      'What happens when it cannot be saved for an update: the update is refused or aborted; or it is shut down beforehand and started again afterwards; or it is left behind and ends with the old kernel. A failure that shows in the pause only: abort and shutdown both abort. In an update of QEMU, leave means that it stays in its old QEMU; in one of kernel modules, and before a restart, it aborts. What only the rehearsal finds ends that update, and holds for the next plan, which `exuvia update` makes by itself',
     ),
   heartbeat: z
     .boolean()

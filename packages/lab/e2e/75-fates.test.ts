@@ -78,6 +78,31 @@ test('a VM that cannot be saved stops the update before anything is paused', asy
   await ask(lab, (client) => client.destroyVm('odd'));
 });
 
+test('what only the rehearsal finds out holds for the next plan, which the same command makes', async () => {
+  // QEMU 11.1 takes no virtio-serial that began in 10.0 (docs/vms.md): no check knows of that.
+  const wired = guestOfRole('tiny', {
+    name: 'wired',
+    memory,
+    guestAgent: 'virtio-serial',
+    onFailure: 'leave',
+  });
+  await start(wired);
+  const before = await vmNamed('wired');
+  const { now: from } = await observer.peek();
+  const { stdout } = await labRun(lab, `exuvia update --qemu ${newQemuOf(lab)} --handover vmm --json`, {
+    timeoutMs: LIMIT_MS,
+  });
+  expect(JSON.parse(stdout)).toMatchObject({ outcome: 'completed' });
+  const [moved, refused] = await ask(lab, (client) => client.updates());
+  expect(moved?.state).toBe('completed');
+  expect(refused).toMatchObject({ state: 'aborted', reason: expect.stringMatching(/VM wired .*rehearsal/) });
+  await expectGuestsLivedOn(observer, from, ORDER);
+  const after = await vmNamed('wired');
+  expect(after).toMatchObject({ state: 'running', pid: before.pid });
+  await ask(lab, (client) => client.destroyVm('wired'));
+  await observedUpdate(lab, observer, { qemu: HOST_QEMU, handover: 'vmm', parallel: 3 }, progress);
+});
+
 test('or it is shut down and started again, or left behind, as its spec says; the others go on, by priority', async () => {
   await start(guestOfRole('tiny', { name: 'down', memory, extraArgs: UNSAVEABLE, onFailure: 'shutdown' }));
   await start(guestOfRole('tiny', { name: 'left', memory, extraArgs: UNSAVEABLE, onFailure: 'leave' }));

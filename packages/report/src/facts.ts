@@ -15,7 +15,7 @@ export interface VmFacts {
   readonly outcome: Report['vms'][number]['outcome'];
   /** Measured outside the host; null without an observer. */
   readonly blackoutMs: number | null;
-  /** By the host's own stamps: a lower bound of the blackout. */
+  /** As {@link pauseClock} says. */
   readonly pausedMs: number | null;
   readonly sameBoot: Verdict;
   readonly heartbeat: Verdict;
@@ -121,9 +121,7 @@ export function sumSentence(report: Report): { readonly flagged: boolean; readon
  */
 export function clockSentence(report: Report): string | null {
   const there = report.vms.filter(({ outcome }) => outcome !== 'lost');
-  const sentences = [setClocks(there), lateClocks(there, report.handover)].filter(
-    (sentence) => sentence !== null,
-  );
+  const sentences = [setClocks(there), lateClocks(there, report)].filter((sentence) => sentence !== null);
   return sentences.length === 0 ? null : sentences.join(' ');
 }
 
@@ -135,7 +133,19 @@ function setClocks(vms: Report['vms']): string | null {
   return `Guest agents have set the wall clocks of ${names}, to within ${formatSpan(furthest)} of the host's.`;
 }
 
-function lateClocks(vms: Report['vms'], handover: Report['handover']): string | null {
+/** The pauses were not measured: a reset ends the clocks that measure them, and the phases with them. */
+function pausesAreBounds({ phases, vms }: Report): boolean {
+  return phases.length === 0 && vms.some(({ pausedMs }) => pausedMs !== null);
+}
+
+/** How it is known for how long each VM stood still. */
+export function pauseClock(report: Report): string {
+  return pausesAreBounds(report)
+    ? "from the step that stopped the VMs until they were seen to run again, by the host's real-time clock, an upper bound"
+    : 'by the stamps of the host itself, a lower bound';
+}
+
+function lateClocks(vms: Report['vms'], report: Report): string | null {
   const late = vms.flatMap(({ name, clock, pausedMs }) =>
     clock !== null || pausedMs === null ? [] : [{ name, pausedMs }],
   );
@@ -147,7 +157,7 @@ function lateClocks(vms: Report['vms'], handover: Report['handover']): string | 
     late.length === vms.length
       ? "The guests' wall clocks"
       : `Those of ${late.map(({ name }) => name).join(', ')}`;
-  const bound = handover === 'kexec' ? '' : 'at most ';
+  const bound = report.handover === 'kexec' && !pausesAreBounds(report) ? '' : 'at most ';
   return `${whose} are behind by ${bound}the time that they were paused (${much}) until a time service in them corrects that.`;
 }
 

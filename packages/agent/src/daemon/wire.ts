@@ -8,11 +8,11 @@ import { createKexecHandover } from '../handover/kexec/index.ts';
 import { createModuleHandover, keepLoadedModules } from '../handover/module/index.ts';
 import { createRebootHandover } from '../handover/reboot/index.ts';
 import { withLeftOut } from '../handover/shared/left-out.ts';
+import { withRefusals } from '../handover/shared/refusals.ts';
 import { createVmmHandover } from '../handover/vmm/index.ts';
 import type { Log } from '../http/services.ts';
 import { createInventory } from '../inventory/inventory.ts';
 import { createSoftware, heldModules, loadedLivepatches } from '../inventory/software.ts';
-import type { Handover } from '../kinds.ts';
 import { aptLineForKernel } from '../planner/index.ts';
 import { createSetup } from '../setup/index.ts';
 import { createDaxStore } from '../store/dax/index.ts';
@@ -41,12 +41,12 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     now: () => new Date(),
     log: (message) => log.warn({}, message),
   });
-  const handovers: readonly Handover[] = [
+  const handovers = [
     withLeftOut(createVmmHandover(given), given),
     withLeftOut(createModuleHandover(given), given),
     createKexecHandover(given),
     withLeftOut(createRebootHandover(given), given),
-  ];
+  ].map((handover) => withRefusals(handover, given));
   return {
     store,
     vms,

@@ -5,6 +5,7 @@ import {
   type HandoverKind,
   type Host,
   type Livepatch,
+  mayBeLeftOut,
   type Plan,
   type PlanStep,
   parseSize,
@@ -80,10 +81,7 @@ export function checksFor(kind: HandoverKind, doctor: Doctor, carried: ReadonlyS
 export function leftOutOf(kind: HandoverKind, checks: readonly Check[], vms: readonly Vm[]): Plan['leftOut'] {
   return vms.flatMap(({ name, spec: { onFailure } }) => {
     const fails = checks.some(({ subject, verdict }) => subject === name && verdict === 'fail');
-    // A VM that runs on holds the modules; one that ends with the machine, unasked, loses more than a state.
-    const mayLeave = kind === 'vmm' || kind === 'kexec';
-    const helps = onFailure === 'shutdown' || (onFailure === 'leave' && mayLeave);
-    return fails && helps ? [{ name, action: onFailure }] : [];
+    return fails && mayBeLeftOut(kind, onFailure) ? [{ name, action: onFailure }] : [];
   });
 }
 

@@ -16,6 +16,7 @@ import {
 import type { UpdateState } from '../journal/index.ts';
 import type { Handover, VmManager } from '../kinds.ts';
 import { decideRecovery, type Recovery, startedSteps } from './decide.ts';
+import { withPauses } from './pauses.ts';
 
 export interface RecoveryDependencies {
   readonly engine: Engine;
@@ -105,7 +106,7 @@ async function salvage(
     await closeUpdate(closing, state.plan.id, {
       outcome: 'failed',
       reason,
-      ...(report === undefined ? {} : { report }),
+      ...(report === undefined ? {} : { report: withPauses(report, state, closing.now()) }),
     });
     return found?.wentBack === true;
   } catch (error) {

@@ -4,8 +4,10 @@ import {
   ExuviaError,
   type Fault,
   faultSchema,
+  mayBeLeftOut,
   type Plan,
   staysInBoot,
+  type Update,
 } from '@exuvia/contract';
 import { formatSpan, planChanges, renderPlanText, renderReportText } from '@exuvia/report';
 import { isRemote, withClient } from '../connect.ts';
@@ -36,9 +38,39 @@ export async function update(invocation: Invocation<UpdateOptions>): Promise<Exi
       show(io, options, begun, () => `Update ${begun.id} has begun: exuvia status\n`);
       return EXIT.ok;
     }
-    io.err(announcement(plan, isRemote(options)));
-    return await watch(client, begun.id, invocation);
+    const ended = await toItsEnd(client, plan, invocation);
+    const report = await askAgain(() => client.report(ended.id));
+    show(io, options, report, () => renderReportText(report, io));
+    return ended.state === 'completed' ? EXIT.ok : EXIT.failed;
   });
+}
+
+/**
+ * Follows an update to its end. One that was undone because only its rehearsal found out that a VM cannot be taken along
+ * is begun anew without that VM, where its spec says so (`onFailure`).
+ */
+async function toItsEnd(client: Client, plan: Plan, invocation: Invocation<UpdateOptions>): Promise<Update> {
+  const { options, io } = invocation;
+  io.err(announcement(plan, isRemote(options)));
+  const goesOn = `Update ${plan.id} goes on: exuvia status shows it, exuvia abort ends it.`;
+  const ended = await lastState(client, plan.id, invocation, goesOn);
+  const next = ended.state === 'aborted' ? await planWithout(client, plan, invocation) : null;
+  if (next === null) return ended;
+  io.err(`Update ${ended.id} is aborted: ${ended.reason ?? ''}\n`);
+  await client.startUpdate({ plan: next.id });
+  return await toItsEnd(client, next, invocation);
+}
+
+/** A plan that leaves out more than the one before; `null` when there is none. */
+async function planWithout(
+  client: Client,
+  { vms, leftOut, handover }: Plan,
+  { options, io }: Invocation<UpdateOptions>,
+): Promise<Plan | null> {
+  const request = requestOf(options);
+  if (request === null || !vms.some(({ onFailure }) => mayBeLeftOut(handover, onFailure))) return null;
+  const next = await askAgain(() => client.makePlan(request, { signal: io.signal }));
+  return next.executable && next.handover === handover && next.leftOut.length > leftOut.length ? next : null;
 }
 
 export async function abort(invocation: Invocation<{ wait: boolean }>): Promise<ExitStatus> {
@@ -105,17 +137,4 @@ function announcement(plan: Plan, remote: boolean): string {
     ? 'This connection breaks with the jump and is made anew on the other side.'
     : 'This command ends with the jump, as everything on this host but its VMs; afterwards: exuvia report';
   return `Update ${plan.id}: ${planChanges(plan).join(', ')} by ${plan.handover}, ${count}.${expected}\n${staysInBoot(plan.handover) ? '' : `${connection}\n`}`;
-}
-
-async function watch(client: Client, id: string, invocation: Invocation): Promise<ExitStatus> {
-  const { options, io } = invocation;
-  const ended = await lastState(
-    client,
-    id,
-    invocation,
-    `Update ${id} goes on: exuvia status shows it, exuvia abort ends it.`,
-  );
-  const report = await askAgain(() => client.report(id));
-  show(io, options, report, () => renderReportText(report, io));
-  return ended.state === 'completed' ? EXIT.ok : EXIT.failed;
 }

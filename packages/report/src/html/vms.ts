@@ -1,5 +1,5 @@
 import type { Report } from '@exuvia/contract';
-import { clockSentence, isTrouble, type Verdict, type VmFacts, vmFacts } from '../facts.ts';
+import { clockSentence, isTrouble, pauseClock, type Verdict, type VmFacts, vmFacts } from '../facts.ts';
 import { formatMs, formatSpan } from '../text/number.ts';
 import { round, stackedBar } from './bar.ts';
 import { html, type Markup, NOTHING } from './markup.ts';
@@ -57,7 +57,7 @@ function verdict(value: Verdict, ok: string, failed: string): Markup {
 }
 
 function explanation(report: Report): string {
-  const paused = 'Paused is counted by the stamps of the host itself and is a lower bound.';
+  const paused = `Paused is counted ${pauseClock(report)}.`;
   const clocks = clockSentence(report) ?? '';
   const { observation } = report;
   return observation === null

@@ -34,7 +34,8 @@ disk  running         2433       2410  same     continued  ok
 tiny  running         2313       2290  same     continued  -
 
 blackout: the largest gap between two heartbeats, seen by lab outside the host (clock:
-CLOCK_MONOTONIC of the machine that runs the lab host). paused: by the stamps of the host itself.
+CLOCK_MONOTONIC of the machine that runs the lab host). paused: by the stamps of the host itself, a
+lower bound.
 
 The guests' wall clocks are behind by the time that they were paused (2.29 s to 2.57 s) until a time
 service in them corrects that.
@@ -133,5 +134,17 @@ test('control characters from a host cannot steer the terminal', () => {
   const text = renderReportText({ ...report, host });
   expect(text.split('\n')[1]).toBe(
     '  evil ]0;owned host, by kexec: kernel 6.12.107+deb13-cloud-amd64 -> 7.2.12+deb13-cloud-amd64',
+  );
+});
+
+test('pauses that a reset has left unmeasured are bounds, and said to be', () => {
+  const text = renderReportText(exampleReport({ phases: [], totalMs: null, observation: null }), {
+    width: 400,
+  });
+  expect(text).toContain(
+    "paused: from the step that stopped the VMs until they were seen to run again, by the host's real-time clock, an upper bound.",
+  );
+  expect(text).toContain(
+    'wall clocks are behind by at most the time that they were paused (2.29 s to 2.57 s)',
   );
 });

@@ -3,6 +3,7 @@ import {
   clockSentence,
   isTrouble,
   orderedPhases,
+  pauseClock,
   sumSentence,
   totalIs,
   type Verdict,
@@ -124,8 +125,8 @@ function vmBlocks(report: Report, terminal: Terminal): string[][] {
   const { observation } = report;
   const source =
     observation === null
-      ? 'Nobody outside the host observed this update, so no blackout was measured. paused: by the stamps of the host itself, a lower bound.'
-      : `blackout: the largest gap between two heartbeats, seen by ${observation.observer} outside the host (clock: ${observation.clock}). paused: by the stamps of the host itself.`;
+      ? `Nobody outside the host observed this update, so no blackout was measured. paused: ${pauseClock(report)}.`
+      : `blackout: the largest gap between two heartbeats, seen by ${observation.observer} outside the host (clock: ${observation.clock}). paused: ${pauseClock(report)}.`;
   const clocks = clockSentence(report);
   return [[table], wrap(source, terminal.width), ...(clocks === null ? [] : [wrap(clocks, terminal.width)])];
 }

@@ -1,14 +1,15 @@
 import { join } from 'node:path';
-import { HOST_PATHS, type Plan, parseSize, type Vm } from '@exuvia/contract';
+import { ExuviaError, HOST_PATHS, mayBeLeftOut, type Plan, parseSize, type Vm } from '@exuvia/contract';
 import { commandLineFor } from '@exuvia/qemu';
 import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { forgetRefusal, noteRefusal } from './refusals.ts';
 import { endRehearsal, type RehearsedVm, rehearseRestore } from './rehearse.ts';
 import { QEMU_ENVIRONMENT } from './running-program.ts';
 import { withSaver } from './with-saver.ts';
 
 /**
- * Rehearses the restore of every VM. When the agent dies in it, a directory in /run and a QEMU that executes nothing
+ * Rehearses the restore of every VM; what it finds out is kept for the next plan (./refusals.ts). When the agent dies in it, a directory in /run and a QEMU that executes nothing
  * stay behind, until `undo`.
  *
  * @param machineOf how a VM will be saved and restored.
@@ -23,20 +24,31 @@ export function rehearse(
     phase: null,
     description,
     async run({ plan, signal, log }) {
+      const refused: ExuviaError[] = [];
       for (const { name } of plan.vms) {
         const vm = await dependencies.vms.get(name);
         if (vm.spec.extraArgs.length > 0) {
           log(`VM ${name} is not rehearsed: its extra arguments may name things that exist only once`);
           continue;
         }
-        await rehearseRestore(await machineOf(vm, plan), {
-          record: join(HOST_PATHS.runtime, 'rehearsed'),
-          directory: rehearsalDirectory(name),
-          memoryBytes: parseSize(vm.spec.memory) ?? 0,
-          cpus: dependencies.config().vmCpus,
-          signal,
-        });
+        const machine = await machineOf(vm, plan);
+        try {
+          await rehearseRestore(machine, {
+            record: join(HOST_PATHS.runtime, 'rehearsed'),
+            directory: rehearsalDirectory(name),
+            memoryBytes: parseSize(vm.spec.memory) ?? 0,
+            cpus: dependencies.config().vmCpus,
+            signal,
+          });
+          await forgetRefusal(name);
+        } catch (error) {
+          if (!isRefusal(error)) throw error;
+          await noteRefusal(dependencies, plan.target, vm, error);
+          if (!mayBeLeftOut(plan.handover, vm.spec.onFailure)) throw error;
+          refused.push(error);
+        }
       }
+      if (refused.length > 0) throw leftOutNextTime(refused);
     },
     async undo({ plan }) {
       await Promise.all(plan.vms.map(({ name }) => endRehearsal(rehearsalDirectory(name))));
@@ -62,6 +74,17 @@ export function rehearseRestart(dependencies: HandoverDependencies): Step {
       });
     },
   );
+}
+
+function isRefusal(error: unknown): error is ExuviaError {
+  return error instanceof ExuviaError && error.code === 'rehearsal-failed';
+}
+
+function leftOutNextTime(refused: readonly ExuviaError[]): ExuviaError {
+  const said = refused.map(({ message, hint = '' }) => `${message} ${hint}`.trim()).join(' ');
+  return new ExuviaError('rehearsal-failed', said, {
+    hint: 'A new plan goes on without it, as its spec says (onFailure).',
+  });
 }
 
 function rehearsalDirectory(name: string): string {

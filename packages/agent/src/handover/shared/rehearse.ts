@@ -110,8 +110,8 @@ async function keyOf(vm: RehearsedVm): Promise<string> {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
 }
 
-/** A file may be replaced, and that of a running QEMU has another name for each process. */
-async function buildOf(binary: string): Promise<string> {
+/** Which build a file is: it may be replaced, and that of a running QEMU has another name for each process. */
+export async function buildOf(binary: string): Promise<string> {
   const { dev, ino, mtimeMs, size } = await stat(binary);
   return [dev, ino, mtimeMs, size].join(':');
 }

@@ -1,0 +1,48 @@
+import { FakeVms, fakeVm, startTestAgent, type TestAgent } from '@exuvia/agent';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { run } from '../testing/run.ts';
+
+let agent: TestAgent;
+beforeEach(async () => {
+  const web = fakeVm('web');
+  const vms = new FakeVms({ ...web, spec: { ...web.spec, onFailure: 'leave' } }, fakeVm('db'));
+  agent = await startTestAgent({ vms });
+});
+afterEach(() => agent.stop());
+
+const exuvia = (line: string) => run([...line.split(' '), '--socket', agent.socket]);
+
+/** The first update finds out what the checks did not know; the second one goes further, and fails as well. */
+function refusedByRehearsal(vm: string): void {
+  agent.handover.deeds.set('run load', () => {
+    if (agent.handover.checksFound.length > 0) return;
+    agent.handover.checksFound = [
+      { id: 'vm-rehearsed', subject: vm, verdict: 'fail', reason: 'It does not fit.' },
+    ];
+    throw new Error(`VM ${vm} does not fit.`);
+  });
+  agent.handover.deeds.set('run quit', () => {
+    throw new Error('Not today.');
+  });
+}
+
+test('an update that only its rehearsal refuses begins anew without the VM, as its spec says', async () => {
+  refusedByRehearsal('web');
+  const { status, out, err } = await exuvia('update --kernel 7.2');
+  expect(status).toBe(1);
+  expect(err).toMatch(/by kexec, 2 VMs\.\n[\s\S]*is aborted: Step load failed: VM web does not fit\.\n/);
+  expect(err).toMatch(/by kexec, 1 VM\.\n[\s\S]*Step quit failed: Not today\.\n$/);
+  expect(out).toContain('Step quit failed: Not today.');
+  expect(JSON.parse((await exuvia('history --json')).out)).toHaveLength(2);
+});
+
+test('it does not where the spec says nothing, or only a plan was given', async () => {
+  refusedByRehearsal('db');
+  expect((await exuvia('update --kernel 7.2')).out).toContain('VM db does not fit.');
+  expect(JSON.parse((await exuvia('history --json')).out)).toHaveLength(1);
+  agent.handover.checksFound = [];
+  refusedByRehearsal('web');
+  const { id } = JSON.parse((await exuvia('plan --kernel 7.2 --json')).out);
+  expect((await exuvia(`update --plan ${id}`)).out).toContain('VM web does not fit.');
+  expect(JSON.parse((await exuvia('history --json')).out)).toHaveLength(2);
+});
