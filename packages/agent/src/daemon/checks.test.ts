@@ -1,7 +1,7 @@
-import { ExuviaError } from '@exuvia/contract';
+import { agentConfigSchema, ExuviaError } from '@exuvia/contract';
 import { expect, test } from 'vitest';
 import { fakeVm } from '../testing/fakes.ts';
-import { specChecks, withChecks } from './checks.ts';
+import { configCheck, specChecks, withChecks } from './checks.ts';
 
 test('a damaged spec fails for a VM that runs, and warns for one that does not', () => {
   const problem = new ExuviaError('spec-invalid', 'It is damaged.', { hint: 'Mend it.' });
@@ -23,4 +23,21 @@ test('a damaged spec fails for a VM that runs, and warns for one that does not',
   expect(withChecks(doctor, found).handovers).toEqual([
     { handover: 'kexec', possible: false, reasons: ['VM web: It is damaged.', 'Other.'] },
   ]);
+});
+
+test('a configuration with which no agent would start stops every update; one that is not in force is said', () => {
+  const inForce = agentConfigSchema.parse({});
+  expect(configCheck(inForce, agentConfigSchema.parse({}))).toMatchObject({ verdict: 'ok' });
+  expect(configCheck(inForce, agentConfigSchema.parse({ vmCpus: '1-2' }))).toMatchObject({
+    verdict: 'warn',
+    remedy: 'systemctl reload exuvia-agent',
+  });
+  const error = new ExuviaError('config-invalid', 'agent.yaml: line 3.', { hint: 'Mend it.' });
+  expect(configCheck(inForce, error)).toEqual({
+    id: 'agent-config',
+    subject: 'host',
+    verdict: 'fail',
+    reason: 'No agent would start: agent.yaml: line 3.',
+    remedy: 'Mend it.',
+  });
 });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { AgentConfig, Check, Doctor, ExuviaError, Vm } from '@exuvia/contract';
 import { passes, reasonOf } from '@exuvia/contract';
 import type { Journal } from '../journal/index.ts';
@@ -9,6 +10,24 @@ export function journalCheck(journal: Journal): Check {
   if (problem === null) return { ...about, verdict: 'ok', reason: `${journal.file} is sound.` };
   const remedy = problem.hint === undefined ? {} : { remedy: problem.hint };
   return { ...about, verdict: 'fail', reason: problem.message, ...remedy };
+}
+
+/** Whether an agent that starts now, as the new side's does, starts at all, and does what this one does. */
+export function configCheck(inForce: AgentConfig, written: AgentConfig | ExuviaError): Check {
+  const about = { id: 'agent-config', subject: 'host' } as const;
+  if (written instanceof Error) {
+    const remedy = written.hint === undefined ? {} : { remedy: written.hint };
+    return { ...about, verdict: 'fail', reason: `No agent would start: ${written.message}`, ...remedy };
+  }
+  return isDeepStrictEqual(inForce, written)
+    ? { ...about, verdict: 'ok', reason: 'The configuration is in force as its file has it.' }
+    : {
+        ...about,
+        verdict: 'warn',
+        reason:
+          'The file of the configuration was changed since it was read: the next agent will do as it says.',
+        remedy: 'systemctl reload exuvia-agent',
+      };
 }
 
 /** Whether remote access is open as configured. Updates do not need it. */

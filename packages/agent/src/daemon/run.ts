@@ -1,4 +1,4 @@
-import { type AgentConfig, HOST_PATHS, parseAgentConfig } from '@exuvia/contract';
+import { type AgentConfig, ExuviaError, HOST_PATHS, parseAgentConfig } from '@exuvia/contract';
 import { readIfExists } from '@exuvia/sys';
 import { pino } from 'pino';
 import { startAgent } from './agent.ts';
@@ -16,7 +16,8 @@ export async function run(configFile: string): Promise<void> {
     log.fatal({ err: error }, 'The agent has a bug and ends; systemd starts it again.');
     process.exit(1);
   });
-  const parts = await wire(() => config, log);
+  const written = () => readConfig(configFile).catch(asConfigError);
+  const parts = await wire(() => config, written, log);
   const agent = await startAgent({ paths: HOST_PATHS, config, parts, log });
 
   process.on('SIGHUP', () => {
@@ -40,6 +41,11 @@ export async function run(configFile: string): Promise<void> {
 
 async function readConfig(file: string): Promise<AgentConfig> {
   return parseAgentConfig((await readIfExists(file)) ?? '', file);
+}
+
+function asConfigError(error: unknown): ExuviaError {
+  if (error instanceof ExuviaError) return error;
+  return new ExuviaError('config-invalid', error instanceof Error ? error.message : String(error));
 }
 
 function signalled(signal: 'SIGTERM' | 'SIGINT'): Promise<string> {

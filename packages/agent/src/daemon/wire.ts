@@ -1,4 +1,4 @@
-import type { AgentConfig } from '@exuvia/contract';
+import type { AgentConfig, ExuviaError } from '@exuvia/contract';
 import { probeQemu } from '@exuvia/qemu';
 import { bootId, kernelRelease } from '@exuvia/sys';
 import { CRASH_KERNEL_ARGUMENT, createCrashRecovery } from '../crash/index.ts';
@@ -17,13 +17,19 @@ import { aptLineForKernel } from '../planner/index.ts';
 import { createSetup } from '../setup/index.ts';
 import { createDaxStore } from '../store/dax/index.ts';
 import { createHostVms, cutLogs, QEMU_BINARY, VM_LOGS } from '../workload/vm/index.ts';
-import { livepatchCheck, specChecks, withChecks } from './checks.ts';
+import { configCheck, livepatchCheck, specChecks, withChecks } from './checks.ts';
 import type { Parts } from './parts.ts';
 
 /**
  * Puts the parts of a real host together. Nothing is started and nothing on the host is changed by this.
+ *
+ * @param written what the configuration's file says now, or what is wrong with it.
  */
-export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> {
+export async function wire(
+  config: () => AgentConfig,
+  written: () => Promise<AgentConfig | ExuviaError>,
+  log: Log,
+): Promise<Parts> {
   const store = createDaxStore();
   const vms = createHostVms({ store, config, log });
   const setup = createSetup(store, undefined, () => (config().crashRecovery ? [CRASH_KERNEL_ARGUMENT] : []));
@@ -59,6 +65,7 @@ export async function wire(config: () => AgentConfig, log: Log): Promise<Parts> 
     undoSetup: () => setup.undo(),
     doctor: async () =>
       withChecks(await doctor({ store, vms, probeQemu: () => probeQemu(QEMU_BINARY) }), [
+        configCheck(config(), await written()),
         livepatchCheck(await loadedLivepatches()),
         ...specChecks(await vms.specProblems(), await vms.list()),
       ]),
