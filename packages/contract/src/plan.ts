@@ -70,7 +70,7 @@ export const planStepSchema = z.object({
 });
 export type PlanStep = z.infer<typeof planStepSchema>;
 
-const qemuTargetSchema = z.object({
+export const qemuTargetSchema = z.object({
   binary: z.string(),
   version: z.string(),
   package: z.string().describe('The distribution’s version; empty for a build of one’s own'),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { phaseTimingSchema } from './phase.ts';
-import { handoverKindSchema } from './plan.ts';
+import { handoverKindSchema, qemuTargetSchema } from './plan.ts';
 import { vmNameSchema } from './spec.ts';
 
 /** What somebody outside the host saw of a VM during an update: the truth about the blackout. */
@@ -43,6 +43,8 @@ export const reportSchema = z.object({
     cpus: z.int(),
     hypervisor: z.string().nullable().describe('What the host itself runs on, null on bare metal'),
     packages: z.record(z.string(), z.string()).describe('Versions of the packages that matter'),
+    sources: z.array(z.string()).default([]).describe('Where apt takes packages from: URI and suite'),
+    qemus: z.array(qemuTargetSchema).default([]).describe('Further QEMUs that agent.yaml names'),
   }),
   /** All ten, in order; empty when the update never paused a VM. */
   phases: z.array(phaseTimingSchema),

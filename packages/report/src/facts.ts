@@ -3,6 +3,7 @@ import {
   PHASE_SUM_TOLERANCE_PCT,
   PHASES,
   type PhaseTiming,
+  type QemuTarget,
   type Report,
 } from '@exuvia/contract';
 import { formatSpan } from './text/number.ts';
@@ -65,6 +66,11 @@ export function withoutPhases(report: Report): string {
 /** The report's phases in the order of {@link PHASES}; empty when they were not measured, or no VM was paused. */
 export function orderedPhases(report: Report): PhaseTiming[] {
   return PHASES.flatMap((name) => report.phases.filter((phase) => phase.name === name));
+}
+
+/** A QEMU's own version, and the distribution's where it has one. */
+export function qemuVersion({ version, package: packaged }: QemuTarget): string {
+  return packaged === '' ? version : `${version} (${packaged})`;
 }
 
 /** The blackout of the VM that was away longest; null when nobody observed. */

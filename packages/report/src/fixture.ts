@@ -33,6 +33,8 @@ export function exampleReport(changes: Partial<Report> = {}): Report {
       cpus: 3,
       hypervisor: 'QEMU TCG',
       packages: { 'qemu-system-x86': '1:10.0.13+ds-0+deb13u1', systemd: '257.9-1~deb13u1' },
+      sources: ['http://deb.example/debian/ trixie', 'http://deb.example/debian/ trixie-backports'],
+      qemus: [{ binary: '/opt/qemu-11.1/qemu-system-x86_64', version: '11.1.3', package: '' }],
     },
     phases: PHASES.map((name) => ({ name, ms: TALK[name] })),
     vms: [

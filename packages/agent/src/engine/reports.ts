@@ -52,6 +52,8 @@ export function reportWithoutJump(
       cpus: host.cpus,
       hypervisor: host.hypervisor,
       packages: host.packages,
+      sources: [],
+      qemus: [],
     },
     phases: [],
     vms: planned.map((name) => {

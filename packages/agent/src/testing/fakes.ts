@@ -221,6 +221,8 @@ export function fakeReport(plan: Plan, change: Partial<Report> = {}): Report {
       cpus: 2,
       hypervisor: 'qemu',
       packages: {},
+      sources: [],
+      qemus: [],
     },
     phases: PHASES.map((name, index) => ({ name, ms: (index + 1) * 10 })),
     vms: plan.vms.map(({ name }) => ({

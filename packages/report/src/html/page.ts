@@ -1,5 +1,5 @@
 import type { Report } from '@exuvia/contract';
-import { isTrouble, slowestBlackoutMs, totalIs, wasPaused } from '../facts.ts';
+import { isTrouble, qemuVersion, slowestBlackoutMs, totalIs, wasPaused } from '../facts.ts';
 import { cleanStrings } from '../text/clean.ts';
 import { formatMegabytes, formatSpan } from '../text/number.ts';
 import { gapSection } from './gaps.ts';
@@ -83,6 +83,8 @@ function measuredOn({ host, initramfsBytes }: Report): Markup {
     ['kernel after', host.kernelAfter],
     ['QEMU', host.qemu],
     ...Object.entries(host.packages),
+    ...host.qemus.map((qemu): [string, string] => [qemu.binary, qemuVersion(qemu)]),
+    ...host.sources.map((source): [string, string] => ['packages from', source]),
     ...(initramfsBytes === null
       ? []
       : [['early-restore initramfs', formatMegabytes(initramfsBytes)] as [string, string]]),

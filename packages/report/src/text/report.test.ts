@@ -41,8 +41,9 @@ The guests' wall clocks are behind by the time that they were paused (2.29 s to 
 service in them corrects that.
 
 Measured on: AMD Ryzen 9 3950X, 3 CPUs, under QEMU TCG; QEMU 10.0.13; qemu-system-x86
-             1:10.0.13+ds-0+deb13u1; systemd 257.9-1~deb13u1; initramfs 14.9 MB; paused for 2.58 s
-             in all
+             1:10.0.13+ds-0+deb13u1; systemd 257.9-1~deb13u1; /opt/qemu-11.1/qemu-system-x86_64
+             11.1.3; packages from http://deb.example/debian/ trixie, http://deb.example/debian/
+             trixie-backports; initramfs 14.9 MB; paused for 2.58 s in all
 `);
 });
 
@@ -105,7 +106,9 @@ No VM was paused.
 This update touched no VM.
 
 Measured on: AMD Ryzen 9 3950X, 3 CPUs, under QEMU TCG; QEMU 10.0.13; qemu-system-x86
-             1:10.0.13+ds-0+deb13u1; systemd 257.9-1~deb13u1
+             1:10.0.13+ds-0+deb13u1; systemd 257.9-1~deb13u1; /opt/qemu-11.1/qemu-system-x86_64
+             11.1.3; packages from http://deb.example/debian/ trixie, http://deb.example/debian/
+             trixie-backports
 `);
 });
 

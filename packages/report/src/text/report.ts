@@ -4,6 +4,7 @@ import {
   isTrouble,
   orderedPhases,
   pauseClock,
+  qemuVersion,
   sumSentence,
   totalIs,
   type Verdict,
@@ -141,15 +142,17 @@ function paintVerdict(verdict: Verdict, ok: string, failed: string, terminal: Te
 }
 
 function measuredOn(report: Report, terminal: Terminal): string[] {
-  const { cpuModel, cpus, hypervisor, packages, qemu } = report.host;
+  const { cpuModel, cpus, hypervisor, packages, qemu, qemus, sources } = report.host;
   const machine = `${cpuModel}, ${cpus} CPU${cpus === 1 ? '' : 's'}, ${hypervisor === null ? 'bare metal' : `under ${hypervisor}`}`;
   const versions = Object.entries(packages).map(([name, version]) => `${name} ${version}`);
+  const further = qemus.map((other) => `${other.binary} ${qemuVersion(other)}`);
+  const from = sources.length === 0 ? [] : [`packages from ${sources.join(', ')}`];
   const initramfs =
     report.initramfsBytes === null ? [] : [`initramfs ${formatMegabytes(report.initramfsBytes)}`];
   const paused = report.totalMs === null ? [] : [`paused for ${formatSpan(report.totalMs)} in all`];
   return hang(
     'Measured on: ',
-    [machine, `QEMU ${qemu}`, ...versions, ...initramfs, ...paused].join('; '),
+    [machine, `QEMU ${qemu}`, ...versions, ...further, ...from, ...initramfs, ...paused].join('; '),
     terminal.width,
   );
 }

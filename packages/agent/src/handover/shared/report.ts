@@ -1,4 +1,6 @@
-import { PHASE_SUM_TOLERANCE_PCT, type PhaseTiming, type Report } from '@exuvia/contract';
+import { PHASE_SUM_TOLERANCE_PCT, type PhaseTiming, type QemuTarget, type Report } from '@exuvia/contract';
+import { probeQemu } from '@exuvia/qemu';
+import { packageSources } from '@exuvia/sys';
 import { z } from 'zod';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
@@ -16,13 +18,13 @@ export interface Timings {
 
 /** Puts a report together; `null` timings are reported as unknown. */
 export async function buildReport(
-  { host }: HandoverDependencies,
+  { host, config }: HandoverDependencies,
   context: StepContext,
   timings: Timings | null,
   vms: readonly VerifiedVm[],
 ): Promise<Report> {
   const { plan } = context;
-  const now = await host();
+  const [now, sources, qemus] = await Promise.all([host(), packageSources(), furtherQemus(config().qemus)]);
   const phaseSumMs = timings === null ? null : timings.phases.reduce((sum, { ms }) => sum + ms, 0);
   const totalMs = timings?.totalMs ?? null;
   const deviationPct =
@@ -47,6 +49,8 @@ export async function buildReport(
       cpus: now.cpus,
       hypervisor: now.hypervisor,
       packages: now.packages,
+      sources,
+      qemus,
     },
     phases: [...(timings?.phases ?? [])],
     vms: vms.map((vm) => ({
@@ -64,4 +68,12 @@ export async function buildReport(
       .parse((await context.recall('initramfs-bytes')) ?? null),
     observation: null,
   };
+}
+
+/** One that does not answer is left out. */
+async function furtherQemus(binaries: readonly string[]): Promise<QemuTarget[]> {
+  const found = await Promise.all(binaries.map((binary) => probeQemu(binary).catch(() => null)));
+  return found.flatMap((qemu) =>
+    qemu === null ? [] : [{ binary: qemu.binary, version: qemu.version, package: qemu.packageVersion }],
+  );
 }
