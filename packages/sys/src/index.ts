@@ -10,6 +10,7 @@ export * from './files/durable.ts';
 export * from './files/errno.ts';
 export * from './files/read.ts';
 export * from './files/unchanged.ts';
+export * from './host/apt-sources.ts';
 export * from './host/clock.ts';
 export * from './host/firmware.ts';
 export * from './host/kernel-config.ts';

@@ -1,5 +1,8 @@
+import { parseAptSources } from '@exuvia/sys';
 import { expect, test } from 'vitest';
-import { mirrorOf, sourceLines } from './mirror.ts';
+import { mirrorAmong, sourceLines } from './mirror.ts';
+
+const mirrorOf = (texts: readonly string[]) => mirrorAmong(texts.flatMap(parseAptSources));
 
 test('mirrors are found in deb822 sources, without the stanzas that are switched off', () => {
   const text = `Types: deb

@@ -7,7 +7,7 @@ import { parseCpuFlags } from './clock.ts';
 import { parseKernelConfig } from './kernel-config.ts';
 import { compareReleases, installedKernels } from './kernels.ts';
 import { hostFacts, isKexecLoader } from './machine.ts';
-import { packageVersions, parsePackageSources, parsePackageVersions } from './packages.ts';
+import { packageVersions, parsePackageVersions } from './packages.ts';
 import { parseLockdown, parseSecureBoot } from './security.ts';
 
 test('this machine has a name, a kernel, CPUs, memory and an identity of its boot', async () => {
@@ -86,14 +86,4 @@ test('loader types: QEMU, the EFI stub and GRUB are not kexec', () => {
   // Measured: 176 under QEMU -kernel with SeaBIOS, 33 under OVMF; 114 is GRUB 2.
   expect([176, 33, 114].map(isKexecLoader)).toEqual([false, false, false]);
   expect(isKexecLoader(0xd0)).toBe(true);
-});
-
-test('where packages come from is said once each, without passwords', () => {
-  const output =
-    'http://deb.example/debian/ trixie\nhttp://deb.example/debian/ trixie\nhttps://me:secret@deb.example/ trixie-backports\n';
-  expect(parsePackageSources(output)).toEqual([
-    'http://deb.example/debian/ trixie',
-    'https://deb.example/ trixie-backports',
-  ]);
-  expect(parsePackageSources('')).toEqual([]);
 });

@@ -21,20 +21,3 @@ export function parsePackageVersions(output: string): Record<string, string> {
   }
   return versions;
 }
-
-/**
- * Where apt takes packages from: `URI SUITE`, each once, without passwords. Empty on a machine without apt
- * (apt-get(8), indextargets).
- */
-export async function packageSources(): Promise<string[]> {
-  const format = '$' + '(REPO_URI) $' + '(RELEASE)';
-  const { stdout } = await run('apt-get', ['indextargets', '--format', format, 'Identifier: Packages'], {
-    allowFailure: true,
-  }).catch(() => ({ stdout: '' }));
-  return parsePackageSources(stdout);
-}
-
-export function parsePackageSources(output: string): string[] {
-  const lines = output.split('\n').filter((line) => line !== '');
-  return [...new Set(lines.map((line) => line.replace(/^([a-z+]+:\/\/)[^/@\s]*@/, '$1')))];
-}

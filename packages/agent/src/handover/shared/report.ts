@@ -1,6 +1,6 @@
 import { PHASE_SUM_TOLERANCE_PCT, type PhaseTiming, type QemuTarget, type Report } from '@exuvia/contract';
 import { probeQemu } from '@exuvia/qemu';
-import { packageSources } from '@exuvia/sys';
+import { aptSources, namesOfSources } from '@exuvia/sys';
 import { z } from 'zod';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
@@ -24,7 +24,12 @@ export async function buildReport(
   vms: readonly VerifiedVm[],
 ): Promise<Report> {
   const { plan } = context;
-  const [now, sources, qemus] = await Promise.all([host(), packageSources(), furtherQemus(config().qemus)]);
+  const [now, sources, qemus] = await Promise.all([
+    host(),
+    // No report fails for a file of apt's that cannot be read.
+    aptSources().catch(() => []),
+    furtherQemus(config().qemus),
+  ]);
   const phaseSumMs = timings === null ? null : timings.phases.reduce((sum, { ms }) => sum + ms, 0);
   const totalMs = timings?.totalMs ?? null;
   const deviationPct =
@@ -49,7 +54,7 @@ export async function buildReport(
       cpus: now.cpus,
       hypervisor: now.hypervisor,
       packages: now.packages,
-      sources,
+      sources: namesOfSources(sources),
       qemus,
     },
     phases: [...(timings?.phases ?? [])],
