@@ -103,6 +103,14 @@ export type SetupResult = z.infer<typeof setupResultSchema>;
 /** The step under which faults happen in the new kernel, before its userland. */
 export const EARLY_RESTORE = 'early-restore';
 
+/** The step that tries out whether each VM can be taken up again. */
+export const REHEARSAL = 'rehearse';
+
+/** How the reason of an update begins that was undone because of this step. */
+export function failureOfStep(step: string): string {
+  return `Step ${step} failed: `;
+}
+
 /** Faults that tests inject for real; refused unless the agent's configuration allows it. */
 export const faultSchema = z.strictObject({
   step: z.string(),

@@ -1,4 +1,4 @@
-import { ExuviaError } from '@exuvia/contract';
+import { ExuviaError, failureOfStep } from '@exuvia/contract';
 import type { Step, StepContext, VmManager } from '../kinds.ts';
 import { setClockOf } from '../workload/guest-clock.ts';
 import type { FaultGate } from './faults.ts';
@@ -51,7 +51,7 @@ class StepFailed extends ExuviaError {
   override readonly name: string = 'StepFailed';
 
   constructor(step: string, cause: unknown) {
-    super('step-failed', `Step ${step} failed: ${sentenceOf(cause)}`, { cause });
+    super('step-failed', failureOfStep(step) + sentenceOf(cause), { cause });
   }
 }
 

@@ -1,4 +1,4 @@
-import { FakeVms, fakeVm, startTestAgent, type TestAgent } from '@exuvia/agent';
+import { FakeHandover, FakeVms, fakeVm, startTestAgent, type TestAgent } from '@exuvia/agent';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { run } from '../testing/run.ts';
 
@@ -6,7 +6,12 @@ let agent: TestAgent;
 beforeEach(async () => {
   const web = fakeVm('web');
   const vms = new FakeVms({ ...web, spec: { ...web.spec, onFailure: 'leave' } }, fakeVm('db'));
-  agent = await startTestAgent({ vms });
+  const handover = new FakeHandover('kexec', [
+    ['rehearse', null],
+    ['quit', 'QEMU shutdown'],
+    ['jump', 'kernel shutdown'],
+  ]);
+  agent = await startTestAgent({ vms, handover });
 });
 afterEach(() => agent.stop());
 
@@ -14,7 +19,7 @@ const exuvia = (line: string) => run([...line.split(' '), '--socket', agent.sock
 
 /** The first update finds out what the checks did not know; the second one goes further, and fails as well. */
 function refusedByRehearsal(vm: string): void {
-  agent.handover.deeds.set('run load', () => {
+  agent.handover.deeds.set('run rehearse', () => {
     if (agent.handover.checksFound.length > 0) return;
     agent.handover.checksFound = [
       { id: 'vm-rehearsed', subject: vm, verdict: 'fail', reason: 'It does not fit.' },
@@ -30,7 +35,7 @@ test('an update that only its rehearsal refuses begins anew without the VM, as i
   refusedByRehearsal('web');
   const { status, out, err } = await exuvia('update --kernel 7.2');
   expect(status).toBe(1);
-  expect(err).toMatch(/by kexec, 2 VMs\.\n[\s\S]*is aborted: Step load failed: VM web does not fit\.\n/);
+  expect(err).toMatch(/by kexec, 2 VMs\.\n[\s\S]*is aborted: Step rehearse failed: VM web does not fit\.\n/);
   expect(err).toMatch(/by kexec, 1 VM\.\n[\s\S]*Step quit failed: Not today\.\n$/);
   expect(out).toContain('Step quit failed: Not today.');
   expect(JSON.parse((await exuvia('history --json')).out)).toHaveLength(2);
@@ -45,4 +50,15 @@ test('it does not where the spec says nothing, or only a plan was given', async 
   const { id } = JSON.parse((await exuvia('plan --kernel 7.2 --json')).out);
   expect((await exuvia(`update --plan ${id}`)).out).toContain('VM web does not fit.');
   expect(JSON.parse((await exuvia('history --json')).out)).toHaveLength(2);
+});
+
+test('an update that was aborted on request is not begun anew, whatever a new plan would leave out', async () => {
+  agent.handover.deeds.set('run rehearse', async () => {
+    agent.handover.checksFound = [
+      { id: 'vm-runs', subject: 'web', verdict: 'fail', reason: 'It is paused.' },
+    ];
+    await exuvia('abort --no-wait');
+  });
+  expect((await exuvia('update --kernel 7.2')).out).toContain('It was aborted on request.');
+  expect(JSON.parse((await exuvia('history --json')).out)).toHaveLength(1);
 });

@@ -3,9 +3,11 @@ import {
   EARLY_RESTORE,
   ExuviaError,
   type Fault,
+  failureOfStep,
   faultSchema,
   mayBeLeftOut,
   type Plan,
+  REHEARSAL,
   staysInBoot,
   type Update,
 } from '@exuvia/contract';
@@ -54,7 +56,8 @@ async function toItsEnd(client: Client, plan: Plan, invocation: Invocation<Updat
   io.err(announcement(plan, isRemote(options)));
   const goesOn = `Update ${plan.id} goes on: exuvia status shows it, exuvia abort ends it.`;
   const ended = await lastState(client, plan.id, invocation, goesOn);
-  const next = ended.state === 'aborted' ? await planWithout(client, plan, invocation) : null;
+  const refused = ended.state === 'aborted' && ended.reason?.startsWith(failureOfStep(REHEARSAL)) === true;
+  const next = refused ? await planWithout(client, plan, invocation) : null;
   if (next === null) return ended;
   io.err(`Update ${ended.id} is aborted: ${ended.reason ?? ''}\n`);
   await client.startUpdate({ plan: next.id });

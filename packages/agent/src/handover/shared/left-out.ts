@@ -1,4 +1,4 @@
-import type { Plan } from '@exuvia/contract';
+import { type Plan, REHEARSAL } from '@exuvia/contract';
 import type { Handover, Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from './attempt.ts';
@@ -50,7 +50,7 @@ export function withLeftOut(handover: Handover, dependencies: Needs): Handover {
     ...handover,
     steps(plan) {
       const steps = handover.steps(plan);
-      const first = steps.findIndex(({ name }) => name === 'rehearse') + 1;
+      const first = steps.findIndex(({ name }) => name === REHEARSAL) + 1;
       return steps.toSpliced(first, 0, ...shutDownVms(dependencies, plan));
     },
     async finish(context) {

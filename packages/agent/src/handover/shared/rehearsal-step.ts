@@ -1,5 +1,13 @@
 import { join } from 'node:path';
-import { ExuviaError, HOST_PATHS, mayBeLeftOut, type Plan, parseSize, type Vm } from '@exuvia/contract';
+import {
+  ExuviaError,
+  HOST_PATHS,
+  mayBeLeftOut,
+  type Plan,
+  parseSize,
+  REHEARSAL,
+  type Vm,
+} from '@exuvia/contract';
 import { commandLineFor } from '@exuvia/qemu';
 import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
@@ -9,8 +17,8 @@ import { QEMU_ENVIRONMENT } from './running-program.ts';
 import { withSaver } from './with-saver.ts';
 
 /**
- * Rehearses the restore of every VM; what it finds out is kept for the next plan (./refusals.ts). When the agent dies in it, a directory in /run and a QEMU that executes nothing
- * stay behind, until `undo`.
+ * Rehearses the restore of every VM; what it finds out is kept for the next plan (./refusals.ts). When the agent dies in
+ * it, a directory in /run and a QEMU that executes nothing stay behind, until `undo`.
  *
  * @param machineOf how a VM will be saved and restored.
  */
@@ -20,7 +28,7 @@ export function rehearse(
   machineOf: (vm: Vm, plan: Plan) => Promise<RehearsedVm>,
 ): Step {
   return {
-    name: 'rehearse',
+    name: REHEARSAL,
     phase: null,
     description,
     async run({ plan, signal, log }) {
