@@ -59,7 +59,8 @@ async function toItsEnd(client: Client, plan: Plan, invocation: Invocation<Updat
   const refused = ended.state === 'aborted' && ended.reason?.startsWith(failureOfStep(REHEARSAL)) === true;
   const next = refused ? await planWithout(client, plan, invocation) : null;
   if (next === null) return ended;
-  io.err(`Update ${ended.id} is aborted: ${ended.reason ?? ''}\n`);
+  const without = next.leftOut.map(({ name }) => name).join(', ');
+  io.err(`Begun anew without ${without}, as onFailure says. ${ended.reason ?? ''}\n`);
   await client.startUpdate({ plan: next.id });
   return await toItsEnd(client, next, invocation);
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ExuviaError, type OnFailure } from '@exuvia/contract';
+import { ExuviaError, type HandoverKind, type OnFailure } from '@exuvia/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { PlanTarget } from '../../kinds.ts';
 import { FakeHandover } from '../../testing/fake-handover.ts';
@@ -29,9 +29,10 @@ const web = (onFailure: OnFailure, pid = 4711) => {
 const found = (vm: ReturnType<typeof web>, kind: 'vmm' | 'module' = 'vmm') =>
   withRefusals(new FakeHandover(kind), { vms: new FakeVms(vm) }, folder()).checks(target, [vm]);
 
-async function refuse(): Promise<void> {
+async function refuse(handover: HandoverKind = 'vmm'): Promise<void> {
   const vm = web('leave');
-  await noteRefusal({ vms: new FakeVms(vm) }, target, vm, REFUSED, folder());
+  const plan = { handover, target: { ...target, modules: [] } };
+  await noteRefusal({ vms: new FakeVms(vm) }, plan, vm, REFUSED, folder());
 }
 
 test('what only a rehearsal has found out is known to the next plan, and fails where the spec has an answer', async () => {
@@ -43,6 +44,9 @@ test('what only a rehearsal has found out is known to the next plan, and fails w
     reason: 'VM web could not be restored. QEMU said: no.',
   };
   expect(await found(web('leave'))).toMatchObject([{ ...known, verdict: 'fail' }]);
+  // Another handover restores with another program.
+  expect(await found(web('shutdown'), 'module')).toEqual([]);
+  await refuse('module');
   expect(await found(web('shutdown'), 'module')).toMatchObject([{ ...known, verdict: 'fail' }]);
   // Its update ends there anyway: it is tried again.
   expect(await found(web('abort'))).toMatchObject([{ ...known, verdict: 'warn' }]);
@@ -58,10 +62,9 @@ test('another QEMU on either side is asked again', async () => {
 
 test('it is forgotten when a rehearsal succeeds, and what is not understood is no refusal', async () => {
   await refuse();
-  const [file = ''] = await readdir(folder());
-  await writeFile(join(folder(), file), '{"pid":4711');
+  await writeFile(join(folder(), 'web.vmm.json'), '{"pid":4711');
   expect(await found(web('leave'))).toEqual([]);
   await refuse();
-  await forgetRefusal('web', folder());
+  await forgetRefusal('web', 'vmm', folder());
   expect(await readdir(folder())).toEqual([]);
 });

@@ -1,6 +1,14 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Check, type ExuviaError, HOST_PATHS, mayBeLeftOut, type Vm } from '@exuvia/contract';
+import {
+  type Check,
+  type ExuviaError,
+  type HandoverKind,
+  HOST_PATHS,
+  mayBeLeftOut,
+  type Plan,
+  type Vm,
+} from '@exuvia/contract';
 import { readIfExists } from '@exuvia/sys';
 import { z } from 'zod';
 import type { Handover, PlanTarget } from '../../kinds.ts';
@@ -11,7 +19,10 @@ interface Needs {
   readonly vms: Pick<HandoverDependencies['vms'], 'restoreArguments'>;
 }
 
-/** In /run: what one boot's QEMUs could not do, the next one's are asked again. */
+/**
+ * In /run: what one boot's QEMUs could not do, the next one's are asked again. A file for each handover, which restore with
+ * different programs.
+ */
 const REFUSALS = join(HOST_PATHS.runtime, 'refused');
 
 const refusalSchema = z.object({
@@ -28,7 +39,7 @@ const refusalSchema = z.object({
  */
 export async function noteRefusal(
   dependencies: Needs,
-  target: Pick<PlanTarget, 'qemu'>,
+  { handover, target }: Pick<Plan, 'handover' | 'target'>,
   { name, pid }: Pick<Vm, 'name' | 'pid'>,
   { message, hint }: ExuviaError,
   directory = REFUSALS,
@@ -36,18 +47,22 @@ export async function noteRefusal(
   const build = await buildOf(await restoringBinary(dependencies, target, name));
   const reason = hint === undefined ? message : `${message} ${hint}`;
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  await writeFile(join(directory, `${name}.json`), JSON.stringify({ pid, build, reason }));
+  await writeFile(fileOf(directory, name, handover), JSON.stringify({ pid, build, reason }));
 }
 
-export async function forgetRefusal(name: string, directory = REFUSALS): Promise<void> {
-  await rm(join(directory, `${name}.json`), { force: true });
+export async function forgetRefusal(
+  name: string,
+  handover: HandoverKind,
+  directory = REFUSALS,
+): Promise<void> {
+  await rm(fileOf(directory, name, handover), { force: true });
 }
 
 /** The handover, whose plans know which VMs an update has refused after all its checks were passed. */
 export function withRefusals(handover: Handover, dependencies: Needs, directory = REFUSALS): Handover {
   const { kind } = handover;
   const refusal = async ({ name, pid, spec }: Vm, target: PlanTarget): Promise<Check[]> => {
-    const text = await readIfExists(join(directory, `${name}.json`));
+    const text = await readIfExists(fileOf(directory, name, kind));
     if (text === null) return [];
     const { pid: refused, build, reason } = refusalSchema.parse(JSON.parse(text));
     const same =
@@ -74,6 +89,11 @@ export function withRefusals(handover: Handover, dependencies: Needs, directory 
       return [...checks, ...refusals.flat()];
     },
   };
+}
+
+/** No VM's name has a dot. */
+function fileOf(directory: string, name: string, handover: HandoverKind): string {
+  return join(directory, `${name}.${handover}.json`);
 }
 
 /** The QEMU that will take the VM up, as it is installed. */

@@ -11,6 +11,7 @@ import {
 import { commandLineFor } from '@exuvia/qemu';
 import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { attempt } from './attempt.ts';
 import { forgetRefusal, noteRefusal } from './refusals.ts';
 import { endRehearsal, type RehearsedVm, rehearseRestore } from './rehearse.ts';
 import { QEMU_ENVIRONMENT } from './running-program.ts';
@@ -31,7 +32,8 @@ export function rehearse(
     name: REHEARSAL,
     phase: null,
     description,
-    async run({ plan, signal, log }) {
+    async run(context) {
+      const { plan, signal, log } = context;
       const refused: ExuviaError[] = [];
       for (const { name } of plan.vms) {
         const vm = await dependencies.vms.get(name);
@@ -48,10 +50,12 @@ export function rehearse(
             cpus: dependencies.config().vmCpus,
             signal,
           });
-          await forgetRefusal(name);
+          await forgetRefusal(name, plan.handover);
         } catch (error) {
           if (!isRefusal(error)) throw error;
-          await noteRefusal(dependencies, plan.target, vm, error);
+          await attempt(context, `The next plan will not know that VM ${name} was refused`, () =>
+            noteRefusal(dependencies, plan, vm, error),
+          );
           if (!mayBeLeftOut(plan.handover, vm.spec.onFailure)) throw error;
           refused.push(error);
         }
