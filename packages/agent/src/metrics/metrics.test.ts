@@ -88,7 +88,11 @@ test('the newest update that says how long a VM was held is what counts', async 
     const report = fakeReport(TEST_PLAN);
     return { ...report, vms: report.vms.map((vm) => ({ ...vm, pausedMs })) };
   };
-  const metrics = createMetrics({ ...NOTHING, reports: async () => [held(900), held(400), held(null)] });
+  const bound = { ...held(90_000), phases: [] };
+  const metrics = createMetrics({
+    ...NOTHING,
+    reports: async () => [held(900), held(400), held(null), bound],
+  });
   expect(samplesOf(await metrics.render(), 'exuvia_vm_paused_seconds')).toEqual([
     'exuvia_vm_paused_seconds{vm="web",handover="kexec"} 0.4',
   ]);

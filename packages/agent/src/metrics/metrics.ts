@@ -90,7 +90,9 @@ export function createMetrics(source: MetricsSource): Metrics {
           for (const { name, ms } of report.phases) phases.set({ handover, phase: name }, ms / 1000);
         }
         for (const { name, pausedMs } of report.vms) {
-          if (pausedMs !== null) pauses.set({ vm: name, handover }, pausedMs / 1000);
+          // Without phases it is no measure, but a bound by the real-time clock.
+          if (pausedMs !== null && report.phases.length > 0)
+            pauses.set({ vm: name, handover }, pausedMs / 1000);
         }
         for (const { name, blackoutMs } of report.observation?.vms ?? []) {
           blackouts.set({ vm: name, handover }, blackoutMs / 1000);
