@@ -41,7 +41,7 @@ export async function openControl(
     gdb = connection;
     connection.onForeignStop = vm.onForeignStop;
     await connection.expect(script.answers);
-    // QEMU's events of this stop come before the answer: later ones are not taken for it, nor it for them.
+    // QEMU tells all events of this stop before it answers: what it tells from here on is of other stops.
     await queryStatus(qmp);
     mark.set(false);
     const program = await connection.lend(() => StopProgram.start(connection.socket, guard.lifeline));

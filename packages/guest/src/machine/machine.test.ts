@@ -9,7 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { startCommandLine } from '@exuvia/qemu';
 import { COUNTING_GUEST_PAGE, findQemu, makeTestRoom, type TestRoom } from '@exuvia/qemu/testing';
 import { run } from '@exuvia/sys';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { GdbConnection } from './gdb/connection.ts';
 import { packet } from './gdb/packets.ts';
 import { type GuestMachine, openMachine } from './machine.ts';
@@ -216,6 +216,10 @@ describe.skipIf('missing' in qemu)('a VM that is stopped', () => {
     await machine.close();
     const slow = join(room.directory, 'slow.sock');
     const server = createServer((client) => tellLate(createConnection(room.paths.qmp), client, 'RESUME'));
+    onTestFinished(() => {
+      server.close();
+      vi.restoreAllMocks();
+    });
     server.listen(slow);
     await once(server, 'listening');
     machine = await openMachine(slow);
@@ -237,9 +241,6 @@ describe.skipIf('missing' in qemu)('a VM that is stopped', () => {
       },
     });
     expect(mark).toBe('1');
-    await machine.close();
-    server.close();
-    vi.restoreAllMocks();
   });
 
   test('goes on, without a control channel, when the tool is killed in the middle of the stop', async () => {
