@@ -1,5 +1,5 @@
 import type { AgentConfig, Livepatch } from '@exuvia/contract';
-import { probeQemu } from '@exuvia/qemu';
+import { probeQemu, probeQemus, type QemuFeatures } from '@exuvia/qemu';
 import {
   fileBuildId,
   kernelRelease,
@@ -22,11 +22,9 @@ export interface SoftwareOptions {
 export function createSoftware({ qemu, config }: SoftwareOptions): Software {
   return {
     async qemus() {
-      const binaries = [...new Set([qemu, ...config().qemus])];
-      const found = await Promise.all(binaries.map((binary) => describe(binary).catch(() => null)));
-      return found.filter((one) => one !== null);
+      return (await probeQemus([...new Set([qemu, ...config().qemus])])).map(asInstalled);
     },
-    qemuAt: describe,
+    qemuAt: async (binary) => asInstalled(await probeQemu(binary)),
     async changedModules() {
       const index = await readModuleIndex(kernelRelease());
       const changed = await Promise.all(
@@ -44,8 +42,8 @@ export function createSoftware({ qemu, config }: SoftwareOptions): Software {
   };
 }
 
-async function describe(binary: string): Promise<InstalledQemu> {
-  const { version, packageVersion, migrationModes, machines } = await probeQemu(binary);
+function asInstalled(features: QemuFeatures): InstalledQemu {
+  const { binary, version, packageVersion, migrationModes, machines } = features;
   return { binary, version, package: packageVersion, migrationModes, machines };
 }
 

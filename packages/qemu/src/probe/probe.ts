@@ -48,6 +48,12 @@ export async function probeQemu(binary: string): Promise<QemuFeatures> {
   return featuresOf(binary, [binary], () => probe(binary));
 }
 
+/** What those of several QEMU binaries can do that answer; the others are left out. */
+export async function probeQemus(binaries: readonly string[]): Promise<QemuFeatures[]> {
+  const found = await Promise.all(binaries.map((binary) => probeQemu(binary).catch(() => null)));
+  return found.filter((features) => features !== null);
+}
+
 async function probe(binary: string): Promise<QemuFeatures> {
   const [version, schemaReply, machines, properties] = await queryOnce(binary, REQUESTS);
   const { qemu, package: packageVersion } = checked('query-version', versionSchema, version);

@@ -1,5 +1,5 @@
-import { PHASE_SUM_TOLERANCE_PCT, type PhaseTiming, type QemuTarget, type Report } from '@exuvia/contract';
-import { probeQemu } from '@exuvia/qemu';
+import { PHASE_SUM_TOLERANCE_PCT, type PhaseTiming, type Report } from '@exuvia/contract';
+import { probeQemus } from '@exuvia/qemu';
 import { aptSources, namesOfSources } from '@exuvia/sys';
 import { z } from 'zod';
 import type { StepContext } from '../../kinds.ts';
@@ -28,7 +28,7 @@ export async function buildReport(
     host(),
     // No report fails for a file of apt's that cannot be read.
     aptSources().catch(() => []),
-    furtherQemus(config().qemus),
+    probeQemus(config().qemus),
   ]);
   const phaseSumMs = timings === null ? null : timings.phases.reduce((sum, { ms }) => sum + ms, 0);
   const totalMs = timings?.totalMs ?? null;
@@ -55,7 +55,11 @@ export async function buildReport(
       hypervisor: now.hypervisor,
       packages: now.packages,
       sources: namesOfSources(sources),
-      qemus,
+      qemus: qemus.map(({ binary, version, packageVersion }) => ({
+        binary,
+        version,
+        package: packageVersion,
+      })),
     },
     phases: [...(timings?.phases ?? [])],
     vms: vms.map((vm) => ({
@@ -73,12 +77,4 @@ export async function buildReport(
       .parse((await context.recall('initramfs-bytes')) ?? null),
     observation: null,
   };
-}
-
-/** One that does not answer is left out. */
-async function furtherQemus(binaries: readonly string[]): Promise<QemuTarget[]> {
-  const found = await Promise.all(binaries.map((binary) => probeQemu(binary).catch(() => null)));
-  return found.flatMap((qemu) =>
-    qemu === null ? [] : [{ binary: qemu.binary, version: qemu.version, package: qemu.packageVersion }],
-  );
 }
