@@ -31,10 +31,11 @@ export async function describeGuests(lab: LabState, names: readonly string[]): P
     const { consoleLog, qemuLog, handoverQmp, scope } = vmPaths(name);
     const look = [
       `echo "--- ${name}: console"; tail -n 5 ${consoleLog}; echo "--- ${name}: QEMU"; tail -n 3 ${qemuLog}`,
-      `/usr/lib/exuvia/node/bin/node -e '${MONITOR}' ${handoverQmp} | grep -E "status|^CPU#|RIP|HLT|CR3|timer|LVTT|ISR|IRR"`,
+      `/usr/lib/exuvia/node/bin/node -e '${MONITOR}' ${handoverQmp} | grep -E "status|^CPU#|RIP|RSP|RBX|HLT|CR3|timer|LVTT|ISR|IRR"`,
       `for pid in $(cat /sys/fs/cgroup/exuvia.slice/${scope}/cgroup.procs); do ps -L -o tid=,psr=,stat=,time=,wchan:24=,comm= -p $pid; done`,
+      `for cpu in 0 1; do timeout 120 exuvia guest stack ${name} --cpu $cpu; done 2>&1`,
     ];
-    const { stdout } = await labRun(lab, look.join('; '), { allowFailure: true, timeoutMs: 60_000 });
+    const { stdout } = await labRun(lab, look.join('; '), { allowFailure: true, timeoutMs: 240_000 });
     return stdout;
   });
   const host = labRun(lab, 'echo "--- lab host"; uname -r; uptime; dmesg | tail -n 5', {
