@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { checkSchema } from './check.ts';
-import { handoverKindSchema, planRequestSchema, planStepSchema } from './plan.ts';
+import { handoverKindSchema, planRequestSchema, planStepSchema, qemuTargetSchema } from './plan.ts';
 import { sizeSchema } from './size.ts';
 import { vmNameSchema, vmSpecSchema } from './spec.ts';
 
@@ -16,7 +16,9 @@ export const hostSchema = z.object({
   bootId: z.string(),
   qemu: z.string().nullable(),
   kernels: z.array(z.string()).describe('Installed kernel releases'),
-  packages: z.record(z.string(), z.string()),
+  packages: z.record(z.string(), z.string()).describe('Versions of the packages that matter'),
+  sources: z.array(z.string()).default([]).describe('Where apt takes packages from: URI and suite'),
+  qemus: z.array(qemuTargetSchema).default([]).describe('Further QEMUs that agent.yaml names'),
   cpuModel: z.string(),
   cpus: z.int(),
   memoryBytes: z.int(),

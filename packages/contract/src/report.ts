@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { hostSchema } from './api.ts';
 import { phaseTimingSchema } from './phase.ts';
-import { handoverKindSchema, qemuTargetSchema } from './plan.ts';
+import { handoverKindSchema } from './plan.ts';
 import { vmNameSchema } from './spec.ts';
 
 /** What somebody outside the host saw of a VM during an update: the truth about the blackout. */
@@ -42,9 +43,7 @@ export const reportSchema = z.object({
     cpuModel: z.string(),
     cpus: z.int(),
     hypervisor: z.string().nullable().describe('What the host itself runs on, null on bare metal'),
-    packages: z.record(z.string(), z.string()).describe('Versions of the packages that matter'),
-    sources: z.array(z.string()).default([]).describe('Where apt takes packages from: URI and suite'),
-    qemus: z.array(qemuTargetSchema).default([]).describe('Further QEMUs that agent.yaml names'),
+    ...hostSchema.pick({ packages: true, sources: true, qemus: true }).shape,
   }),
   /** All ten, in order; empty when the update never paused a VM. */
   phases: z.array(phaseTimingSchema),

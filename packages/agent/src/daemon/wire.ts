@@ -1,5 +1,5 @@
-import type { AgentConfig, ExuviaError } from '@exuvia/contract';
-import { probeQemu } from '@exuvia/qemu';
+import type { AgentConfig, ExuviaError, QemuTarget } from '@exuvia/contract';
+import { probeQemu, probeQemus } from '@exuvia/qemu';
 import { bootId, kernelRelease } from '@exuvia/sys';
 import { CRASH_KERNEL_ARGUMENT, createCrashRecovery } from '../crash/index.ts';
 import { doctor } from '../doctor/index.ts';
@@ -34,7 +34,7 @@ export async function wire(
   const vms = createHostVms({ store, config, log });
   const setup = createSetup(store, undefined, () => (config().crashRecovery ? [CRASH_KERNEL_ARGUMENT] : []));
   const inventory: Parts['inventory'] = (currentUpdate) =>
-    createInventory({ store, currentUpdate, qemuVersion });
+    createInventory({ store, currentUpdate, qemuVersion, qemus: () => qemusBeside(config()) });
   const given: HandoverDependencies = {
     vms,
     store,
@@ -83,4 +83,12 @@ async function qemuVersion(): Promise<string | null> {
     (features) => features.version,
     () => null,
   );
+}
+
+async function qemusBeside({ qemus }: Pick<AgentConfig, 'qemus'>): Promise<QemuTarget[]> {
+  return (await probeQemus(qemus)).map(({ binary, version, packageVersion }) => ({
+    binary,
+    version,
+    package: packageVersion,
+  }));
 }

@@ -52,8 +52,8 @@ export function reportWithoutJump(
       cpus: host.cpus,
       hypervisor: host.hypervisor,
       packages: host.packages,
-      sources: [],
-      qemus: [],
+      sources: host.sources,
+      qemus: host.qemus,
     },
     phases: [],
     vms: planned.map((name) => {

@@ -1,5 +1,5 @@
-import { type Host, VERSION } from '@exuvia/contract';
-import { hostFacts, installedKernels, packageVersions } from '@exuvia/sys';
+import { type Host, type QemuTarget, VERSION } from '@exuvia/contract';
+import { aptSources, hostFacts, installedKernels, namesOfSources, packageVersions } from '@exuvia/sys';
 import type { Store } from '../kinds.ts';
 
 /** Reads what this host is; everything is looked up anew at each call. */
@@ -11,6 +11,8 @@ export interface InventoryDependencies {
   readonly store: Pick<Store, 'status'>;
   /** Version of the QEMU that VMs are started with; `null` when there is none. */
   qemuVersion(): Promise<string | null>;
+  /** Those beside it that the configuration names and that answer. */
+  qemus(): Promise<readonly QemuTarget[]>;
   /** The update that is running. */
   currentUpdate(): string | null;
 }
@@ -30,12 +32,15 @@ const PACKAGES = [
 export function createInventory(dependencies: InventoryDependencies): Inventory {
   return {
     async host() {
-      const [facts, kernels, packages, store, qemu] = await Promise.all([
+      const [facts, kernels, packages, sources, store, qemu, qemus] = await Promise.all([
         hostFacts(),
         installedKernels(),
         packageVersions(PACKAGES),
+        // A file of apt's that cannot be read is no reason to say nothing of the host.
+        aptSources().catch(() => []),
         dependencies.store.status(),
         dependencies.qemuVersion(),
+        dependencies.qemus(),
       ]);
       return {
         ...facts,
@@ -43,6 +48,8 @@ export function createInventory(dependencies: InventoryDependencies): Inventory 
         qemu,
         kernels: kernels.map((kernel) => kernel.release),
         packages,
+        sources: namesOfSources(sources),
+        qemus: [...qemus],
         store,
         update: dependencies.currentUpdate(),
       };

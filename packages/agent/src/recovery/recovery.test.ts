@@ -9,7 +9,7 @@ import { renderRecord } from '../journal/index.ts';
 import { startTestAgent, type TestAgent, type TestAgentOptions } from '../testing/agent.ts';
 import { ask } from '../testing/ask.ts';
 import { FAKE_STEPS, FakeHandover } from '../testing/fake-handover.ts';
-import { FakeVms, fakeReport, fakeVm } from '../testing/fakes.ts';
+import { FakeVms, fakeHost, fakeReport, fakeVm } from '../testing/fakes.ts';
 import { temporaryFolder } from '../testing/folder.ts';
 
 let folder: string;
@@ -65,7 +65,11 @@ test.each(moments)(
     const update = await updateOf(running, id);
     expect(update).toMatchObject({ state: 'aborted', reason: `The agent ended in step ${begun.at(-1)}.` });
     const report = await ask(running.socket, 'GET', `/v1/updates/${id}/report`);
-    expect(report.body).toMatchObject({ outcome: 'aborted', phases: [] });
+    expect(report.body).toMatchObject({
+      outcome: 'aborted',
+      phases: [],
+      host: { sources: fakeHost().sources },
+    });
   },
   20_000,
 );

@@ -193,6 +193,8 @@ export function fakeHost(change: Partial<Host> = {}): Host {
     qemu: '10.0.13',
     kernels: ['6.12.107+deb13-amd64', '7.2.12+deb13-amd64'],
     packages: { exuvia: '0.1.0' },
+    sources: ['http://deb.example/debian/ trixie'],
+    qemus: [],
     cpuModel: 'Test CPU',
     cpus: 2,
     memoryBytes: 2 ** 32,

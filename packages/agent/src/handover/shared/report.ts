@@ -1,6 +1,4 @@
 import { PHASE_SUM_TOLERANCE_PCT, type PhaseTiming, type Report } from '@exuvia/contract';
-import { probeQemus } from '@exuvia/qemu';
-import { aptSources, namesOfSources } from '@exuvia/sys';
 import { z } from 'zod';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
@@ -18,18 +16,13 @@ export interface Timings {
 
 /** Puts a report together; `null` timings are reported as unknown. */
 export async function buildReport(
-  { host, config }: HandoverDependencies,
+  { host }: HandoverDependencies,
   context: StepContext,
   timings: Timings | null,
   vms: readonly VerifiedVm[],
 ): Promise<Report> {
   const { plan } = context;
-  const [now, sources, qemus] = await Promise.all([
-    host(),
-    // No report fails for a file of apt's that cannot be read.
-    aptSources().catch(() => []),
-    probeQemus(config().qemus),
-  ]);
+  const now = await host();
   const phaseSumMs = timings === null ? null : timings.phases.reduce((sum, { ms }) => sum + ms, 0);
   const totalMs = timings?.totalMs ?? null;
   const deviationPct =
@@ -54,12 +47,8 @@ export async function buildReport(
       cpus: now.cpus,
       hypervisor: now.hypervisor,
       packages: now.packages,
-      sources: namesOfSources(sources),
-      qemus: qemus.map(({ binary, version, packageVersion }) => ({
-        binary,
-        version,
-        package: packageVersion,
-      })),
+      sources: now.sources,
+      qemus: now.qemus,
     },
     phases: [...(timings?.phases ?? [])],
     vms: vms.map((vm) => ({
