@@ -61,6 +61,14 @@ export function guestSpec(name: string, options: GuestOptions): VmSpec {
   }
 }
 
+/**
+ * Without a paravirtual end of interrupt (KVM_FEATURE_PV_EOI) a guest's handler leaves it for KVM with its first lines. QEMU's
+ * emulation of SVM (10.0, target/i386/tcg/system/svm_helper.c) delivers an interrupt that VMRUN has injected once more when
+ * anything interrupts the CPU before the guest is left again: in the middle of its handler, whatever the interrupt flag says.
+ * A guest that held a lock there hangs (docs/troubleshooting.md).
+ */
+const CPU = 'host,kvm-pv-eoi=off';
+
 /** A spec of a guest that is none of {@link GUEST_NAMES}: what it does is its role. */
 export function guestOfRole(
   role: (typeof GUEST_NAMES)[number],
@@ -69,7 +77,7 @@ export function guestOfRole(
 ): VmSpec {
   return vmSpecSchema.parse({
     machine: 'pc-q35-10.0',
-    cpu: 'host',
+    cpu: CPU,
     heartbeat: true,
     boot: {
       kernel: `${GUEST_FILES}/vmlinuz`,

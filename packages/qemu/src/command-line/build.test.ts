@@ -96,6 +96,7 @@ test('firmware instead of a kernel, no serial console, sizes with iB', () => {
 
 test('an emulated VM cannot have the CPU of the host', () => {
   expect(valuesOf(build({}, { accelerator: 'tcg' }), '-cpu')).toEqual(['max']);
+  expect(valuesOf(build({ cpu: 'host,pmu=off' }, { accelerator: 'tcg' }), '-cpu')).toEqual(['max,pmu=off']);
   expect(valuesOf(build({ cpu: 'EPYC-v4' }, { accelerator: 'tcg' }), '-cpu')).toEqual(['EPYC-v4']);
 });
 

@@ -92,7 +92,7 @@ function identity({ name }: VmSpec): string[] {
  * of QEMU busy: it is the one timer that KVM does not emulate in the kernel (Linux guests with C3STOP, hence without ARAT).
  */
 function machine(spec: VmSpec, paths: CommandLinePaths, accelerator: 'kvm' | 'tcg'): string[] {
-  const cpu = accelerator === 'tcg' && spec.cpu === 'host' ? 'max' : spec.cpu;
+  const cpu = accelerator === 'tcg' ? spec.cpu.replace(/^host(?=,|$)/, 'max') : spec.cpu;
   return [
     '-object',
     `memory-backend-file,id=${RAM_ID},size=${spec.memory.replace(/iB$/, '')},mem-path=${paths.ram},share=on,align=2M`,
