@@ -1,7 +1,7 @@
 import type { Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { noteHeartbeats } from './heartbeats.ts';
 import { runningVms } from './running-vms.ts';
-import { noteHeartbeats } from './verify.ts';
 
 /**
  * The first step of every handover. Changes nothing on the host; dying after it leaves small files in the update's

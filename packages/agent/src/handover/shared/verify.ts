@@ -1,32 +1,14 @@
-import { setTimeout } from 'node:timers/promises';
 import type { Report, Vm } from '@exuvia/contract';
-import { z } from 'zod';
 import type { StepContext } from '../../kinds.ts';
 import { setClockOf } from '../../workload/guest-clock.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
-
-const heartbeatsSchema = z.record(z.string(), z.object({ bootId: z.string(), sequence: z.string() }));
-const HEARTBEAT_TIMEOUT_MS = 20_000;
+import { heartbeatAfter } from './heartbeats.ts';
 
 /** What the agent knows of a VM after an update. */
 export type VerifiedVm = Pick<
   Report['vms'][number],
   'name' | 'outcome' | 'bootIdSame' | 'heartbeatContinued' | 'clock'
 >;
-
-/** Remembers the heartbeats of the plan's VMs, for {@link verifyVms} on the other side. */
-export async function noteHeartbeats(
-  { heartbeat }: Pick<HandoverDependencies, 'heartbeat'>,
-  context: StepContext,
-  vms: readonly Vm[],
-): Promise<void> {
-  const heartbeats: z.infer<typeof heartbeatsSchema> = {};
-  for (const { name, spec } of vms) {
-    const page = spec.heartbeat ? await heartbeat(name) : null;
-    if (page !== null) heartbeats[name] = { bootId: page.bootId, sequence: page.sequence.toString() };
-  }
-  await context.remember('heartbeats', heartbeats);
-}
 
 /**
  * Verifies that every VM of the plan runs and, where it has a heartbeat page, that it is the same boot of the
@@ -54,25 +36,15 @@ async function verifyVm(
 }
 
 async function whatIsThere(
-  { vms, heartbeat }: HandoverDependencies,
+  dependencies: HandoverDependencies,
   context: StepContext,
   name: string,
 ): Promise<Omit<VerifiedVm, 'clock'>> {
-  const vm: Vm = await vms.get(name);
+  const vm: Vm = await dependencies.vms.get(name);
   if (vm.state !== 'running') {
     const outcome = vm.state === 'paused' ? 'paused' : 'lost';
     return { name, outcome, bootIdSame: null, heartbeatContinued: null };
   }
-  const before = heartbeatsSchema.catch({}).parse(await context.recall('heartbeats'))[name];
-  if (before === undefined) return { name, outcome: 'running', bootIdSame: null, heartbeatContinued: null };
-  const deadline = Date.now() + HEARTBEAT_TIMEOUT_MS;
-  for (;;) {
-    const now = await heartbeat(name);
-    const continued = now !== null && now.sequence > BigInt(before.sequence);
-    if (continued || Date.now() > deadline) {
-      const bootIdSame = now?.bootId === before.bootId;
-      return { name, outcome: bootIdSame ? 'running' : 'lost', bootIdSame, heartbeatContinued: continued };
-    }
-    await setTimeout(100);
-  }
+  const heart = await heartbeatAfter(dependencies, context, name);
+  return { name, outcome: heart.bootIdSame === false ? 'lost' : 'running', ...heart };
 }
