@@ -59,28 +59,40 @@ static void end_joining(void) {
   joining = -1;
 }
 
-static void confine_task(pid_t task, const cpu_set_t *set, const char *list) {
-  if (sched_setaffinity(task, sizeof *set, set) < 0 && errno != ESRCH) logf_kernel("cpus %s: %s", list, strerror(errno));
+/* True: it had other CPUs, and has these now. */
+static bool confine_task(pid_t task, const cpu_set_t *set, const char *list) {
+  cpu_set_t has;
+  if (sched_getaffinity(task, sizeof has, &has) == 0 && CPU_EQUAL(&has, set)) return false;
+  if (sched_setaffinity(task, sizeof *set, set) == 0) return true;
+  if (errno != ESRCH) logf_kernel("cpus %s: %s", list, strerror(errno));
+  return false;
 }
+
+static bool confine_tasks(const struct vm *vm, const cpu_set_t *set) {
+  char path[64];
+  bool changed = false;
+  snprintf(path, sizeof path, SYSROOT "/proc/%d/task", (int)vm->pid);
+  DIR *tasks = opendir(path);
+  if (!tasks) logf_kernel("%s: %s", path, strerror(errno));
+  for (struct dirent *entry; tasks && (entry = readdir(tasks));)
+    if (entry->d_name[0] != '.') changed |= confine_task(atoi(entry->d_name), set, vm->cpus);
+  if (tasks) closedir(tasks);
+  return changed;
+}
+
+#define CONFINE_PASSES 4
 
 /*
  * A QEMU starts and loads on any CPU; before its guest's first instruction it is confined to those of its VM. The thread that
- * makes the others comes first: what it makes from then on inherits its CPUs.
+ * makes the others comes first: what it makes from then on inherits its CPUs. A list of threads may end early when one of
+ * them ends (Linux 6.12, fs/proc/base.c, proc_task_readdir): it is read again while somebody in it had other CPUs, and
+ * not for ever, because the kernel leaves out CPUs that are not there.
  */
 static void confine(const struct vm *vm) {
-  char path[64];
   cpu_set_t set;
   if (!vm->cpus || !parse_cpus(vm->cpus, &set)) return;
   confine_task(vm->pid, &set, vm->cpus);
-  snprintf(path, sizeof path, SYSROOT "/proc/%d/task", (int)vm->pid);
-  DIR *tasks = opendir(path);
-  if (!tasks) {
-    logf_kernel("%s: %s", path, strerror(errno));
-    return;
-  }
-  for (struct dirent *entry; (entry = readdir(tasks));)
-    if (entry->d_name[0] != '.') confine_task(atoi(entry->d_name), &set, vm->cpus);
-  closedir(tasks);
+  for (int pass = 0; pass < CONFINE_PASSES && confine_tasks(vm, &set);) pass++;
 }
 
 #endif
