@@ -1,4 +1,4 @@
-import type { AgentConfig, ExuviaError, QemuTarget } from '@exuvia/contract';
+import type { AgentConfig, ExuviaError } from '@exuvia/contract';
 import { probeQemu, probeQemus } from '@exuvia/qemu';
 import { bootId, kernelRelease } from '@exuvia/sys';
 import { CRASH_KERNEL_ARGUMENT, createCrashRecovery } from '../crash/index.ts';
@@ -12,7 +12,7 @@ import { withRefusals } from '../handover/shared/refusals.ts';
 import { createVmmHandover } from '../handover/vmm/index.ts';
 import type { Log } from '../http/services.ts';
 import { createInventory } from '../inventory/inventory.ts';
-import { createSoftware, heldModules, loadedLivepatches } from '../inventory/software.ts';
+import { asTarget, createSoftware, heldModules, loadedLivepatches } from '../inventory/software.ts';
 import { aptLineForKernel } from '../planner/index.ts';
 import { createSetup } from '../setup/index.ts';
 import { createDaxStore } from '../store/dax/index.ts';
@@ -33,8 +33,9 @@ export async function wire(
   const store = createDaxStore();
   const vms = createHostVms({ store, config, log });
   const setup = createSetup(store, undefined, () => (config().crashRecovery ? [CRASH_KERNEL_ARGUMENT] : []));
+  const qemus = async () => (await probeQemus(config().qemus)).map(asTarget);
   const inventory: Parts['inventory'] = (currentUpdate) =>
-    createInventory({ store, currentUpdate, qemuVersion, qemus: () => qemusBeside(config()) });
+    createInventory({ store, currentUpdate, qemuVersion, qemus });
   const given: HandoverDependencies = {
     vms,
     store,
@@ -83,12 +84,4 @@ async function qemuVersion(): Promise<string | null> {
     (features) => features.version,
     () => null,
   );
-}
-
-async function qemusBeside({ qemus }: Pick<AgentConfig, 'qemus'>): Promise<QemuTarget[]> {
-  return (await probeQemus(qemus)).map(({ binary, version, packageVersion }) => ({
-    binary,
-    version,
-    package: packageVersion,
-  }));
 }

@@ -1,4 +1,4 @@
-import type { AgentConfig, Livepatch } from '@exuvia/contract';
+import type { AgentConfig, Livepatch, QemuTarget } from '@exuvia/contract';
 import { probeQemu, probeQemus, type QemuFeatures } from '@exuvia/qemu';
 import {
   fileBuildId,
@@ -43,8 +43,12 @@ export function createSoftware({ qemu, config }: SoftwareOptions): Software {
 }
 
 function asInstalled(features: QemuFeatures): InstalledQemu {
-  const { binary, version, packageVersion, migrationModes, machines } = features;
-  return { binary, version, package: packageVersion, migrationModes, machines };
+  return { ...asTarget(features), migrationModes: features.migrationModes, machines: features.machines };
+}
+
+/** What plans and reports name a QEMU by. */
+export function asTarget({ binary, version, packageVersion }: QemuFeatures): QemuTarget {
+  return { binary, version, package: packageVersion };
 }
 
 /** Loaded modules that VMs hold, and modules that are not part of the kernel's own tree (`O` in /proc/modules). */
