@@ -92,7 +92,8 @@ static void confine(const struct vm *vm) {
   cpu_set_t set;
   if (!vm->cpus || !parse_cpus(vm->cpus, &set)) return;
   confine_task(vm->pid, &set, vm->cpus);
-  for (int pass = 0; pass < CONFINE_PASSES && confine_tasks(vm, &set);) pass++;
+  int passes = CONFINE_PASSES;
+  while (passes-- > 0 && confine_tasks(vm, &set)) continue;
 }
 
 #endif

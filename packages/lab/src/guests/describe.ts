@@ -33,7 +33,7 @@ export async function describeGuests(lab: LabState, names: readonly string[]): P
       `echo "--- ${name}: console"; tail -n 5 ${consoleLog}; echo "--- ${name}: QEMU"; tail -n 3 ${qemuLog}`,
       `/usr/lib/exuvia/node/bin/node -e '${MONITOR}' ${handoverQmp} | grep -E "status|^CPU#|RIP|RSP|RBX|HLT|CR3|timer|LVTT|ISR|IRR"`,
       `for pid in $(cat /sys/fs/cgroup/exuvia.slice/${scope}/cgroup.procs); do ps -L -o tid=,psr=,stat=,time=,wchan:24=,comm= -p $pid; done`,
-      `for cpu in 0 1; do timeout 120 exuvia guest stack ${name} --cpu $cpu; done 2>&1`,
+      `for cpu in 0 1; do timeout 100 exuvia guest stack ${name} --cpu $cpu; done 2>&1`,
     ];
     const { stdout } = await labRun(lab, look.join('; '), { allowFailure: true, timeoutMs: 240_000 });
     return stdout;

@@ -85,7 +85,7 @@ const NO_CONTROLLERS = 'sata=off,smbus=off';
 const TCG_CPU = 'max,erms=off,fsrm=off,la57=off,smap=off';
 
 /**
- * Room for translated code, as much as QEMU 10.0 takes: every kernel needs some 100 MiB of it, and throwing all away
+ * Room for translated code, as much as QEMU 10.0 takes: a few updates fill it all the same (`info jit`), and throwing all away
  * when it is full interrupts every CPU, as a change of the memory map does ({@link NO_CONTROLLERS}).
  */
 const TRANSLATIONS_MIB = 2047;
