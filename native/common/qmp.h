@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -53,10 +54,13 @@ static inline int qmp_connect(struct qmp *q, const char *path) {
   return -1;
 }
 
+/* In one write, so that a command which could not be sent has not been executed either. */
 static inline int qmp_send(struct qmp *q, const char *json) {
-  size_t length = strlen(json);
-  if (write_fully(q->fd, json, length) < 0) return -1;
-  return write_fully(q->fd, "\r\n", 2);
+  struct iovec parts[] = {{(void *)json, strlen(json)}, {"\r\n", 2}};
+  ssize_t n;
+  do n = writev(q->fd, parts, 2);
+  while (n < 0 && errno == EINTR);
+  return n == (ssize_t)(parts[0].iov_len + parts[1].iov_len) ? 0 : -1;
 }
 
 /* Takes the next complete line out of the buffer into q->line; false when there is none yet. */

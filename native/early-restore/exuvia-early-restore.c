@@ -53,6 +53,18 @@ static void move_into_sysroot(void) {
   mount("tmpfs", SYSROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=0755,size=20%,nr_inodes=800k");
 }
 
+/* Looks, in a process of its own, for the host's init: guests that run need a userland under them. */
+static pid_t start_looking_for_init(void) {
+  pid_t pid = fork();
+  if (pid == 0) _exit(chroot(SYSROOT) == 0 && chdir("/") == 0 && access(init_program, X_OK) == 0 ? 0 : 1);
+  return pid;
+}
+
+static bool found_init(pid_t looking) {
+  int status = 0;
+  return looking < 0 || waitpid(looking, &status, 0) != looking || status == 0;
+}
+
 static void save_record(void) {
   make_directories("/run/exuvia/restore");
   int fd = open(SYSROOT "/run/exuvia/restore/record", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -101,6 +113,8 @@ int main(int argc, char **argv) {
   struct loader loaders[16];
   size_t loader_count = start_loading(loaders, sizeof loaders / sizeof loaders[0]);
   for (size_t i = 0; i < mount_count; i++) {
+    /* Below a file system that may not be there: the way back lies in the store. */
+    if (mounts[i].by_label) make_directories(mounts[i].path);
     const bool mounted = mount_file_system(&mounts[i], events);
     if (!mounted && i == 0) {
       mount_store_only(events);
@@ -111,6 +125,7 @@ int main(int argc, char **argv) {
   }
   for (size_t i = 0; i < device_count; i++) name_disk(&devices[i], events);
   move_into_sysroot();
+  const pid_t looking = start_looking_for_init();
   prepare_vms();
   /* What disks need was there when the file systems were mounted and their names given. */
   for (size_t i = 0; i < loader_count; i++)
@@ -120,6 +135,7 @@ int main(int argc, char **argv) {
   make_bridges();
   pid_t connecting = start_connecting();
   fault_at("restore");
+  if (!found_init(looking) && vm_count > 0) fall_back("the host's init is not there");
   start_vms();
   start_joining();
   if (!restore_vms() && image_count > 0) fall_back("no VM could be restored");

@@ -101,13 +101,16 @@ static bool load_image(const struct image *image) {
   return loaded;
 }
 
-/* No QEMU may be there any more that has a VM's memory open. */
+/* No QEMU may be there any more that has a VM's memory open. The guardian was made before them, and does not wait for them. */
 static void end_qemus(void) {
   for (size_t i = 0; i < vm_count; i++)
-    if (vms[i].pid > 0) kill(vms[i].pid, SIGKILL);
+    if (record->qemus[i] > 0) kill(record->qemus[i], SIGKILL);
   for (size_t i = 0; i < vm_count; i++)
-    if (vms[i].pid > 0) waitpid(vms[i].pid, NULL, 0);
+    if (record->qemus[i] > 0) waitpid(record->qemus[i], NULL, 0);
 }
+
+/* Process 1 and the guardian may both be on their way back; so long one has the loading for itself, unless it hangs. */
+#define OTHERS_TURN_S 60
 
 static void fall_back(const char *why) __attribute__((noreturn));
 static void fall_back(const char *why) {
@@ -115,6 +118,7 @@ static void fall_back(const char *why) {
   end_qemus();
   leave_word(why);
   sync_for_a_while();
+  if (__atomic_exchange_n(&record->leaving, true, __ATOMIC_SEQ_CST)) sleep(OTHERS_TURN_S);
   for (size_t i = 0; i < image_count; i++)
     if (load_image(&images[i])) leave_machine(LINUX_REBOOT_CMD_KEXEC);
   reset_machine(why);
@@ -123,13 +127,13 @@ static void fall_back(const char *why) {
 
 /*
  * A process that ends a restore which hangs where it cannot look at a clock (a driver that does not come back
- * from its loading): after `timeout_ms` and a while, unless a VM runs by then.
+ * from its loading): after `timeout_ms` and a while, unless a VM runs by then. Where there is no kernel to go back to, what
+ * is left is a reset, which memory need not outlive: that waits for longer.
  */
 static pid_t start_guardian(void) {
-  if (image_count == 0) return -1;
   pid_t pid = fork();
   if (pid != 0) return pid;
-  uint64_t until = monotonic_ms() + timeout_ms + 30000;
+  const uint64_t patience = timeout_ms + 30000, until = monotonic_ms() + (image_count > 0 ? patience : 4 * patience);
   while (monotonic_ms() < until) usleep(500000);
   if (decide(GOING_BACK)) fall_back("the early restore hangs");
   _exit(0);

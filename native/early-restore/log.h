@@ -13,12 +13,15 @@
 #include "clock.h"
 
 #define RECORD_BYTES 131072
+#define MAX_VMS 256
 
 /* Lines `stamp NAME VM|- TSC`, `clock TSC MONOTONIC-NS`, `vm NAME restored PID`, `vm NAME failed WHY`. */
 struct record {
   size_t used;
   unsigned resumed; /* guests that may have executed an instruction */
   int direction;    /* enum direction: whoever sets it first decides */
+  bool leaving;     /* somebody is about to load the kernel before */
+  pid_t qemus[MAX_VMS];
   char text[RECORD_BYTES];
 };
 enum direction { UNDECIDED, GOING_ON, GOING_BACK };

@@ -34,12 +34,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "log.h"
 #include "qmp.h"
 #include "tap.h"
 #include "text.h"
 
 #define SYSROOT "/sysroot" /* where the host's root file system lies until it becomes / */
-#define MAX_VMS 256
 #define MAX_MODULES 256
 #define MAX_MOUNTS 16
 #define MAX_DEVICES 1024

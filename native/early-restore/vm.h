@@ -12,6 +12,7 @@
 #include "log.h"
 #include "plan.h"
 #include "qemu.h"
+#include "watchdog.h"
 
 static void vm_end(struct vm *vm, enum progress end, const char *fate, const char *why) {
   vm->progress = end;
@@ -49,6 +50,7 @@ static void vm_start(struct vm *vm) {
   if (vm->pid == 0) become_qemu(vm, pair[1]);
   close(pair[1]);
   vm->qmp.fd = pair[0];
+  record->qemus[vm - vms] = vm->pid;
   if (vm->pid < 0) vm_fail(vm, "no process could be made");
 }
 
@@ -179,8 +181,11 @@ static void vm_readable(struct vm *vm) {
   while (vm->progress < RESTORED && qmp_take_line(&vm->qmp)) vm_line(vm);
 }
 
+/* So long the watchdog runs on when the first guest does: its driver would take time from the others' restore. */
+#define WATCHDOG_PATIENCE_MS 2000
+
 static void follow_all(void) {
-  uint64_t deadline = monotonic_ms() + timeout_ms;
+  uint64_t deadline = monotonic_ms() + timeout_ms, patience = 0;
   for (;;) {
     struct pollfd fds[MAX_VMS];
     struct vm *who[MAX_VMS];
@@ -191,10 +196,15 @@ static void follow_all(void) {
         who[n++] = &vms[i];
       }
     if (n == 0) return;
-    uint64_t now = monotonic_ms();
-    int ready = now < deadline ? poll(fds, n, (int)(deadline - now)) : 0;
+    uint64_t now = monotonic_ms(), until = deadline;
+    if (record->resumed > 0) {
+      if (patience == 0) patience = now + WATCHDOG_PATIENCE_MS;
+      if (now >= patience) start_stopping_watchdog();
+      else if (patience < deadline) until = patience;
+    }
+    int ready = now < deadline ? poll(fds, n, (int)(until - now)) : 0;
     for (nfds_t i = 0; i < n; i++) {
-      if (ready == 0) vm_fail(who[i], "not restored in time");
+      if (now >= deadline) vm_fail(who[i], "not restored in time");
       else if (ready > 0 && fds[i].revents) vm_readable(who[i]);
     }
   }

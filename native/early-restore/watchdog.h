@@ -1,6 +1,7 @@
 /*
  * The machine's watchdog, which the old kernel has armed for the jump (native/pause/watchdog.h): a reset costs a guest that
- * runs here its memory. So it is stopped as soon as all that can run do, however long userland takes to boot.
+ * runs here its memory. So it is stopped as soon as all that can run do, or one of them is slow, however long userland takes
+ * to boot.
  */
 #ifndef EXUVIA_EARLY_WATCHDOG_H
 #define EXUVIA_EARLY_WATCHDOG_H
@@ -26,15 +27,22 @@ static void stop_armed_watchdog(void) {
   if (fd >= 0) close(fd);
 }
 
+static pid_t stopping_watchdog = -1;
+
 /* In a process of its own: a driver that does not come back must not keep the host from booting. */
+static void start_stopping_watchdog(void) {
+  if (!watchdog || stopping_watchdog > 0) return;
+  stopping_watchdog = fork();
+  if (stopping_watchdog != 0) return;
+  stop_armed_watchdog();
+  _exit(0);
+}
+
 static void stop_watchdog(void) {
   if (!watchdog || record->resumed == 0) return;
-  pid_t pid = fork();
-  if (pid == 0) {
-    stop_armed_watchdog();
-    _exit(0);
-  }
-  for (uint64_t until = monotonic_ms() + WATCHDOG_TIMEOUT_MS; pid > 0 && waitpid(pid, NULL, WNOHANG) == 0;) {
+  start_stopping_watchdog();
+  for (uint64_t until = monotonic_ms() + WATCHDOG_TIMEOUT_MS;
+       stopping_watchdog > 0 && waitpid(stopping_watchdog, NULL, WNOHANG) == 0;) {
     if (monotonic_ms() > until) {
       logf_kernel("%s runs on: its driver does not come back", watchdog);
       return;

@@ -14,7 +14,7 @@ struct monitor {
   struct qmp qmp;
   bool open;
   unsigned awaiting; /* id of the command that is under way; 0: none */
-  bool refused;
+  bool refused, unsent;
   char why[256];
   /* what its events and replies have said */
   bool stopped, running, completed, failed;
@@ -95,9 +95,12 @@ static bool command(struct transfer *t, struct monitor *m, const char *name, con
   uint64_t deadline = monotonic_ms() + timeout_ms;
   if (!m->open) return fail("the %s QEMU: %s", side, m->why[0] ? m->why : "it has ended");
   m->awaiting = next_id++;
-  m->refused = false;
+  m->refused = m->unsent = false;
   snprintf(json, sizeof json, "{\"execute\":\"%s\",\"arguments\":%s,\"id\":\"%u\"}", name, arguments, m->awaiting);
-  if (qmp_send(&m->qmp, json) < 0) lose(m);
+  if (qmp_send(&m->qmp, json) < 0) {
+    m->unsent = true;
+    lose(m);
+  }
   while (m->awaiting && monotonic_ms() < deadline) listen_to_qemus(t, 50);
   if (m->awaiting) return fail("the %s QEMU: no answer to %s within %u ms", side, name, timeout_ms);
   return !m->refused || fail("the %s QEMU: %s: %s", side, name, m->why);

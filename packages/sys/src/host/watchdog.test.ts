@@ -24,6 +24,15 @@ test('a watchdog’s driver is that of its device', async () => {
   expect(await driver()).toBe('iTCO_wdt');
 });
 
+test('one that cannot be stopped once it runs is known', async () => {
+  expect((await findWatchdog(root))?.stoppable).toBe(true);
+  const nowayout = join(root, 'class/watchdog/watchdog0/nowayout');
+  await writeFile(nowayout, '0\n');
+  expect((await findWatchdog(root))?.stoppable).toBe(true);
+  await writeFile(nowayout, '1\n');
+  expect((await findWatchdog(root))?.stoppable).toBe(false);
+});
+
 test('where the device is not named, it is the only one that uses the core; of several it is not known which', async () => {
   expect(await driver()).toBeNull();
   await users('softdog', 'i6300esb');

@@ -10,6 +10,8 @@ export interface Watchdog {
   readonly module: string | null;
   /** It runs on when the kernel restarts or jumps; `null`: it cannot be told. */
   readonly staysArmed: boolean | null;
+  /** It can be stopped once it runs: its driver was not loaded, or built, with `nowayout`. */
+  readonly stoppable: boolean;
   /** Somebody (systemd, a daemon) holds it and feeds it. */
   readonly inUse: boolean;
 }
@@ -26,6 +28,7 @@ export async function findWatchdog(root = '/sys'): Promise<Watchdog | null> {
       device: `/dev/${name}`,
       identity,
       module: (await moduleOf(`${directory}/${name}`)) ?? (await onlyDriver(root)),
+      stoppable: (await read('nowayout')) !== '1',
       staysArmed: stop === undefined ? null : stop === '0',
       inUse: (await read('state')) === 'active',
     };

@@ -167,6 +167,14 @@ async function watchdog(): Promise<Check> {
       reason: `${found.identity} is in use by another program, which ends with this kernel.`,
     };
   }
+  if (!found.stoppable) {
+    return {
+      ...about,
+      verdict: 'warn',
+      reason: `${found.identity} cannot be stopped once it runs (nowayout), and is not armed: ${none}.`,
+      remedy: 'Load its driver with nowayout=0 (/etc/modprobe.d).',
+    };
+  }
   if (found.staysArmed === true) {
     return { ...about, verdict: 'ok', reason: `${found.identity} resets a new kernel that hangs.` };
   }

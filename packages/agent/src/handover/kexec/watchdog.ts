@@ -5,14 +5,14 @@ import type { StepContext } from '../../kinds.ts';
 const watchdogSchema = z.object({ device: z.string(), module: z.string().nullable(), seconds: z.int() });
 
 /**
- * The watchdog that an update into kernel `release` may arm: nobody else feeds it, it runs on through the jump, and that kernel
- * has its driver, with which it is stopped. `null` without one.
+ * The watchdog that an update into kernel `release` may arm: nobody else feeds it, it runs on through the jump, can be stopped,
+ * and that kernel has its driver, with which it is. `null` without one.
  */
 export async function usableWatchdog(
   release: string,
 ): Promise<{ device: string; module: string | null } | null> {
   const watchdog = await findWatchdog();
-  if (watchdog === null || watchdog.inUse || watchdog.staysArmed !== true) return null;
+  if (watchdog === null || watchdog.inUse || !watchdog.stoppable || watchdog.staysArmed !== true) return null;
   const { device, module } = watchdog;
   const driver = module === null ? [] : await modulesFor(release, [module]).catch(() => null);
   return driver === null ? null : { device, module };
