@@ -191,7 +191,10 @@ export interface Successor {
 export interface Successors {
   /** Starts a QEMU that waits for the VM. One that waited before is ended. Throws `successor-failed`, `vm-not-running`. */
   start(name: string, binary: string): Promise<Successor>;
-  /** Kills a QEMU that waits, and waits until it is dead. Idempotent. Never for one that has taken over. */
+  /**
+   * Kills a QEMU that waits, and waits until it is dead. Idempotent. Throws `successor-silent` for one that may have taken
+   * over: no other QEMU has the VM.
+   */
   end(name: string): Promise<void>;
   /** What another QEMU's machine would have more or less than the one that runs; QEMU itself does not notice. */
   differences(name: string, binary: string): Promise<readonly string[]>;
@@ -201,6 +204,8 @@ export interface Successors {
   exec(name: string, binary: string): Promise<void>;
   /** Brings a VM whose change of QEMU was interrupted into the one or the other. */
   settle(name: string, binary: string): Promise<'new' | 'old' | 'lost'>;
+  /** The same of one that an update has left alone, because it was silent. `null`: there is none. */
+  settleLeft(name: string): Promise<'new' | 'old' | 'lost' | null>;
   /** Notes that the VM was restored in another QEMU, for the next restore. */
   record(name: string, binary: string): Promise<void>;
 }

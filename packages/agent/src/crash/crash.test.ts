@@ -67,6 +67,17 @@ test('after a crash saved VMs run on, those that ran are started again and it is
   expect(vms.events).toHaveLength(2);
 });
 
+test('an agent that died while it took VMs up is followed by one that goes on', async () => {
+  const vms = new FakeVms(fakeVm('web'), fakeVm('db', { state: 'failed' }));
+  const { recovery, written } = after(1, vms, [crashAt(1, 'boot-2')]);
+  await recovery.takeUp('boot-2');
+  expect(vms.events).toEqual(['start db']);
+  expect(written).toHaveLength(2);
+  expect(written.at(-1)).toMatchObject({ bootId: 'boot-2', vms: [{ name: 'db', outcome: 'restarted' }] });
+  await recovery.takeUp('boot-2');
+  expect(vms.events).toHaveLength(1);
+});
+
 test('a state that cannot be restored is kept, and the other VMs do not wait for it', async () => {
   const vms = new FakeVms(fakeVm('bad', { state: 'failed', saved: true }), fakeVm('db', { state: 'failed' }));
   vms.recover = async () => {

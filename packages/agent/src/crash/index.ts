@@ -51,10 +51,11 @@ export function createCrashRecovery(dependencies: CrashDependencies): CrashRecov
     async takeUp(bootId) {
       if ((await host.crashesInARow()) === 0) return false;
       const before = await host.read();
-      if (before.some((crash) => crash.bootId === bootId)) return isCrashLoop(before, now());
-      const crash = { at: now().toISOString(), bootId, kernel: host.kernel() };
-      // Durable before anything is tried: what crashes the host again is counted.
-      await host.append({ ...crash, vms: [] });
+      const [found, dealtWith] = before.filter((crash) => crash.bootId === bootId);
+      if (dealtWith !== undefined) return isCrashLoop(before, now());
+      const crash = found ?? { at: now().toISOString(), bootId, kernel: host.kernel() };
+      // Durable before anything is tried: what crashes the host again is counted. An agent that died in it is followed up.
+      if (found === undefined) await host.append({ ...crash, vms: [] });
       const loop = isCrashLoop([...before, crash], now());
       const vms: Crash['vms'] = [];
       for (const vm of await dependencies.vms.list()) {

@@ -4,6 +4,7 @@ import {
   type HandoverKind,
   type Host,
   type Plan,
+  staysInBoot,
   type Update,
 } from '@exuvia/contract';
 import { isEnded, type Journal, type UpdateState } from '../journal/index.ts';
@@ -157,16 +158,22 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       stopped = true;
       if (current === null) return;
       const { update, own, done } = current;
-      const state = ledger.get(update)?.view.state;
+      const known = ledger.get(update);
+      const state = known?.view.state;
       const held = own.gate?.holding === true;
-      if (state === 'jumping' && !held) return;
-      // One that is being verified is waited for: what is half restored would have to be begun anew.
-      if (state !== 'verifying' || held) {
+      if (known !== undefined && leavesKernel(known, bootId) && !held) return;
+      // One that is past its point of no return is waited for: what is half restored would have to be begun anew.
+      if (held || (state !== 'verifying' && state !== 'jumping')) {
         own.controller.abort(new ExuviaError('aborted', 'The agent was stopped.'));
       }
       await done;
     },
   };
+}
+
+/** The kernel is about to go, and the agent with it. Other updates are called `jumping` too, and are finished here. */
+function leavesKernel({ view, plan, bootId }: UpdateState, thisBoot: string): boolean {
+  return view.state === 'jumping' && !staysInBoot(plan.handover) && bootId === thisBoot;
 }
 
 /** Throws ExuviaError `update-jumping`, `update-ended`. */

@@ -84,11 +84,30 @@ test('a step that fails although it has committed is undone when nothing has com
   expect(agent.handover.events).toEqual(['run prepare', 'run switch', 'undo switch', 'undo prepare']);
 });
 
-test('an agent that is killed after the commit: the next one goes forward', async () => {
+test('an agent that is stopped past the point of no return finishes the update first', async () => {
+  const moving = Promise.withResolvers<void>();
   const agent = await agentWith((handover) => {
     handover.deeds.set('run switch', async (context) => {
       await context.commit();
-      await new Promise(() => {});
+      await moving.promise;
+    });
+  });
+  const { id } = await begin(agent);
+  await untilState(agent, id, 'jumping');
+  const stopping = agent.stop();
+  agents.splice(0);
+  moving.resolve();
+  await stopping;
+  expect(agent.handover.events).toEqual(['run prepare', 'run switch', 'finish']);
+  expect((await journal(agent)).at(-1)).toBe('closed');
+});
+
+test('an agent that is killed after the commit: the next one goes forward', async () => {
+  const killed = Promise.withResolvers<void>();
+  const agent = await agentWith((handover) => {
+    handover.deeds.set('run switch', async (context) => {
+      await context.commit();
+      await killed.promise;
     });
   });
   const { id } = await begin(agent);
@@ -97,6 +116,8 @@ test('an agent that is killed after the commit: the next one goes forward', asyn
   const next = await agentWith(() => {}, await copyOf(agent));
   expect(await untilState(next, id, 'completed')).toMatchObject({ reason: null });
   expect(next.handover.events).toEqual(['finish']);
+  // The one that stands for the killed one has to end, too.
+  killed.resolve();
 });
 
 /** A folder as an agent leaves it that was killed: another agent's socket must not be in it. */

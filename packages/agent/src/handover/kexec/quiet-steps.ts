@@ -56,9 +56,12 @@ export function unmountUnneeded(prepared: Prepared): Step {
     },
     async undo(context) {
       const unmounted = unmountedSchema.optional().parse(await context.recall('unmounted')) ?? [];
+      const problems: string[] = [];
       for (const request of unmounted.toReversed()) {
-        if (mountAt(await mounts(), request.mountPoint) === null) await mountFileSystem(request);
+        if (mountAt(await mounts(), request.mountPoint) !== null) continue;
+        await mountFileSystem(request).catch((error: unknown) => problems.push(String(error)));
       }
+      if (problems.length > 0) throw new ExuviaError('mount-failed', problems.join(' '));
     },
   };
 }

@@ -2,6 +2,7 @@ import type { Plan } from '@exuvia/contract';
 import { z } from 'zod';
 import type { Step } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { attempt } from '../shared/attempt.ts';
 import { endSaved, restoreEnded, resumeSaved, saveInStore } from '../shared/in-store.ts';
 import { noteVms } from '../shared/note-vms.ts';
 import { rehearseRestart } from '../shared/rehearsal-step.ts';
@@ -87,7 +88,7 @@ function restoreVms(dependencies: HandoverDependencies, marks: Marks): Step {
       await context.commit();
       await restoreAll(dependencies, context);
       marks.set('restored');
-      await marks.keep(context);
+      await attempt(context, 'The phases are not kept', () => marks.keep(context));
     },
   };
 }

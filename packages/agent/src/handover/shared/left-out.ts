@@ -1,9 +1,15 @@
 import { type Plan, REHEARSAL } from '@exuvia/contract';
+import { z } from 'zod';
 import type { Handover, Step, StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { attempt } from './attempt.ts';
+import { allOf } from './parallel.ts';
 
 type Needs = Pick<HandoverDependencies, 'vms'>;
+
+/** Names that are remembered before the first guest is asked to power down. */
+const STOPPING = 'shutting-down';
+const stoppingSchema = z.array(z.string()).default([]);
 
 /** So long a guest may take to power down before its QEMU is ended. */
 const POWER_DOWN_MS = 120_000;
@@ -20,11 +26,18 @@ export function shutDownVms({ vms }: Needs, { leftOut }: Pick<Plan, 'leftOut'>):
       name: 'shut-down-vms',
       phase: null,
       description: `shut down ${names.join(', ')}, which cannot be saved; started again afterwards`,
-      async run() {
-        await Promise.all(names.map((name) => vms.stop(name, { timeoutMs: POWER_DOWN_MS })));
+      async run(context) {
+        await context.remember(STOPPING, names);
+        await allOf(names.map((name) => vms.stop(name, { timeoutMs: POWER_DOWN_MS })));
       },
-      async undo() {
-        for (const name of names) if ((await vms.get(name)).state === 'stopped') await vms.start(name);
+      async undo(context) {
+        const startAgain = async (name: string) => {
+          // Its guest may be on its way down still, or have gone down while no agent was there to clear up after it.
+          await vms.stop(name, { timeoutMs: POWER_DOWN_MS });
+          await vms.start(name);
+        };
+        await allOf(stoppingSchema.parse(await context.recall(STOPPING)).map(startAgain));
+        await context.remember(STOPPING, []);
       },
     },
   ];
@@ -54,17 +67,21 @@ export function withLeftOut(handover: Handover, dependencies: Needs): Handover {
       return steps.toSpliced(first, 0, ...shutDownVms(dependencies, plan));
     },
     async finish(context) {
-      const report = await handover.finish(context);
-      await startLeftOut(dependencies, context);
-      return report;
+      try {
+        return await handover.finish(context);
+      } finally {
+        await startLeftOut(dependencies, context);
+      }
     },
     ...(salvage === undefined
       ? {}
       : {
           async salvage(context: StepContext) {
-            const found = await salvage(context);
-            await startLeftOut(dependencies, context);
-            return found;
+            try {
+              return await salvage(context);
+            } finally {
+              await startLeftOut(dependencies, context);
+            }
           },
         }),
   };

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import type { Plan } from '@exuvia/contract';
 import type { StepContext } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
+import { attempt } from '../shared/attempt.ts';
 import { recordFile } from './layout.ts';
 
 /** Replaces the QEMU of a VM that cannot be transferred, by the plan's method. */
@@ -41,7 +42,7 @@ async function replaceInPlace(
     await takeUp(vms, name);
     throw error;
   }
-  await writeFile(recordFile(context, name), `in-place ${times.join(' ')}\n`, { mode: 0o600 });
+  await keepTimes(context, name, times);
 }
 
 /** Replaces a VM's QEMU by letting it execute the other one; its process stays. */
@@ -58,9 +59,14 @@ async function replaceByExec(
     await takeUp(vms, name);
     throw error;
   }
-  await writeFile(recordFile(context, name), `in-place ${[begin, begin, begin, now()].join(' ')}\n`, {
-    mode: 0o600,
-  });
+  await keepTimes(context, name, [begin, begin, begin, now()]);
+}
+
+/** Its VM runs: that its times cannot be written does not undo it. */
+async function keepTimes(context: StepContext, name: string, times: readonly number[]): Promise<void> {
+  await attempt(context, `The times of VM ${name} are not kept`, () =>
+    writeFile(recordFile(context, name), `in-place ${times.join(' ')}\n`, { mode: 0o600 }),
+  );
 }
 
 /** Brings a VM back that an interrupted change of QEMU left without one, or paused. Idempotent. */

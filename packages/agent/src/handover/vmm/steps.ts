@@ -2,7 +2,7 @@ import { ExuviaError, type Plan, type QemuTarget } from '@exuvia/contract';
 import { commandLineFor } from '@exuvia/qemu';
 import type { Step, StepContext, Successor } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
-import { unlessAborted } from '../shared/attempt.ts';
+import { attempt, unlessAborted } from '../shared/attempt.ts';
 import { endOfProgram } from '../shared/led-program.ts';
 import { noteVms } from '../shared/note-vms.ts';
 import { byPriority, inParallel } from '../shared/parallel.ts';
@@ -149,7 +149,8 @@ function switchVms(dependencies: HandoverDependencies, qemu: QemuTarget | null, 
           }
         },
       );
-      await context.remember('failures', failures);
+      // The VMs are where they are: nothing of this may undo them.
+      await attempt(context, 'What failed is not kept', () => context.remember('failures', failures));
       if (moved.some(Boolean)) for (const failure of failures) context.log(failure);
       else throw new ExuviaError('switch-failed', failures.join(' ') || 'There was no VM to move.');
     },

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { QmpClient } from '@exuvia/qemu';
@@ -186,6 +186,25 @@ describe.skipIf('missing' in qemu)('a running VM and another QEMU', () => {
     });
     await manager.successors.install('web', binary);
     expect(await pidNow()).toBe(newPid);
+    await livesOn(before);
+  });
+
+  test('a new QEMU that is all there is of the VM, and silent, is left alone until it answers', async () => {
+    const { newPid, transfer } = await prepared(false);
+    const before = await beyond(0n);
+    const oldPid = await pidNow();
+    await transfer.move(async () => {});
+    while (existsSync(`/proc/${oldPid}`)) await sleep(5);
+    // Nobody answers where its monitor was.
+    const monitor = join(host.dependencies.paths('web').next, 'qmp.sock');
+    await rename(monitor, `${monitor}.away`);
+    await writeFile(monitor, '');
+    const silent = { code: 'successor-silent', message: expect.stringContaining('is left alone') };
+    await expect(manager.successors.settle('web', binary)).rejects.toMatchObject(silent);
+    await expect(manager.successors.end('web')).rejects.toMatchObject(silent);
+    await expect(manager.recover('web')).rejects.toMatchObject(silent);
+    await rename(`${monitor}.away`, monitor);
+    expect(await manager.recover('web')).toMatchObject({ state: 'running', pid: newPid });
     await livesOn(before);
   });
 

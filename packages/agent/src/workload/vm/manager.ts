@@ -233,10 +233,15 @@ export class QemuVms implements VmManager {
     return this.#restore(name, deviceState, 'in-place', binary);
   }
 
-  /** What `exuvia recover` does: takes up a VM that was saved and is kept, from the store or from disk. */
+  /**
+   * What `exuvia recover` does: takes up a VM that was saved and is kept, from the store or from disk, or in a QEMU that an
+   * update has left alone.
+   */
   async recover(name: string): Promise<Vm> {
     const paths = this.#dependencies.paths(checkedName(name));
+    const left = await this.successors.settleLeft(name);
     const vm = await this.get(name);
+    if (left === 'new' || left === 'old') return vm;
     if (vm.saved !== true) throw nothingToRecover(vm);
     const inStore = await sizeOf(paths.deviceState);
     const restored =

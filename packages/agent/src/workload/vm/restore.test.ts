@@ -116,27 +116,36 @@ describe.skipIf('missing' in qemu)('a saved VM of a host with a real QEMU', () =
     expect(words.slice(words.indexOf('-name'), -1)).toEqual(restore.slice(1, -2));
   });
 
-  test('a VM whose disk somebody holds when it is restored stands still, whole, and runs on when it is resumed', async () => {
-    const file = join(host.dependencies.specs, 'disk.raw');
-    await run('truncate', ['-s', '1M', file]);
-    for (const name of ['one', 'other']) {
-      await createVm(vms, host.spec(name, { disks: [{ file, format: 'raw' }] }));
-    }
-    await vms.start('one');
-    const saved = `${file}.saved`;
-    await vms.saveTo('one', saved);
-    await vms.endSaved('one');
-    await vms.start('other');
+  test.each([
+    ['it is resumed', () => vms.resume('one')],
+    [
+      'its restore is tried again, as by an agent after one that was killed there',
+      (saved: string) => vms.restoreFrom('one', saved),
+    ],
+  ])(
+    'a VM whose disk somebody holds when it is restored stands still, whole, and runs on when %s',
+    async (_, goOn) => {
+      const file = join(host.dependencies.specs, 'disk.raw');
+      await run('truncate', ['-s', '1M', file]);
+      for (const name of ['one', 'other']) {
+        await createVm(vms, host.spec(name, { disks: [{ file, format: 'raw' }] }));
+      }
+      await vms.start('one');
+      const saved = `${file}.saved`;
+      await vms.saveTo('one', saved);
+      await vms.endSaved('one');
+      await vms.start('other');
 
-    await expect(vms.restoreFrom('one', saved)).rejects.toMatchObject({
-      code: 'vm-not-resumed',
-      message: expect.stringMatching(/^VM one is restored, but stands still: .*lock/),
-      hint: 'Free what it waits for, then: exuvia vm resume one',
-    });
-    expect(await vms.get('one')).toMatchObject({ state: 'paused' });
+      await expect(vms.restoreFrom('one', saved)).rejects.toMatchObject({
+        code: 'vm-not-resumed',
+        message: expect.stringMatching(/^VM one is restored, but stands still: .*lock/),
+        hint: 'Free what it waits for, then: exuvia vm resume one',
+      });
+      expect(await vms.get('one')).toMatchObject({ state: 'paused' });
 
-    await vms.stop('other', { timeoutMs: 0 });
-    await vms.resume('one');
-    expect(await vms.get('one')).toMatchObject({ state: 'running' });
-  });
+      await vms.stop('other', { timeoutMs: 0 });
+      await goOn(saved);
+      expect(await vms.get('one')).toMatchObject({ state: 'running' });
+    },
+  );
 });

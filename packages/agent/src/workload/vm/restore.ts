@@ -52,13 +52,14 @@ export async function restoreVm(
 ): Promise<void> {
   const paths = dependencies.paths(name);
   if (reality.process !== null) {
-    const left = (await isThere(stateFile)) ? leftBy(reality) : null;
-    if (left === null) {
-      throw new ExuviaError('vm-running', `VM ${name} runs already (pid ${reality.process.pid}).`);
-    }
+    const left = leftBy(reality);
+    // The state is removed first, so that one who was killed right after that has left none.
     if (left === 'loaded') {
       await goOn(name, stateFile, await monitors.get(name));
       return;
+    }
+    if (left === null || !(await isThere(stateFile))) {
+      throw new ExuviaError('vm-running', `VM ${name} runs already (pid ${reality.process.pid}).`);
     }
     await endAtOnce(name, dependencies);
     await monitors.drop(name);

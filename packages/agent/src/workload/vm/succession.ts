@@ -43,12 +43,19 @@ export function createSuccessors(needs: SuccessionNeeds): Successors {
   const { inTurn } = needs;
   return {
     start: (name, binary) => inTurn(name, (reality) => start(name, binary, reality, needs)),
-    end: (name) => inTurn(name, () => end(name, needs)),
+    end: (name) => inTurn(name, () => endWaiting(name, needs)),
     differences: (name, binary) => inTurn(name, (reality) => differences(name, binary, reality, needs)),
     install: (name, binary) => inTurn(name, (reality) => install(name, binary, reality, needs)),
     exec: (name, binary) =>
       inTurn(name, (reality) => execInto(name, binary, reality, needs.dependencies, needs.monitors)),
     settle: (name, binary) => inTurn(name, (reality) => settle(name, binary, reality, needs)),
+    settleLeft: (name) =>
+      inTurn(name, async (reality) => {
+        const pid = await findSuccessor(needs.dependencies.paths(name));
+        if (pid === null) return null;
+        const [binary = ''] = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
+        return settle(name, binary, reality, needs);
+      }),
     record: (name, binary) =>
       inTurn(name, async ({ instance }) => {
         if (instance === null) return;
@@ -106,6 +113,17 @@ async function listens(pid: number, socket: string): Promise<boolean> {
   return sockets
     .split('\n')
     .some((line) => line.endsWith(` ${socket}`) && /^\S+ \S+ \S+ 00010000 /.test(line));
+}
+
+/** Ends a successor that nothing is lost with: one beside which another QEMU has the VM, or that has not got it. */
+async function endWaiting(name: string, needs: SuccessionNeeds): Promise<void> {
+  const paths = needs.dependencies.paths(name);
+  const pid = await findSuccessor(paths);
+  if (pid !== null && !(await isThereAnother(paths, pid))) {
+    const goesOn = await canGoOn(paths, pid).catch(() => null);
+    if (goesOn !== false) throw isAllThereIs(name, pid);
+  }
+  await end(name, needs);
 }
 
 /** Kills a successor and waits until it is dead. */
@@ -174,9 +192,7 @@ async function settle(
     return 'new';
   }
   if (goesOn === null && !(await isThereAnother(paths(name), pid))) {
-    throw new ExuviaError('successor-silent', `The new QEMU (pid ${pid}) of VM ${name} does not answer.`, {
-      hint: 'It is all that there is of the VM, and is left alone. It is probably waiting for storage.',
-    });
+    throw isAllThereIs(name, pid);
   }
   await end(name, needs);
   const old = await findProcess(paths(name));
@@ -193,6 +209,14 @@ async function settle(
   await removeState(paths(name).deviceState);
   await undoSave(client, true);
   return 'old';
+}
+
+function isAllThereIs(name: string, pid: number | null): ExuviaError {
+  return new ExuviaError(
+    'successor-silent',
+    `The new QEMU (pid ${pid}) of VM ${name} does not answer. It is all that there is of the VM, and is left alone.`,
+    { hint: `It is probably waiting for storage. When it does not any more: exuvia recover ${name}` },
+  );
 }
 
 /** True when a VM has a QEMU besides this one. */
