@@ -402,7 +402,7 @@ test('colour is used when it is wanted and never otherwise', async () => {
 
 test('every command has help with its usage; the program names its exit statuses', async () => {
   expect((await run(['--help'])).out).toContain(
-    'Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused or a check failed, 4 no agent or VM monitor reached,\n130 interrupted.',
+    'Exit status: 0 done, 1 failed or a VM is not well after the update, 2 wrong usage, 3 refused or a check failed,\n4 no agent or VM monitor reached, 130 interrupted.',
   );
   for (const command of [
     'vm',

@@ -1,7 +1,7 @@
 /** What the exit status of `exuvia` says. Part of the interface: scripts rely on it. */
 export const EXIT = {
   ok: 0,
-  /** Something went wrong, or the update was aborted or failed. */
+  /** Something went wrong, the update was aborted or failed, or a VM is not well after it. */
   failed: 1,
   /** The command line is wrong. */
   usage: 2,

@@ -200,6 +200,6 @@ Examples:
   exuvia update --kernel 7.2        the VMs live on
   exuvia report
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused or a check failed, 4 no agent or VM monitor reached,
-130 interrupted. Ctrl-C leaves an update that has begun: exuvia abort ends it.
+Exit status: 0 done, 1 failed or a VM is not well after the update, 2 wrong usage, 3 refused or a check failed,
+4 no agent or VM monitor reached, 130 interrupted. Ctrl-C leaves an update that has begun: exuvia abort ends it.
 `;

@@ -60,7 +60,7 @@ export const reportSchema = z.object({
         .number()
         .nullable()
         .describe(
-          "From the VM's stop to its resume by the host's own stamps: a lower bound, never called a blackout. Without phases: an upper bound, by the real-time clock",
+          "For how long the host held the VM, by its own clocks; never called a blackout. By kexec and by a transfer to another QEMU from the VM's own stop to its own resume, a lower bound; else from the step that stopped the VMs until the last of them was seen to run, an upper bound",
         ),
       bootIdSame: z.boolean().nullable().describe('null: the VM has no heartbeat page'),
       heartbeatContinued: z.boolean().nullable(),
@@ -76,10 +76,14 @@ export const reportSchema = z.object({
         ),
     }),
   ),
-  totalMs: z.number().nullable().describe('First stop to last resume, by the TSC'),
+  totalMs: z.number().nullable().describe('First stop to last resume; by vmm the pause of the slowest VM'),
   phaseSumMs: z.number().nullable(),
-  /** |sum - total| / total * 100; flagged above 2. */
-  deviationPct: z.number().nullable(),
+  deviationPct: z
+    .number()
+    .nullable()
+    .describe(
+      '|sum - total| / total * 100, flagged above 2; null where the phases are cut out of the total (every handover but kexec)',
+    ),
   initramfsBytes: z.number().nullable(),
   observation: observationSchema.nullable(),
 });

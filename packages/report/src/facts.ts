@@ -32,6 +32,21 @@ export function isTrouble(outcome: VmFacts['outcome']): boolean {
   return outcome === 'lost' || outcome === 'paused';
 }
 
+/** What is wrong with the VMs of a report: a sentence without an end for each of them. */
+export function troubles(report: Report): string[] {
+  return vmFacts(report).flatMap((vm) => {
+    const wrong = troubleOf(vm);
+    return wrong === null ? [] : [`${vm.name} ${wrong}`];
+  });
+}
+
+function troubleOf({ outcome, sameBoot, heartbeat, integrity }: VmFacts): string | null {
+  if (isTrouble(outcome)) return `is ${outcome}`;
+  if (sameBoot === 'failed') return 'is another boot of its guest';
+  if (heartbeat === 'failed') return 'runs, but the heart of its guest does not beat any more';
+  return integrity === 'failed' ? 'runs, but its guest has found wrong data' : null;
+}
+
 /** The VMs of the report in its order, joined with the observation by name. */
 export function vmFacts(report: Report): VmFacts[] {
   const observed = new Map(report.observation?.vms.map((vm) => [vm.name, vm]));
@@ -105,10 +120,13 @@ export function totalIs({ handover }: Report): string {
   return handover === 'vmm' ? 'pause of the slowest VM' : 'first stop to last resume';
 }
 
-/** One sentence on whether the phases add up; null when the report has no total. */
+/** One sentence on whether, or why, the phases add up; null when the report has no total. */
 export function sumSentence(report: Report): { readonly flagged: boolean; readonly text: string } | null {
   const { deviationPct, phaseSumMs, totalMs } = report;
-  if (deviationPct === null || phaseSumMs === null || totalMs === null) return null;
+  if (phaseSumMs === null || totalMs === null) return null;
+  if (deviationPct === null) {
+    return { flagged: false, text: 'The phases are cut out of the total, so that they always add up to it.' };
+  }
   const flagged = deviationPct > PHASE_SUM_TOLERANCE_PCT;
   const deviation = `${deviationPct.toFixed(1)} %`;
   return {
@@ -146,9 +164,18 @@ function pausesAreBounds({ phases, vms }: Report): boolean {
 
 /** How it is known for how long each VM stood still. */
 export function pauseClock(report: Report): string {
-  return pausesAreBounds(report)
-    ? "from the step that stopped the VMs until they were seen to run again, by the host's real-time clock, an upper bound"
-    : 'by the stamps of the host itself, a lower bound';
+  const stepToLast = 'from the step that stopped the VMs until they were seen to run again';
+  if (report.handover === 'reboot' || pausesAreBounds(report)) {
+    return `${stepToLast}, by the host's real-time clock, an upper bound`;
+  }
+  switch (report.handover) {
+    case 'kexec':
+      return 'by the stamps of the host itself, a lower bound';
+    case 'vmm':
+      return 'by the clocks of the host itself: a lower bound for a VM that moved while both its QEMUs ran, an upper bound for one whose old QEMU ended first';
+    default:
+      return `${stepToLast}, by the host's monotonic clock, an upper bound`;
+  }
 }
 
 function lateClocks(vms: Report['vms'], report: Report): string | null {

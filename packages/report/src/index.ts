@@ -1,3 +1,4 @@
+export { troubles } from './facts.ts';
 export { renderReportHtml } from './html/page.ts';
 export { renderDoctorText } from './text/doctor.ts';
 export { formatMegabytes, formatMs, formatPercent, formatSpan } from './text/number.ts';

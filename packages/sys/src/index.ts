@@ -32,6 +32,7 @@ export * from './memory/samples.ts';
 export * from './modules/alias.ts';
 export * from './modules/block-device.ts';
 export * from './modules/build-id.ts';
+export * from './modules/built-for.ts';
 export * from './modules/index-files.ts';
 export * from './modules/network-device.ts';
 export * from './modules/options.ts';

@@ -1,14 +1,8 @@
-import type { AgentConfig, Livepatch, QemuTarget } from '@exuvia/contract';
+import type { AgentConfig, QemuTarget } from '@exuvia/contract';
 import { probeQemu, probeQemus, type QemuFeatures } from '@exuvia/qemu';
-import {
-  fileBuildId,
-  kernelRelease,
-  listIfExists,
-  loadedBuildId,
-  readIfExists,
-  readModuleIndex,
-} from '@exuvia/sys';
+import { fileBuildId, kernelRelease, loadedBuildId, readIfExists, readModuleIndex } from '@exuvia/sys';
 import type { InstalledQemu, Software } from '../planner/index.ts';
+import { fateOfLivepatch, loadedLivepatches } from './livepatches.ts';
 
 /** Modules that have VMs' state in them or devices of theirs: they cannot be loaded anew while a QEMU holds them. */
 const HELD = /^(kvm|kvm_amd|kvm_intel|irqbypass|vhost\w*|tun|tap|macvtap|vfio\w*)$/;
@@ -38,7 +32,7 @@ export function createSoftware({ qemu, config }: SoftwareOptions): Software {
       return changed.flat();
     },
     livepatches: async (kernel, kernelStays) =>
-      Promise.all((await loadedLivepatches()).map((name) => fateOf(name, kernel, kernelStays))),
+      Promise.all((await loadedLivepatches()).map((name) => fateOfLivepatch(name, kernel, kernelStays))),
   };
 }
 
@@ -58,26 +52,4 @@ export async function heldModules(): Promise<string[]> {
     const [name = '', , , , , , taint = ''] = line.split(' ');
     return HELD.test(name) || /\(.*O.*\)/.test(taint) ? [name] : [];
   });
-}
-
-/** /sys/kernel/livepatch has a directory for each (Documentation/livepatch/livepatch.rst of Linux 6.12). */
-export async function loadedLivepatches(): Promise<string[]> {
-  return listIfExists('/sys/kernel/livepatch');
-}
-
-async function fateOf(name: string, kernel: string, kernelStays: boolean): Promise<Livepatch> {
-  if (kernelStays) return { name, carried: true, reason: 'The kernel runs on, and the livepatch with it.' };
-  const index = await readModuleIndex(kernel).catch(() => null);
-  if (index?.paths.has(name) === true) {
-    return {
-      name,
-      carried: true,
-      reason: `It is built for kernel ${kernel} too, and is loaded there again.`,
-    };
-  }
-  return {
-    name,
-    carried: false,
-    reason: `There is no module ${name} for kernel ${kernel}: what it mends must be mended in that kernel itself.`,
-  };
 }

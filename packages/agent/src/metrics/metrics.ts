@@ -52,7 +52,7 @@ export function createMetrics(source: MetricsSource): Metrics {
   });
   const pauses = new Gauge({
     name: 'exuvia_vm_paused_seconds',
-    help: 'How long the host held a VM in the newest update that says so: a lower bound of the blackout.',
+    help: 'How long the host held a VM in the newest update that says so, by its own clocks: not its blackout.',
     labelNames: ['vm', 'handover'],
     registers,
   });

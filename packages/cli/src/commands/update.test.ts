@@ -1,4 +1,4 @@
-import { FakeHandover, FakeVms, fakeVm, startTestAgent, type TestAgent } from '@exuvia/agent';
+import { FakeHandover, FakeVms, fakeReport, fakeVm, startTestAgent, type TestAgent } from '@exuvia/agent';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { run } from '../testing/run.ts';
 
@@ -63,4 +63,26 @@ test('an update that was aborted on request is not begun anew, whatever a new pl
   });
   expect((await exuvia('update --kernel 7.2')).out).toContain('It was aborted on request.');
   expect(JSON.parse((await exuvia('history --json')).out)).toHaveLength(1);
+});
+
+test('a completed update ends with 0 only if every VM is well after it', async () => {
+  const handover = new FakeHandover('module', [['switch', 'VM save']]);
+  handover.deeds.set('run switch', (context) => context.commit());
+  const vms = new FakeVms(fakeVm('web'), fakeVm('db'));
+  const here = await startTestAgent({ vms, handover });
+  const update = () => run(['update', '--module', 'kvm', '--socket', here.socket]);
+  try {
+    expect(await update()).toMatchObject({ status: 0, err: expect.not.stringContaining('not every VM') });
+    handover.report = (plan) => {
+      const vms = fakeReport(plan).vms.map((vm) => ({ ...vm, heartbeatContinued: vm.name !== 'web' }));
+      return fakeReport(plan, { vms });
+    };
+    const { status, err } = await update();
+    expect(status).toBe(1);
+    expect(err).toContain(
+      'The update is completed, but not every VM is well: web runs, but the heart of its guest does not beat any more.\n',
+    );
+  } finally {
+    await here.stop();
+  }
 });

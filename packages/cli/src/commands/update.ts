@@ -11,7 +11,7 @@ import {
   staysInBoot,
   type Update,
 } from '@exuvia/contract';
-import { formatSpan, planChanges, renderPlanText, renderReportText } from '@exuvia/report';
+import { formatSpan, planChanges, renderPlanText, renderReportText, troubles } from '@exuvia/report';
 import { isRemote, withClient } from '../connect.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
 import { askAgain, lastState } from '../following.ts';
@@ -43,7 +43,11 @@ export async function update(invocation: Invocation<UpdateOptions>): Promise<Exi
     const ended = await toItsEnd(client, plan, invocation);
     const report = await askAgain(() => client.report(ended.id));
     show(io, options, report, () => renderReportText(report, io));
-    return ended.state === 'completed' ? EXIT.ok : EXIT.failed;
+    if (ended.state !== 'completed') return EXIT.failed;
+    const wrong = troubles(report);
+    if (wrong.length === 0) return EXIT.ok;
+    io.err(`The update is completed, but not every VM is well: ${wrong.join('; ')}.\n`);
+    return EXIT.failed;
   });
 }
 

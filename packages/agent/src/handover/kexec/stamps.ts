@@ -47,6 +47,7 @@ export function computeTimings(before: Stamps, after: Stamps, tscKhz: number): T
     phases,
     perVm: perVmTimings(before, after, ms),
     totalMs: ms(first(before, 'vm-stop-event'), last(after, 'resumed')),
+    totalIsApart: true,
     pausedMs,
   };
 }

@@ -1,6 +1,6 @@
 import { readdir, readlink } from 'node:fs/promises';
 import type { Check, Vm } from '@exuvia/contract';
-import { kernelRelease, listIfExists, readIfExists, readModuleIndex, run } from '@exuvia/sys';
+import { builtFor, kernelRelease, listIfExists, readIfExists, readModuleIndex } from '@exuvia/sys';
 import type { PlanTarget } from '../../kinds.ts';
 import type { HandoverDependencies } from '../dependencies.ts';
 import { STATE_BYTES, storeSpace, vmRuns } from '../shared/checks.ts';
@@ -43,8 +43,7 @@ async function moduleFits(name: string): Promise<Check> {
       remedy,
     };
   }
-  const { stdout } = await run('modinfo', ['-F', 'vermagic', path], { allowFailure: true });
-  const [built = 'an unknown kernel'] = stdout.split(' ');
+  const built = (await builtFor(path)) ?? 'an unknown kernel';
   return built === release
     ? { ...common, verdict: 'ok', reason: `${path} is made for the kernel that runs.` }
     : {

@@ -48,5 +48,6 @@ export async function moduleTimings(context: StepContext): Promise<Timings | nul
     perVm: new Map(),
     pausedMs: new Map(context.plan.vms.map(({ name }) => [name, totalMs])),
     totalMs,
+    totalIsApart: false,
   };
 }

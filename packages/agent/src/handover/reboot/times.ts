@@ -24,7 +24,7 @@ export async function rebootTimings(context: StepContext): Promise<Timings | nul
   const totalMs = phases.reduce((sum, { ms }) => sum + ms, 0);
   // From the first VM's stop to the last one's resume: no VM stood still for longer.
   const pausedMs = new Map(context.plan.vms.map(({ name }) => [name, totalMs]));
-  return { phases, perVm: new Map(), pausedMs, totalMs };
+  return { phases, perVm: new Map(), pausedMs, totalMs, totalIsApart: false };
 }
 
 interface BootTimes {

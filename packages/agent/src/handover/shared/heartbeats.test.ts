@@ -59,6 +59,10 @@ test('one that is silent before the update is taken along, and the log says so',
   guest.hangs = true;
   await noteHeartbeats(guest, context, [web], 300);
   expect(context.said).toEqual([expect.stringContaining('VM web: its heart does not beat')]);
+  const after = () => heartbeatAfter(guest, context, 'web', 300);
+  expect(await after()).toEqual({ bootIdSame: true, heartbeatContinued: null });
+  guest.hangs = false;
+  expect(await after()).toEqual({ bootIdSame: true, heartbeatContinued: true });
 });
 
 test('one that is another boot is not the guest that was noted; one without a page says nothing', async () => {

@@ -6,7 +6,12 @@ import type { HandoverDependencies } from '../dependencies.ts';
 
 const notedSchema = z.record(
   z.string(),
-  z.object({ bootId: z.string(), sequence: z.string().regex(/^\d+$/) }),
+  z.object({
+    bootId: z.string(),
+    sequence: z.string().regex(/^\d+$/),
+    /** Its heart did not beat when it was noted. */
+    silent: z.boolean().default(false),
+  }),
 );
 
 const POLL_MS = 100;
@@ -25,7 +30,7 @@ export async function noteHeartbeats(
   vms: readonly Vm[],
   silenceMs = 2000,
 ): Promise<void> {
-  const noted: z.infer<typeof notedSchema> = {};
+  const noted: z.input<typeof notedSchema> = {};
   const note = async ({ name, spec }: Vm) => {
     const page = spec.heartbeat ? await hearts.heartbeat(name) : null;
     if (page === null) return;
@@ -36,14 +41,15 @@ export async function noteHeartbeats(
       );
     }
     const { bootId, sequence } = later.page ?? page;
-    noted[name] = { bootId, sequence: sequence.toString() };
+    noted[name] = { bootId, sequence: sequence.toString(), silent: !later.beats };
   };
   await Promise.all(vms.map(note));
   await context.remember('heartbeats', noted);
 }
 
 /**
- * Whether the guest is the one of before, and its heart beats on: nulls when it had no heartbeat page.
+ * Whether the guest is the one of before, and its heart beats on: nulls when it had no heartbeat page. Of a guest that was
+ * silent before the update and is silent now, the update has nothing to say: null for its heart.
  *
  * @param limitMs so long it may take to beat.
  */
@@ -60,7 +66,8 @@ export async function heartbeatAfter(
   const noted = BigInt(before.sequence);
   const from = first !== null && first.sequence > noted ? first.sequence : noted;
   const { beats, page } = await nextBeat(hearts, name, from, limitMs);
-  return { bootIdSame: page?.bootId === before.bootId, heartbeatContinued: beats };
+  const nothingToSay = before.silent && !beats;
+  return { bootIdSame: page?.bootId === before.bootId, heartbeatContinued: nothingToSay ? null : beats };
 }
 
 /** Waits for a beat after the one with this number; tells the newest that was seen. */

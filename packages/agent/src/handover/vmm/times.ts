@@ -27,6 +27,7 @@ export async function vmmTimings(context: StepContext): Promise<Timings | null> 
     phases: allPhases(slowest),
     perVm: new Map([...known].map(([name, times]) => [name, phasesOf(times)])),
     totalMs: total(slowest),
+    totalIsApart: false,
     pausedMs: new Map([...known].map(([name, times]) => [name, total(times)])),
   };
 }
