@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { otherKernel, waitForAgent } from '../src/host/agent.ts';
+import { configureAgent } from '../src/host/configure-agent.ts';
 import { labRun } from '../src/host/ssh.ts';
 import { HOST_QEMU, newQemuOf } from '../src/image/qemus.ts';
 import type { Observer } from '../src/observer/observer.ts';
@@ -7,7 +8,9 @@ import { observedUpdate } from '../src/update/observed-update.ts';
 import { expectGuestsLivedOn } from './support/expect-guests.ts';
 import {
   ask,
+  type Change,
   endOf,
+  plannedSteps,
   progress,
   qemusByVm,
   qemuVersions,
@@ -40,14 +43,9 @@ const versions = () => qemuVersions(lab);
 const inAll = (version: string) => ({ tiny: version, disk: version, busy: version });
 const target = async () => ((await versions()).busy === NEW ? HOST_QEMU : NEW);
 
-const STEPS = [
-  'note-vms',
-  'compare-machines',
-  'rehearse',
-  'start-qemus',
-  'prepare-qemus',
-  'switch-vms',
-] as const;
+const stepsOf = async (change: Change) => (await plannedSteps(lab, change)).map(({ name }) => name);
+const STEPS = await stepsOf(async () => ({ qemu: NEW }));
+const MODULE_STEPS = await stepsOf(async () => ({ modules: ['kvm'] }));
 
 test.each(STEPS)('an agent killed before %s leaves every VM in its old QEMU', async (step) => {
   const before = await versions();
@@ -109,14 +107,14 @@ test.each(['before', 'after'] as const)(
   },
 );
 
-test.each(['note-vms', 'save-vms', 'end-vms', 'reload-modules'] as const)(
-  'an agent killed after %s of a module update takes every VM up again',
+test.each(MODULE_STEPS)(
+  'an agent killed after %s of a module update: the next one takes every VM up again, or has nothing left to do',
   async (step) => {
     const { now: from } = await observer.peek();
     const fault = { step, action: 'kill', when: 'after' } as const;
     const vendor = await vendorModule(lab);
     const { id } = await ask(lab, (client) => client.startUpdate({ modules: [vendor], fault }));
-    expect((await endOf(lab, id)).state).toBe('aborted');
+    expect((await endOf(lab, id)).state).toBe(step === 'restore-vms' ? 'completed' : 'aborted');
     await waitForAgent(lab, AGENT_LIMIT_MS);
     expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
     await expectGuestsLivedOn(observer, from);
@@ -142,4 +140,28 @@ test('everything that is newer: kernel and QEMU in one blackout', async () => {
   expect(await versions()).toEqual(inAll(NEW));
   expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
   await expectGuestsLivedOn(observer, from);
+});
+
+test('by order, each QEMU executes its successor in its own process', async () => {
+  const pids = async () => (await ask(lab, (client) => client.vms())).map(({ name, pid }) => [name, pid]);
+  await configureAgent(lab, 'allowExec', 'true');
+  try {
+    // Whether a QEMU may execute another program is decided at its start.
+    await labRun(lab, 'exuvia vm stop --all --timeout 1', { timeoutMs: AGENT_LIMIT_MS });
+    await observer.stop();
+    observer = await watchedGuests(lab);
+    await observedUpdate(lab, observer, { qemu: NEW }, progress);
+    const before = await pids();
+    const { now: from } = await observer.peek();
+    const request = { qemu: NEW, handover: 'vmm', method: 'cpr-exec' } as const;
+    const { plan, update } = await observedUpdate(lab, observer, request, progress);
+    expect(plan.vms.map(({ method }) => method)).toEqual(['cpr-exec', 'cpr-exec', 'cpr-exec']);
+    expect(update).toMatchObject({ state: 'completed', reason: null });
+    expect(await pids()).toEqual(before);
+    expect(await versions()).toEqual(inAll(NEW));
+    expect(await qemusByVm(lab)).toEqual({ tiny: 1, disk: 1, busy: 1 });
+    await expectGuestsLivedOn(observer, from);
+  } finally {
+    await configureAgent(lab, 'allowExec', 'false');
+  }
 });

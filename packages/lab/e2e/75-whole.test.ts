@@ -186,7 +186,7 @@ test('what two builds of QEMU do not agree on is found before anything is paused
 test.each<[string, () => Promise<Parameters<typeof observedUpdate>[2]>]>([
   ['a new process of the same QEMU', async () => ({ qemu: HOST_QEMU, handover: 'vmm' })],
   ['an update of the kernel', async () => ({ kernel: await otherKernel(lab), handover: 'kexec' })],
-  ['an update of its modules', async () => ({ modules: ['kvm'] })],
+  ['an update of its modules', async () => ({ modules: ['kvm', 'vhost_vsock'] })],
   ['a restart of the host', async () => ({ kernel: await otherKernel(lab), handover: 'reboot' })],
 ])('through %s it keeps all of it, and its clock is right', async (_, request) => {
   await keepsAll('whole', await request());

@@ -144,3 +144,18 @@ test('memory that is not what it was is not used, and the VMs wait on disk again
   await labRun(lab, 'exuvia vm stop tiny && exuvia vm start tiny', { timeoutMs: 240_000 });
   expect(await whereVmsWait()).toEqual({ store: 'disk', reason: expect.stringContaining('was not whole') });
 });
+
+test('a state on disk that is cut short is never loaded: that VM is lost, and said to be, the others come back', async () => {
+  // The VM of the test before has just been started.
+  await observer.waitForWork(240_000);
+  from = (await observer.peek()).now;
+  expect((await whereVmsWait()).store).toBe('disk');
+  const id = await heldAfter('end-vms');
+  await labRun(lab, `truncate --size=-4096 ${HOST_PATHS.saved}/disk.state && sync`);
+  await ask(lab, (client) => client.continue(id));
+  expect(await endOf(lab, id)).toMatchObject({ state: 'failed', reason: '1 of 3 VMs were lost: disk.' });
+  await expectGuestsLivedOn(observer, from, ['tiny', 'busy']);
+  const { stdout } = await labRun(lab, 'exuvia recover --json', { allowFailure: true });
+  expect(JSON.parse(stdout)).toMatchObject({ vms: [{ name: 'disk', error: { code: 'vm-state-damaged' } }] });
+  await labRun(lab, 'exuvia vm stop disk && exuvia vm start disk', { timeoutMs: 240_000 });
+});

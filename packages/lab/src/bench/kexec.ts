@@ -100,7 +100,12 @@ async function oneUpdate(
   try {
     const kernel = await otherKernel(state);
     const request = handover === undefined ? { kernel } : { kernel, handover };
-    return asRun(await observedUpdate(state, observer, request, progress), busyMemory);
+    const run = asRun(await observedUpdate(state, observer, request, progress), busyMemory);
+    const [blackout, ours] = [run.blackoutMs, run.overheadMs].map((ms) => ms.toFixed(0));
+    progress.say(
+      `bench: update by ${run.handover} to ${kernel}, busy with ${busyMemory}: ${blackout} ms, ${ours} of them not the kernel's`,
+    );
+    return run;
   } finally {
     await observer.stop();
   }
