@@ -26,10 +26,11 @@ const AGENT_LIMIT_MS = 120_000;
 /** Versions of the host's own QEMU and of the newer one beside it. */
 const OLD = (await ask(lab, (client) => client.host())).qemu ?? '';
 const NEW = newQemuOf(lab);
+const guests = await watchedGuests(lab);
 let observer: Observer;
 
-beforeAll(async () => {
-  observer = await watchedGuests(lab);
+beforeAll(() => {
+  observer = guests;
 });
 // Started again they are in the host's own QEMU, as other tests expect them.
 afterAll(async () => {
