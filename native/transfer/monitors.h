@@ -93,9 +93,10 @@ static bool command(struct transfer *t, struct monitor *m, const char *name, con
   char json[2048];
   const char *side = m == &t->old ? "old" : "new";
   uint64_t deadline = monotonic_ms() + timeout_ms;
+  m->unsent = !m->open;
   if (!m->open) return fail("the %s QEMU: %s", side, m->why[0] ? m->why : "it has ended");
   m->awaiting = next_id++;
-  m->refused = m->unsent = false;
+  m->refused = false;
   snprintf(json, sizeof json, "{\"execute\":\"%s\",\"arguments\":%s,\"id\":\"%u\"}", name, arguments, m->awaiting);
   if (qmp_send(&m->qmp, json) < 0) {
     m->unsent = true;

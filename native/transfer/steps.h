@@ -86,7 +86,6 @@ enum resumption { RESUMED, REFUSED, DIED };
 
 static enum resumption resume(struct transfer *t) {
   /* The monitor of a QEMU that dies goes before its process: one that could not be told has executed nothing either. */
-  t->new.unsent = !t->new.open;
   bool accepted = command(t, &t->new, "cont", "{}");
   if (t->new.unsent || (!accepted && t->new.open && !t->new.awaiting)) return REFUSED;
   /* Killed, not asked to quit: it would remove its sockets by name, and those names belong to the new one soon. */
