@@ -20,7 +20,7 @@ export interface LinuxGuest {
 }
 
 /** A kernel in a root file system. */
-interface GuestKernel {
+export interface GuestKernel {
   readonly root: string;
   readonly release: string;
 }

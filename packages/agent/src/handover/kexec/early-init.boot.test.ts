@@ -1,27 +1,20 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findQemu } from '@exuvia/qemu/testing';
-import {
-  CONSOLE_ENTRY,
-  type CpioEntry,
-  cpioArchive,
-  readModule,
-  readModuleIndex,
-  resolveModules,
-  run,
-} from '@exuvia/sys';
+import { readModuleIndex, resolveModules, run } from '@exuvia/sys';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findGuestKernels } from '../../testing/linux-guest.ts';
-import { renderPlan } from './restore-plan.ts';
+import {
+  bootEarly,
+  compileEarlyInit,
+  EARLY_RESTORE_SOURCE,
+  findEarlyKernels,
+  moduleLines,
+  SOME_VM,
+} from './testing/early-machine.ts';
 
 const UUID = '5d4a7c6e-0000-4000-8000-00000000000a';
-const VM = ['ram /r', 'state /s', 'scope s', 'log /l', 'runtime /v', 'arg /q'];
 
-const qemu = await findQemu();
-const kernels = await findGuestKernels();
-const missing =
-  'missing' in qemu ? qemu.missing : kernels.length === 0 ? 'The lab has no root file system yet.' : null;
+const { kernels, missing } = await findEarlyKernels();
 if (missing !== null) console.warn(`That guests get a userland is not tested: ${missing}`);
 
 /** The early restore in an emulated machine, whose root file system has an init or not. */
@@ -29,10 +22,7 @@ describe.skipIf(missing !== null)('the host’s init', () => {
   let directory: string;
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'exuvia-early-init-'));
-    const native = join(import.meta.dirname, '../../../../../native');
-    const include = ['common', 'early-restore'].flatMap((room) => ['-I', join(native, room)]);
-    const source = join(native, 'early-restore/exuvia-early-restore.c');
-    await run('cc', ['-O1', '-D_GNU_SOURCE', '-static', ...include, '-o', join(directory, 'init'), source]);
+    await compileEarlyInit(EARLY_RESTORE_SOURCE, directory);
   });
   afterAll(() => rm(directory, { recursive: true }));
 
@@ -41,34 +31,27 @@ describe.skipIf(missing !== null)('the host’s init', () => {
   });
 
   test('with one it is what process 1 becomes', async () => {
-    const lines = await said({ init: true });
-    expect(lines).not.toContain('is not there');
+    const text = await said({ init: true });
+    expect(text).not.toContain('is not there');
     // It is no program that could be executed: what matters is that it was tried.
-    expect(lines).toContain("the host's init could not be started");
+    expect(text).toContain("the host's init could not be started");
   });
 
   /** What the early restore wrote to the kernel's log until it reset the machine. */
   async function said({ init }: { init: boolean }): Promise<string> {
     const [kernel] = kernels;
     if (kernel === undefined) throw new Error('There is no kernel.');
-    const disk = await rootDisk(init);
-    const initrd = join(directory, 'initrd');
-    await writeFile(initrd, await archive(kernel));
-    const { stdout } = await run(
-      'binary' in qemu ? qemu.binary : '',
-      [
-        ...['-M', 'q35', '-accel', 'tcg', '-cpu', 'max,erms=off,fsrm=off', '-m', '512', '-no-reboot'],
-        ...['-nodefaults', '-display', 'none', '-serial', 'stdio'],
-        ...['-kernel', join(kernel.root, 'boot', `vmlinuz-${kernel.release}`), '-initrd', initrd],
-        ...['-append', 'console=ttyS0 loglevel=6 panic=-1'],
-        ...['-drive', `if=virtio,format=raw,file=${disk}`],
-      ],
-      { timeoutMs: 120_000 },
-    );
-    return stdout
-      .split('\n')
-      .filter((line) => line.includes('exuvia: '))
-      .join('\n');
+    const modules = resolveModules(await readModuleIndex(kernel.release, kernel.root), [
+      'virtio_blk',
+      'ext4',
+    ]);
+    const lines = await bootEarly(kernel, directory, {
+      plan: [...moduleLines('disk', modules), `root ${UUID} ext4 rw`, 'manifest /m', ...SOME_VM],
+      modules,
+      append: 'loglevel=6',
+      devices: ['-drive', `if=virtio,format=raw,file=${await rootDisk(init)}`],
+    });
+    return lines.filter((line) => line.includes('exuvia: ')).join('\n');
   }
 
   async function rootDisk(init: boolean): Promise<string> {
@@ -84,24 +67,5 @@ describe.skipIf(missing !== null)('the host’s init', () => {
     await run('truncate', ['-s', '16M', disk]);
     await run('/usr/sbin/mkfs.ext4', ['-q', '-U', UUID, '-d', tree, disk]);
     return disk;
-  }
-
-  async function archive({ root, release }: { root: string; release: string }): Promise<Buffer> {
-    const own = resolveModules(await readModuleIndex(release, root), ['virtio_blk', 'ext4']);
-    const modules = await Promise.all(
-      own.map(async ({ name, path }): Promise<CpioEntry> => {
-        return { type: 'file', path: `modules/${name}.ko`, data: await readModule(path) };
-      }),
-    );
-    const plan = renderPlan([
-      ...own.map(({ name }) => `module disk /modules/${name}.ko`),
-      ...[`root ${UUID} ext4 rw`, 'manifest /m', 'vm tiny', ...VM],
-    ]);
-    return cpioArchive([
-      CONSOLE_ENTRY,
-      { type: 'file', path: 'init', mode: 0o755, data: await readFile(join(directory, 'init')) },
-      { type: 'file', path: 'plan', data: Buffer.from(plan) },
-      ...modules,
-    ]);
   }
 });
