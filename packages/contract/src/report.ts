@@ -63,7 +63,10 @@ export const reportSchema = z.object({
           "For how long the host held the VM, by its own clocks; never called a blackout. By kexec and by a transfer to another QEMU from the VM's own stop to its own resume, a lower bound; else from the step that stopped the VMs until the last of them was seen to run, an upper bound",
         ),
       bootIdSame: z.boolean().nullable().describe('null: the VM has no heartbeat page'),
-      heartbeatContinued: z.boolean().nullable(),
+      heartbeatContinued: z
+        .boolean()
+        .nullable()
+        .describe('null: the VM has no heartbeat page, or its heart did not beat before the update either'),
       clock: z
         .object({
           offsetMs: z.number().describe('Positive: the guest is ahead'),

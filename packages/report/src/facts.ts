@@ -164,17 +164,18 @@ function pausesAreBounds({ phases, vms }: Report): boolean {
 
 /** How it is known for how long each VM stood still. */
 export function pauseClock(report: Report): string {
-  const stepToLast = 'from the step that stopped the VMs until they were seen to run again';
-  if (report.handover === 'reboot' || pausesAreBounds(report)) {
-    return `${stepToLast}, by the host's real-time clock, an upper bound`;
-  }
+  const bound = (clock: string) =>
+    `from the step that stopped the VMs until they were seen to run again, by the host's ${clock} clock, an upper bound`;
+  if (pausesAreBounds(report)) return bound('real-time');
   switch (report.handover) {
+    case 'reboot':
+      return bound('real-time');
     case 'kexec':
       return 'by the stamps of the host itself, a lower bound';
     case 'vmm':
       return 'by the clocks of the host itself: a lower bound for a VM that moved while both its QEMUs ran, an upper bound for one whose old QEMU ended first';
     default:
-      return `${stepToLast}, by the host's monotonic clock, an upper bound`;
+      return bound('monotonic');
   }
 }
 

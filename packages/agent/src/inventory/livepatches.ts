@@ -24,7 +24,7 @@ export async function fateOfLivepatch(
   if (path === undefined) return why(`There is no module ${name} for kernel ${kernel}`);
   const built = await builtFor(path);
   if (built !== kernel) {
-    return why(`${path} is built for kernel ${built ?? 'nobody knows which'}, not for ${kernel}`);
+    return why(`${path} is built for ${built ?? 'an unknown kernel'}, not for ${kernel}`);
   }
   return { name, carried: true, reason: `It is built for kernel ${kernel} too, and is loaded there again.` };
 }
